@@ -1,0 +1,65 @@
+/**
+ * What the hypervisor and the guests said about the host at one observation. It is the only state that
+ * decisions start from: whatever is `null` here was not read, and an absent reading never leads to a shrink.
+ */
+import type { DomainId, NodeId, PcpuId, VcpuIndex } from "./units.ts";
+
+/** One observation of the whole host. Lists are ordered by id. */
+export interface Snapshot {
+  readonly pcpus: readonly Pcpu[];
+  readonly domains: readonly DomainSnapshot[];
+}
+
+/** One hardware thread of the host and where it sits. `core`, `llc` and `node` are ids unique on the host. */
+export interface Pcpu {
+  readonly id: PcpuId;
+  readonly core: number;
+  readonly llc: number;
+  readonly node: NodeId;
+  readonly online: boolean;
+}
+
+export interface DomainSnapshot {
+  readonly id: DomainId;
+  /** Changes when the domain was started anew or reset, so that nothing learnt of an earlier life is used. */
+  readonly incarnation: string;
+  /** `paused`: stopped by an administrator, a migration or a fault; nothing is asked of its guest. */
+  readonly state: "running" | "paused";
+  /** Every vCPU that is plugged, ordered by index; vCPU 0 is always there. */
+  readonly vcpus: readonly Vcpu[];
+  /** Where the emulator and I/O threads may run; `null` when it could not be read. */
+  readonly emulatorPins: readonly PcpuId[] | null;
+  /** The guest's own last word, or `null` for a silent guest. */
+  readonly guest: GuestReport | null;
+}
+
+/** A vCPU as the hypervisor sees it, with its place in the topology that the guest was given. */
+export interface Vcpu {
+  readonly index: VcpuIndex;
+  /** The pCPUs it may run on, ascending; `null` when it could not be read. */
+  readonly pins: readonly PcpuId[] | null;
+  readonly guestSocket: number;
+  readonly guestCore: number;
+  readonly guestThread: number;
+  readonly guestNode: NodeId;
+}
+
+/** What a guest said of its own vCPUs. */
+export interface GuestReport {
+  readonly agent: "vbal-agent" | "qemu-guest-agent";
+  /** How this guest can take a vCPU, best first. */
+  readonly mechanisms: readonly BalloonMechanism[];
+  /** Ordered by index. */
+  readonly vcpus: readonly GuestVcpu[];
+}
+
+export interface GuestVcpu {
+  readonly index: VcpuIndex;
+  /** In use by the guest: online and not isolated. */
+  readonly online: boolean;
+  /** The guest would let it go. Always false for vCPU 0. */
+  readonly canOffline: boolean;
+}
+
+/** `offline`: light hotplug inside the guest (B-14). `isolate`: emptied and left to idle, still visible (B-10). */
+export type BalloonMechanism = "offline" | "isolate";

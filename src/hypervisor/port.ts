@@ -1,0 +1,97 @@
+/**
+ * The one door to a host: what the controller needs to see and to do, in the words of the core. Every adapter
+ * passes the same contract suite (contract_suite.ts).
+ *
+ * Rules of the port
+ * - `observe` never rejects for the world's faults: what could not be read is `null` in the snapshot and named
+ *   in `problems`. A domain that vanished half-way through is simply absent.
+ * - A command either took effect and was read back, or rejects with a `CommandError`; never a silent success.
+ * - Every call ends within its deadline. Commands on one domain run one after another, in the order of the calls;
+ *   commands on different domains never wait for each other.
+ */
+import type { BalloonMechanism, Snapshot } from "../core/model.ts";
+import type { DomainId, Milliseconds, Nanoseconds, PcpuId, VcpuIndex } from "../core/units.ts";
+
+export interface Hypervisor {
+  /** For messages: "qmp", "libvirt", "xen", "simulated". */
+  readonly kind: string;
+  /** Begins to look for domains. `onChange` is a hint that an observation is worthwhile now. */
+  start(onChange: (change: HypervisorChange) => void): Promise<void>;
+  observe(deadline: Milliseconds): Promise<Observation>;
+  /** Lets a vCPU run on these pCPUs only. Read back before it resolves. */
+  pinVcpu(domain: DomainId, vcpu: VcpuIndex, pcpus: readonly PcpuId[], deadline: Milliseconds): Promise<void>;
+  /** The same for the emulator's and I/O threads. */
+  pinEmulator(domain: DomainId, pcpus: readonly PcpuId[], deadline: Milliseconds): Promise<void>;
+  /**
+   * Asks the guest to use exactly these vCPUs. Resolves with those in use when the guest confirmed, which may be
+   * others than asked for; rejects when it did not answer in time (the command may still take effect: observe).
+   */
+  setOnline(
+    domain: DomainId,
+    online: readonly VcpuIndex[],
+    mechanism: BalloonMechanism,
+    deadline: Milliseconds,
+  ): Promise<readonly VcpuIndex[]>;
+  /** Lets go of every connection; changes nothing on the host. */
+  close(): Promise<void>;
+}
+
+export type HypervisorChange =
+  | { readonly kind: "domain-arrived"; readonly domain: DomainId }
+  | { readonly kind: "domain-departed"; readonly domain: DomainId }
+  | { readonly kind: "domain-reset"; readonly domain: DomainId }
+  | { readonly kind: "domain-state"; readonly domain: DomainId }
+  | { readonly kind: "guest-reported"; readonly domain: DomainId }
+  | { readonly kind: "host-topology" };
+
+export interface Observation {
+  readonly snapshot: Snapshot;
+  /** Counters for people and for load measures; decisions about placement do not use them. */
+  readonly usage: readonly DomainUsage[];
+  readonly problems: readonly Problem[];
+}
+
+export interface DomainUsage {
+  readonly domain: DomainId;
+  readonly vcpus: readonly VcpuUsage[];
+}
+
+/** Totals since the domain started; a reader takes differences. */
+export interface VcpuUsage {
+  readonly index: VcpuIndex;
+  /** Time on a pCPU. */
+  readonly run: Nanoseconds | null;
+  /** Time runnable but not run: ready time. */
+  readonly wait: Nanoseconds | null;
+  /** As the guest was told; `null` where the guest has no such account. */
+  readonly steal: Nanoseconds | null;
+  /** The pCPU it last ran on. */
+  readonly lastPcpu: PcpuId | null;
+}
+
+/** Something of the world that is not as it should be, in a sentence that says what, where and what to do. */
+export interface Problem {
+  readonly domain: DomainId | null;
+  readonly message: string;
+}
+
+export type CommandFailure =
+  | "no-such-domain"
+  | "no-such-vcpu"
+  | "no-such-pcpu"
+  | "paused"
+  | "guest-silent"
+  | "guest-refused"
+  | "timed-out"
+  | "connection-lost"
+  | "not-applied";
+
+/** A command that did not take effect, or of which nobody knows whether it did (`timed-out`, `connection-lost`). */
+export class CommandError extends Error {
+  readonly failure: CommandFailure;
+  constructor(failure: CommandFailure, message: string) {
+    super(message);
+    this.name = "CommandError";
+    this.failure = failure;
+  }
+}
