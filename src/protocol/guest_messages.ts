@@ -8,11 +8,33 @@
 /** The highest version that this build speaks; `hello` carries the range. */
 export const PROTOCOL_VERSION = 1;
 
+/** The versions that this build speaks, as `hello` carries them. */
+export const PROTOCOL_VERSIONS: VersionRange = [1, PROTOCOL_VERSION];
+
+export type VersionRange = readonly [min: number, max: number];
+
+/** The highest version that both ends speak, or `null` when there is none. */
+export function commonVersion(ours: VersionRange, theirs: VersionRange): number | null {
+  const highest = Math.min(ours[1], theirs[1]);
+  return Math.max(ours[0], theirs[0]) <= highest ? highest : null;
+}
+
+/** vCPU numbers are below this: no x86 machine type of QEMU 10 has more. */
+export const VCPUS_MAX = 1_024;
+/** A report names no more findings than this; a person reads a few, and the frame must stay within its limit. */
+export const FINDINGS_MAX = 256;
+/** A text for people, in UTF-16 units; longer ones are cut by who writes them. */
+export const TEXT_CHARS_MAX = 256;
+/** Names of sessions and of agents. */
+export const NAME_CHARS_MAX = 64;
+/** The `id` in a `refused` that answers something without an id of its own, such as `hello` or rubbish. */
+export const NO_ID = -1;
+
 /** Host to guest. Ids grow by one per connection; an answer carries the id of what it answers. */
 export type HostMessage =
   | {
       readonly kind: "hello";
-      readonly versions: readonly [min: number, max: number];
+      readonly versions: VersionRange;
       /** Names this connection: a guest that sees a new one forgets half-done exchanges of the old. */
       readonly session: string;
       /** How often the guest reports of its own accord. */
@@ -36,8 +58,9 @@ export type HostMessage =
 export type GuestMessage =
   | {
       readonly kind: "hello";
-      readonly versions: readonly [min: number, max: number];
+      readonly versions: VersionRange;
       readonly agent: string;
+      /** The session of the host's hello that this answers; empty from an agent that asks to be greeted. */
       readonly session: string;
       readonly mechanisms: readonly ("offline" | "isolate")[];
     }
@@ -57,6 +80,7 @@ export type GuestMessage =
     }
   | { readonly kind: "restored"; readonly id: number; readonly online: readonly number[] }
   | { readonly kind: "pong"; readonly id: number }
+  /** Not done, or not understood. The id is NO_ID where what it answers had none. */
   | { readonly kind: "refused"; readonly id: number; readonly why: string };
 
 export interface VcpuReport {
