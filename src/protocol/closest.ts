@@ -1,0 +1,30 @@
+/**
+ * The known word that a mistyped one most likely stands for: the least edit distance (Levenshtein 1966), if it is
+ * small against the word's length; ties go to the word that stands first.
+ */
+export function closest(word: string, known: readonly string[]): string | null {
+  let best: { word: string; distance: number } | null = null;
+  for (const candidate of known) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (best === null || distance < best.distance) best = { word: candidate, distance };
+  }
+  const isNear = best !== null && best.distance <= Math.max(1, Math.floor(best.word.length / 3));
+  return isNear ? best!.word : null;
+}
+
+/** Longer words are never meant as one of ours; it bounds the quadratic work. */
+const WORD_LENGTH_MAX = 64;
+
+function editDistance(a: string, b: string): number {
+  if (WORD_LENGTH_MAX < a.length) return a.length;
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}
