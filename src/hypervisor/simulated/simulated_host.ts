@@ -1,0 +1,319 @@
+/**
+ * A host in memory, behind the same port as the real ones: for tests of the daemon, for faults that no real host
+ * gives on demand, and for `npm start` on a machine where vbal may not touch the real one. Its time moves only by
+ * `advance` (or `runInRealTime`), and it is as exact as a host can be: equal calls give equal observations.
+ */
+import type { GuestReport, Pcpu } from "../../core/model.ts";
+import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
+import { createCommandQueue } from "../command_queue.ts";
+import { CommandError, type Hypervisor, type HypervisorChange, type Observation } from "../port.ts";
+import type { Timers } from "../timers.ts";
+import { createFairSharing } from "./fair_sharing.ts";
+import { commandGuest } from "./simulated_guest.ts";
+import { createVirtualTimers } from "./virtual_timers.ts";
+import {
+  effectivePins,
+  flatPcpus,
+  type GuestBehaviour,
+  isSilent,
+  newDomain,
+  newVcpu,
+  type SimulatedDomain,
+  type SimulatedDomainSpec,
+  type World,
+} from "./world.ts";
+
+export interface SimulatedHost {
+  /** One door to the host; a second one behaves as a second daemon would. */
+  connect(): Hypervisor;
+  readonly timers: Timers;
+  now(): Milliseconds;
+  /** Lets time pass: guests react, counters grow, deadlines fall due. */
+  advance(duration: Milliseconds): Promise<void>;
+
+  arrive(spec: SimulatedDomainSpec): void;
+  depart(domain: DomainId): void;
+  /** The guest boots anew: all vCPUs online, what it was doing forgotten. */
+  reset(domain: DomainId): void;
+  pause(domain: DomainId): void;
+  resume(domain: DomainId): void;
+  /** From now on; a command that it is carrying out already is not affected. */
+  behave(domain: DomainId, behaviour: GuestBehaviour): void;
+  /** Somebody in the guest onlines these vCPUs by hand (pitfall 28). */
+  guestOnlines(domain: DomainId, vcpus: readonly VcpuIndex[]): void;
+  /** Somebody in the guest offlines these vCPUs by hand; vCPU 0 stays. */
+  guestOfflines(domain: DomainId, vcpus: readonly VcpuIndex[]): void;
+  /** How many of its vCPUs have something to run from now on. */
+  setBusyThreads(domain: DomainId, threads: number): void;
+  /** Hotplugs one more vCPU, free to run everywhere (pitfall 23); the guest does not use it yet. */
+  plugVcpu(domain: DomainId): void;
+  pcpuOffline(pcpu: PcpuId): void;
+  pcpuOnline(pcpu: PcpuId): void;
+  /** Somebody else on the host changes the pins of a vCPU. */
+  repinBehindOurBack(domain: DomainId, vcpu: VcpuIndex, pcpus: readonly PcpuId[]): void;
+}
+
+/** `pcpus`: a list, or how many of a flat host. */
+export function createSimulatedHost(options: { readonly pcpus: number | readonly Pcpu[] }): SimulatedHost {
+  const world: World = {
+    pcpus: typeof options.pcpus === "number" ? flatPcpus(options.pcpus) : [...options.pcpus],
+    domains: new Map(),
+  };
+  const timers = createVirtualTimers();
+  const sharing = createFairSharing(world);
+  const doors = new Set<Door>();
+
+  function tell(change: HypervisorChange): void {
+    for (const door of doors) door.onChange?.(change);
+  }
+  function abandon(domain: DomainId, error: CommandError): void {
+    for (const door of doors) door.abandon(domain, error);
+  }
+  function domainOf(id: DomainId): SimulatedDomain {
+    const domain = world.domains.get(id);
+    if (domain === undefined) throw new Error(`The simulated host has no domain ${id}: arrive it first`);
+    return domain;
+  }
+  function setPcpu(id: PcpuId, online: boolean): void {
+    const at = world.pcpus.findIndex((pcpu) => pcpu.id === id);
+    const pcpu = world.pcpus[at];
+    if (pcpu === undefined) throw new Error(`The simulated host has no pCPU ${id}`);
+    world.pcpus[at] = { ...pcpu, online };
+    tell({ kind: "host-topology" });
+  }
+  function boot(domain: SimulatedDomain): void {
+    const { life, guest } = domain;
+    timers.after(guest.bootMs, () => {
+      if (world.domains.get(domain.id) !== domain || domain.life !== life) return;
+      guest.booted = true;
+      tell({ kind: "guest-reported", domain: domain.id });
+    });
+  }
+  function setInUse(domain: SimulatedDomain, online: Iterable<VcpuIndex>): void {
+    domain.guest.online = new Set(online);
+    tell({ kind: "guest-reported", domain: domain.id });
+  }
+  function setState(id: DomainId, state: SimulatedDomain["state"]): void {
+    domainOf(id).state = state;
+    tell({ kind: "domain-state", domain: id });
+  }
+
+  return {
+    connect() {
+      const door = openDoor(world, timers, tell);
+      doors.add(door);
+      return { ...door.hypervisor, close: async () => void doors.delete(door) };
+    },
+    timers,
+    now: () => timers.now(),
+    advance: (duration) => timers.advance(duration, (stretch) => sharing.elapse(stretch)),
+
+    arrive(spec) {
+      if (world.domains.has(spec.id)) throw new Error(`The simulated host has a domain ${spec.id} already`);
+      const domain = newDomain(spec, world);
+      world.domains.set(spec.id, domain);
+      boot(domain);
+      tell({ kind: "domain-arrived", domain: spec.id });
+    },
+    depart(id) {
+      domainOf(id);
+      world.domains.delete(id);
+      abandon(id, new CommandError("no-such-domain", `Domain ${id} went away during the command`));
+      tell({ kind: "domain-departed", domain: id });
+    },
+    reset(id) {
+      const domain = domainOf(id);
+      domain.life += 1;
+      domain.guest.online = new Set(domain.vcpus.map((vcpu) => vcpu.index));
+      domain.guest.booted = domain.guest.bootMs === 0;
+      abandon(id, new CommandError("connection-lost", `Domain ${id} was reset during the command`));
+      boot(domain);
+      tell({ kind: "domain-reset", domain: id });
+    },
+    pause: (id) => setState(id, "paused"),
+    resume: (id) => setState(id, "running"),
+    behave(id, behaviour) {
+      domainOf(id).guest.behaviour = behaviour;
+      tell({ kind: "guest-reported", domain: id });
+    },
+    guestOnlines(id, vcpus) {
+      const domain = domainOf(id);
+      setInUse(domain, [...domain.guest.online, ...vcpus].sort(ascending));
+    },
+    guestOfflines(id, vcpus) {
+      const domain = domainOf(id);
+      setInUse(
+        domain,
+        [...domain.guest.online].filter((vcpu) => vcpu === 0 || !vcpus.includes(vcpu)),
+      );
+    },
+    setBusyThreads(id, threads) {
+      domainOf(id).guest.busyThreads = threads;
+    },
+    plugVcpu(id) {
+      const domain = domainOf(id);
+      domain.vcpus.push(
+        newVcpu(
+          domain.vcpus.length,
+          world.pcpus.map((pcpu) => pcpu.id),
+        ),
+      );
+      tell({ kind: "domain-state", domain: id });
+    },
+    pcpuOffline: (pcpu) => setPcpu(pcpu, false),
+    pcpuOnline: (pcpu) => setPcpu(pcpu, true),
+    repinBehindOurBack(id, vcpu, pcpus) {
+      const found = domainOf(id).vcpus[vcpu];
+      if (found === undefined) throw new Error(`Domain ${id} of the simulated host has no vCPU ${vcpu}`);
+      found.pins = [...pcpus].sort(ascending);
+    },
+  };
+}
+
+/** One connection to the host. */
+interface Door {
+  readonly hypervisor: Hypervisor;
+  onChange: ((change: HypervisorChange) => void) | null;
+  abandon(domain: DomainId, error: CommandError): void;
+}
+
+function openDoor(world: World, timers: Timers, tell: (change: HypervisorChange) => void): Door {
+  const queue = createCommandQueue(timers);
+
+  function demandDomain(id: DomainId): SimulatedDomain {
+    const domain = world.domains.get(id);
+    if (domain === undefined) {
+      throw new CommandError("no-such-domain", `Domain ${id} is not on this host; observe again`);
+    }
+    return domain;
+  }
+  function demandPcpus(pcpus: readonly PcpuId[]): readonly PcpuId[] {
+    const online = world.pcpus.filter((pcpu) => pcpu.online).map((pcpu) => pcpu.id);
+    const missing = pcpus.filter((pcpu) => !online.includes(pcpu));
+    if (pcpus.length === 0 || missing.length > 0) {
+      throw new CommandError(
+        "no-such-pcpu",
+        `Pins must name pCPUs that are online (${online.join(",")}), not ${missing.join(",") || "none at all"}`,
+      );
+    }
+    return [...new Set(pcpus)].sort(ascending);
+  }
+
+  const door: Door = {
+    onChange: null,
+    abandon: (domain, error) => queue.abandon(domain, error),
+    hypervisor: {
+      kind: "simulated",
+      async start(onChange) {
+        door.onChange = onChange;
+        for (const id of world.domains.keys()) onChange({ kind: "domain-arrived", domain: id });
+      },
+      async observe() {
+        return observeWorld(world);
+      },
+      pinVcpu: (id, index, pcpus, deadline) =>
+        queue.run({ domain: id, deadline, what: `Pinning vCPU ${index} of ${id}` }, async () => {
+          const domain = demandDomain(id);
+          const vcpu = domain.vcpus[index];
+          if (vcpu === undefined) throw noSuchVcpu(domain, [index]);
+          vcpu.pins = demandPcpus(pcpus);
+        }),
+      pinEmulator: (id, pcpus, deadline) =>
+        queue.run({ domain: id, deadline, what: `Pinning the emulator of ${id}` }, async () => {
+          demandDomain(id).emulatorPins = demandPcpus(pcpus);
+        }),
+      setOnline: (id, online, mechanism, deadline) => {
+        const what = `Asking ${id} to use vCPUs ${online.join(",")}`;
+        const late = () => silence(world.domains.get(id), what, deadline);
+        return queue.run({ domain: id, deadline, what, late }, async (signal) => {
+          const domain = demandDomain(id);
+          const unknown = online.filter((index) => domain.vcpus[index] === undefined);
+          if (unknown.length > 0) throw noSuchVcpu(domain, unknown);
+          if (!online.includes(0)) {
+            throw new CommandError("not-applied", `vCPU 0 of ${id} is never taken: ask with it in the set`);
+          }
+          if (domain.state === "paused") {
+            throw new CommandError("paused", `Domain ${id} is paused; its guest cannot answer until resumed`);
+          }
+          const moved = () => tell({ kind: "guest-reported", domain: id });
+          return commandGuest({ domain, online, mechanism, timers, signal, moved });
+        });
+      },
+      async close() {
+        door.onChange = null;
+      },
+    },
+  };
+  return door;
+}
+
+function observeWorld(world: World): Observation {
+  const domains = [...world.domains.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  return {
+    snapshot: {
+      pcpus: [...world.pcpus].sort((a, b) => a.id - b.id),
+      domains: domains.map((domain) => ({
+        id: domain.id,
+        incarnation: `life ${domain.life}`,
+        state: domain.state,
+        vcpus: domain.vcpus.map((vcpu) => ({
+          index: vcpu.index,
+          pins: effectivePins(world, vcpu.pins),
+          guestSocket: 0,
+          guestCore: vcpu.index,
+          guestThread: 0,
+          guestNode: 0,
+        })),
+        emulatorPins: effectivePins(world, domain.emulatorPins),
+        guest: reportOf(domain),
+      })),
+    },
+    usage: domains.map((domain) => ({
+      domain: domain.id,
+      vcpus: domain.vcpus.map((vcpu) => ({
+        index: vcpu.index,
+        run: vcpu.run,
+        wait: vcpu.wait,
+        steal: isSilent(domain.guest) ? null : vcpu.wait,
+        lastPcpu: vcpu.lastPcpu,
+      })),
+    })),
+    problems: [],
+  };
+}
+
+function reportOf({ guest, vcpus }: SimulatedDomain): GuestReport | null {
+  if (isSilent(guest)) return null;
+  return {
+    agent: "vbal-agent",
+    mechanisms: guest.mechanisms,
+    vcpus: vcpus.map(({ index }) => ({
+      index,
+      online: guest.online.has(index),
+      canOffline: index !== 0,
+    })),
+  };
+}
+
+function silence(
+  domain: SimulatedDomain | undefined,
+  what: string,
+  deadline: Milliseconds,
+): CommandError | null {
+  if (domain === undefined || !isSilent(domain.guest)) return null;
+  return new CommandError(
+    "guest-silent",
+    `${what}: its guest said nothing for ${deadline} ms; start its agent`,
+  );
+}
+
+function noSuchVcpu(domain: SimulatedDomain, indices: readonly VcpuIndex[]): CommandError {
+  return new CommandError(
+    "no-such-vcpu",
+    `Domain ${domain.id} has vCPUs 0 to ${domain.vcpus.length - 1}, not ${indices.join(",")}; observe again`,
+  );
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
+}
