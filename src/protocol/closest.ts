@@ -1,14 +1,16 @@
 /**
  * The known word that a mistyped one most likely stands for: the least edit distance (Levenshtein 1966), if it is
- * small against the word's length; ties go to the word that stands first.
+ * small against the word's length. Ties go to a word with the same first letter, which is seldom mistyped, then to
+ * the one that stands first.
  */
 export function closest(word: string, known: readonly string[]): string | null {
   let best: { word: string; distance: number } | null = null;
   for (const candidate of known) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    const beginsOtherwise = candidate[0] === word[0] ? 0 : 0.5;
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase()) + beginsOtherwise;
     if (best === null || distance < best.distance) best = { word: candidate, distance };
   }
-  const isNear = best !== null && best.distance <= Math.max(1, Math.floor(best.word.length / 3));
+  const isNear = best !== null && Math.floor(best.distance) <= Math.max(1, Math.floor(best.word.length / 3));
   return isNear ? best!.word : null;
 }
 

@@ -205,7 +205,7 @@ function policyFaults(located: LocatedYaml, written: WrittenConfig, policy: Poli
     const at = written.patience?.uncooperativeAfter === undefined ? "stuckAfter" : "uncooperativeAfter";
     faults.push(
       faultAt(located, ["patience", at], {
-        rule: `A guest is stuck (after ${stuckAfter} ms) before it is uncooperative (after ${uncooperativeAfter} ms)`,
+        rule: `stuckAfter (${stuckAfter} ms) may not exceed uncooperativeAfter (${uncooperativeAfter} ms)`,
         fix: "Raise uncooperativeAfter or lower stuckAfter",
         value: undefined,
       }),

@@ -27,7 +27,7 @@ export const VCPUS_MAX = 4096;
 
 const NODE_MAX = 1023;
 
-const WEIGHT: FieldKind<number> = {
+export const WEIGHT: FieldKind<number> = {
   rule: `A weight is a whole number from 1 to ${WEIGHT_MAX}`,
   fix: "Write a larger number for a larger share; 256 is the usual one",
   read: readInteger({ min: 1, max: WEIGHT_MAX }),

@@ -37,11 +37,11 @@ export function renderPath(path: FieldPath): string {
 }
 
 /** Longer values are cut: a message is one line on a terminal. */
-const VALUE_CHARACTERS_MAX = 60;
+const VALUE_CHARACTERS_MAX = 40;
 
-/** A value of a file as it is quoted in a message. */
+/** A value of a file, which is plain data, as it is quoted in a message. */
 export function renderValue(value: unknown): string {
   if (value === undefined) return "";
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(value);
   return text.length <= VALUE_CHARACTERS_MAX ? text : `${text.slice(0, VALUE_CHARACTERS_MAX)}…`;
 }

@@ -160,7 +160,7 @@ export function readName(value: unknown): string | undefined {
 }
 
 export const NAME: FieldKind<string> = {
-  rule: `A domain's name has 1 to ${NAME_CHARACTERS_MAX} characters, none of them a space or one of / ? # %`,
+  rule: `A domain's name has 1 to ${NAME_CHARACTERS_MAX} characters, no space and none of / ? # %`,
   fix: "Write the name that the hypervisor shows",
   read: readName,
 };

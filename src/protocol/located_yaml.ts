@@ -76,6 +76,7 @@ function wholeFile(file: string, rule: string, fix: string): Fault {
 function yamlRule(error: { readonly code: string; readonly message: string }): string {
   if (error.code === "DUPLICATE_KEY") return "A key stands only once in a map";
   if (error.code === "MULTIPLE_DOCS") return "A file holds one YAML document";
+  if (error.code === "BAD_INDENT") return "A bracket stays open, or the indentation does not fit";
   return `Not valid YAML: ${error.message.replace(/\.$/, "")}`;
 }
 
