@@ -1,0 +1,79 @@
+/**
+ * The pCPUs that a thread may run on, through the C library's sched_getaffinity and sched_setaffinity. They take a
+ * thread id, and a mask of any length, so hosts with more than 64 pCPUs are no special case.
+ */
+import { constants } from "node:os";
+import koffi from "koffi";
+import type { PcpuId } from "../../core/units.ts";
+
+export interface Affinity {
+  /** Ascending; `null` when the thread is gone. */
+  get(thread: number): PcpuId[] | null;
+  /** What the kernel made of it; the caller reads back. */
+  set(
+    thread: number,
+    pcpus: readonly PcpuId[],
+  ): "done" | "no-such-thread" | "not-permitted" | "no-usable-pcpu";
+}
+
+/** Loads the C library at the first call, so that a machine without it can import this file. */
+export const linuxAffinity: Affinity = {
+  get(thread) {
+    const mask = new Uint8Array(MASK_BYTES);
+    if (calls().get(thread, mask.length, mask) < 0) {
+      if (koffi.errno() === constants.errno.ESRCH) return null;
+      throw new Error(`Reading the affinity of thread ${thread} failed with errno ${koffi.errno()}`);
+    }
+    return pcpusOf(mask);
+  },
+  set(thread, pcpus) {
+    const mask = maskOf(pcpus);
+    if (calls().set(thread, mask.length, mask) === 0) return "done";
+    const errno = koffi.errno();
+    switch (errno) {
+      case constants.errno.ESRCH:
+        return "no-such-thread";
+      case constants.errno.EPERM:
+        return "not-permitted";
+      case constants.errno.EINVAL:
+        return "no-usable-pcpu";
+      default:
+        throw new Error(`Setting the affinity of thread ${thread} failed with errno ${errno}`);
+    }
+  },
+};
+
+/** Room for 8,192 pCPUs, the most that a Linux kernel can be built for; a shorter mask is refused on a larger host. */
+const MASK_BYTES = 1_024;
+
+type Call = (thread: number, size: number, mask: Uint8Array) => number;
+let loaded: { readonly get: Call; readonly set: Call } | null = null;
+
+function calls(): { readonly get: Call; readonly set: Call } {
+  if (loaded === null) {
+    const library = koffi.load("libc.so.6");
+    loaded = {
+      get: library.func("int sched_getaffinity(int thread, size_t size, _Out_ uint8_t *mask)"),
+      set: library.func("int sched_setaffinity(int thread, size_t size, const uint8_t *mask)"),
+    };
+  }
+  return loaded;
+}
+
+function maskOf(pcpus: readonly PcpuId[]): Uint8Array {
+  const mask = new Uint8Array(MASK_BYTES);
+  for (const pcpu of pcpus) {
+    const byte = pcpu >> 3;
+    if (byte < MASK_BYTES) mask[byte]! |= 1 << (pcpu & 7);
+  }
+  return mask;
+}
+
+function pcpusOf(mask: Uint8Array): PcpuId[] {
+  const pcpus: PcpuId[] = [];
+  for (const [at, byte] of mask.entries()) {
+    if (byte === 0) continue;
+    for (let bit = 0; bit < 8; bit++) if ((byte >> bit) & 1) pcpus.push(at * 8 + bit);
+  }
+  return pcpus;
+}
