@@ -14,6 +14,7 @@ export type Reason =
   | { readonly code: "lowered-to-cap"; readonly cap: MilliPcpu }
   | { readonly code: "lowered-to-vcpus"; readonly vcpus: number }
   | { readonly code: "surplus-from-others"; readonly surplus: MilliPcpu }
+  | { readonly code: "lowered-for-reservations"; readonly shortfall: MilliPcpu }
   | {
       readonly code: "reservations-exceed-capacity";
       readonly reserved: MilliPcpu;
@@ -27,16 +28,20 @@ export type Reason =
   | { readonly code: "cannot-offline"; readonly vcpus: readonly VcpuIndex[] }
   // Co-operation
   | { readonly code: "silent-guest" }
+  | { readonly code: "no-mechanism" }
   | { readonly code: "paused" }
   // Placement
   | { readonly code: "shares-pcpus"; readonly with: readonly DomainId[]; readonly pcpus: readonly PcpuId[] }
   | { readonly code: "node-full"; readonly node: NodeId }
   | { readonly code: "pcpus-left-idle"; readonly pcpus: readonly PcpuId[] }
+  | { readonly code: "no-pcpus" }
   // Moves
   | { readonly code: "first-placement" }
+  | { readonly code: "brought-online" }
   | { readonly code: "pcpu-gone"; readonly pcpu: PcpuId }
   | { readonly code: "pcpu-given-to"; readonly domain: DomainId }
   | { readonly code: "own-pcpu-instead-of-shared" }
   | { readonly code: "must-share" }
+  | { readonly code: "set-resized"; readonly from: number; readonly to: number }
   | { readonly code: "closer"; readonly to: "node" | "llc" | "core" }
   | { readonly code: "confined-while-offline" };

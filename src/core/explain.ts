@@ -1,0 +1,82 @@
+/** Every reason as one plain sentence. */
+import type { Reason } from "./reason.ts";
+import { MILLI_PER_PCPU, type MilliPcpu } from "./units.ts";
+import { unreachable } from "./unreachable.ts";
+
+export function explainReason(reason: Reason): string {
+  switch (reason.code) {
+    case "share":
+      return `Its weight ${reason.weight} of ${reason.weightSum} in all is a share of ${pcpus(reason.share)} of the host's ${pcpus(reason.capacity)}.`;
+    case "raised-to-reservation":
+      return `Its reservation raises that to ${pcpus(reason.reservation)}.`;
+    case "lowered-to-cap":
+      return `Its cap lowers that to ${pcpus(reason.cap)}.`;
+    case "lowered-to-vcpus":
+      return `It can use no more than its ${count(reason.vcpus, "vCPU")}, so the rest is divided among the others.`;
+    case "surplus-from-others":
+      return `It gets ${pcpus(reason.surplus)} more, which other domains cannot use.`;
+    case "lowered-for-reservations":
+      return `It gets ${pcpus(reason.shortfall)} less, which other domains have reserved.`;
+    case "reservations-exceed-capacity":
+      return `The reservations add up to ${pcpus(reason.reserved)} but the host has ${pcpus(reason.capacity)}, so each is scaled down in proportion; lower some of them.`;
+    case "rounded-up":
+      return `${pcpus(reason.entitlement)} is rounded up to ${count(reason.target, "vCPU")}.`;
+    case "rounded-down":
+      return `${pcpus(reason.entitlement)} is rounded down to ${count(reason.target, "vCPU")}.`;
+    case "raised-to-minimum":
+      return `It always keeps at least ${count(reason.vcpusMin, "vCPU")}.`;
+    case "more-vcpus-than-pcpus":
+      return `Its ${count(reason.vcpus, "vCPU")} take turns on ${count(reason.pcpus, "pCPU")}.`;
+    case "cannot-offline":
+      return `Its guest cannot take ${list("vCPU", reason.vcpus)} offline.`;
+    case "silent-guest":
+      return "Its guest does not answer, so its vCPUs all stay online and are only confined to its pCPUs.";
+    case "no-mechanism":
+      return "Its guest has no means to take a vCPU offline, so its vCPUs stay as they are.";
+    case "paused":
+      return "It is paused, so it keeps its place and its guest is asked nothing.";
+    case "shares-pcpus":
+      return `It shares ${list("pCPU", reason.pcpus)} with ${reason.with.join(", ")}.`;
+    case "node-full":
+      return `Node ${reason.node} has no room for all of it, so a part of it is on another node.`;
+    case "pcpus-left-idle":
+      return `Nobody may use ${list("pCPU", reason.pcpus)}, so the host keeps ${reason.pcpus.length === 1 ? "it" : "them"}.`;
+    case "no-pcpus":
+      return "No pCPU of the pool is online, so nothing is planned; check the pool in the policy.";
+    case "first-placement":
+      return "It has not been placed before.";
+    case "brought-online":
+      return "It comes online and gets a pCPU.";
+    case "pcpu-gone":
+      return `pCPU ${reason.pcpu} is no longer in the pool.`;
+    case "pcpu-given-to":
+      return `Its pCPU is given to ${reason.domain}.`;
+    case "own-pcpu-instead-of-shared":
+      return "There is now a pCPU that it need not share.";
+    case "must-share":
+      return "There are too few pCPUs, so it shares one.";
+    case "set-resized":
+      return `Its domain has ${count(reason.to, "pCPU")} to run on now, and it was on ${reason.from}.`;
+    case "closer":
+      return `It moves closer to the rest of its domain: ${CLOSER[reason.to]}.`;
+    case "confined-while-offline":
+      return "It is offline and confined to its domain's pCPUs, in case the guest brings it online by itself.";
+    default:
+      return unreachable(reason);
+  }
+}
+
+const CLOSER = { node: "the same node", llc: "the same last-level cache", core: "the same core" } as const;
+
+/** 1,500 milli-pCPU read as "1.5 pCPUs". */
+function pcpus(milli: MilliPcpu): string {
+  return count(milli / MILLI_PER_PCPU, "pCPU");
+}
+
+function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+function list(thing: string, numbers: readonly number[]): string {
+  return `${thing}${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
+}

@@ -1,0 +1,245 @@
+/**
+ * Regions: which pCPUs each party gets. A party is a domain with pCPUs of its own, or one of the two sets that
+ * several domains have in common.
+ *
+ * Objective, compared in this order, less is better:
+ * 1. pCPUs off the node that the administrator named;
+ * 2. nodes touched, summed over parties;
+ * 3. cores split between parties (an SMT sibling is a neighbour that slows and overhears; pitfall 24);
+ * 4. LLCs touched, 5. cores touched, each summed over parties;
+ * 6. vCPUs that leave the pCPU they are on;
+ * 7. the ids: lowest first, in the order of the parties.
+ * On a host without structure 1 to 5 are the same for every choice, so the fewest vCPUs move.
+ *
+ * Method. Packing parties into nodes is bin packing, hence NP-hard; an optimum is not promised. Three candidates are
+ * built and the best is taken: one that keeps whatever each party holds and fills up from there, and two that pack
+ * afresh by best fit (the fullest place that is large enough; else the emptiest), one in the order of the parties and
+ * one with the largest first. Best-fit decreasing uses at most 11/9 of the bins of the optimum plus one (Johnson et
+ * al., SIAM J. Computing 3, 1974). bench/core compares the choice with an exhaustive oracle.
+ *
+ * Cost: O(pCPUs * places + parties * log parties) per candidate.
+ */
+import { DEPTH, type HostTopology, type Place } from "./host_topology.ts";
+import type { NodeId } from "./units.ts";
+
+/** Positions in `topology` for each party, ascending, disjoint. The sizes together fit the host. */
+export function chooseRegions(topology: HostTopology, parties: readonly Party[]): number[][] {
+  const inOrder = [...parties.keys()];
+  const hintedFirst = inOrder.sort(
+    (a, b) => Number(parties[b]!.node !== null) - Number(parties[a]!.node !== null) || a - b,
+  );
+  let best = fill(topology, parties, hintedFirst, keepHeld(topology, parties));
+  // Only structure can make a fresh packing better than one that keeps what it can.
+  if (topology.root.children.length === 1 && isFlat(topology.root.children[0]!)) return best.regions;
+  const largestFirst = [...hintedFirst].sort(
+    (a, b) =>
+      Number(parties[b]!.node !== null) - Number(parties[a]!.node !== null) ||
+      parties[b]!.size - parties[a]!.size ||
+      a - b,
+  );
+  for (const order of [hintedFirst, largestFirst]) {
+    const candidate = fill(
+      topology,
+      parties,
+      order,
+      parties.map(() => []),
+    );
+    if (isLess(candidate.cost, best.cost)) best = candidate;
+  }
+  return best.regions;
+}
+
+export interface Party {
+  readonly size: number;
+  readonly node: NodeId | null;
+  /** How many of its vCPUs are at each position now. */
+  readonly held: ReadonlyMap<number, number>;
+}
+
+interface Candidate {
+  readonly regions: number[][];
+  readonly cost: readonly number[];
+}
+
+function isFlat(node: Place): boolean {
+  return (
+    node.children.length === 1 && node.children[0]!.children.every((core) => core.positions.length === 1)
+  );
+}
+
+/** What each party keeps of what it holds; a position that several hold goes to the one with least to choose from. */
+function keepHeld(topology: HostTopology, parties: readonly Party[]): number[][] {
+  const holders: number[][] = topology.ids.map(() => []);
+  parties.forEach((party, index) => {
+    for (const position of party.held.keys()) holders[position]!.push(index);
+  });
+  const kept: number[][] = parties.map(() => []);
+  parties.forEach((party, index) => {
+    const alone = [...party.held.keys()].filter((position) => holders[position]!.length === 1);
+    kept[index] = dearestFirst(topology, party, alone).slice(0, party.size);
+  });
+  holders.forEach((contenders, position) => {
+    if (contenders.length < 2) return;
+    let heir = -1;
+    for (const index of contenders) {
+      const room = parties[index]!.size - kept[index]!.length;
+      if (room <= 0) continue;
+      if (heir === -1 || heldMore(parties[index]!, parties[heir]!, position)) heir = index;
+    }
+    if (heir !== -1) kept[heir]!.push(position);
+  });
+  return kept;
+}
+
+function heldMore(party: Party, other: Party, position: number): boolean {
+  return other.held.get(position)! < party.held.get(position)!;
+}
+
+/** The positions that a shrinking party should rather keep: on its node, with more vCPUs, where most of it is. */
+function dearestFirst(topology: HostTopology, party: Party, positions: number[]): number[] {
+  const company = new Map<number, number>();
+  for (const position of positions) {
+    for (const place of topology.pathOf[position]!) company.set(place, (company.get(place) ?? 0) + 1);
+  }
+  const at = (position: number, depth: number) => company.get(topology.pathOf[position]![depth]!)!;
+  const onNode = (position: number) => Number(topology.pcpus[position]!.node === party.node);
+  return [...positions].sort(
+    (a, b) =>
+      onNode(b) - onNode(a) ||
+      at(b, DEPTH.node) - at(a, DEPTH.node) ||
+      party.held.get(b)! - party.held.get(a)! ||
+      at(b, DEPTH.llc) - at(a, DEPTH.llc) ||
+      at(b, DEPTH.core) - at(a, DEPTH.core) ||
+      a - b,
+  );
+}
+
+/** Gives every party, in `order`, what it lacks beyond `kept`. */
+function fill(
+  topology: HostTopology,
+  parties: readonly Party[],
+  order: readonly number[],
+  kept: readonly (readonly number[])[],
+): Candidate {
+  const free = Int32Array.from(topology.places, (place) => place.positions.length);
+  const taken = new Uint8Array(topology.ids.length);
+  const mine = new Int32Array(topology.places.length);
+  const regions: number[][] = kept.map((positions) => [...positions]);
+  let slack = topology.ids.length;
+  for (const party of parties) slack -= party.size;
+
+  const occupy = (position: number) => {
+    taken[position] = 1;
+    for (const place of topology.pathOf[position]!) free[place]! -= 1;
+  };
+  for (const positions of kept) positions.forEach(occupy);
+
+  for (const index of order) {
+    const party = parties[index]!;
+    const region = regions[index]!;
+    if (region.length === party.size) continue;
+    const join = (position: number) => {
+      for (const place of topology.pathOf[position]!) mine[place]! += 1;
+    };
+    region.forEach(join);
+
+    const take = (place: Place, need: number): void => {
+      if (need === free[place.index]) {
+        for (const position of place.positions) {
+          if (taken[position] === 1) continue;
+          occupy(position);
+          join(position);
+          region.push(position);
+        }
+        return;
+      }
+      let left = need;
+      while (0 < left) {
+        const child = bestChild(place, left);
+        const part = Math.min(left, free[child.index]!);
+        const orphans =
+          child.level === "core" && free[child.index] === child.positions.length
+            ? child.positions.length - part
+            : 0;
+        if (orphans <= slack) slack -= orphans;
+        take(child, part);
+        left -= part;
+      }
+    };
+
+    const bestChild = (place: Place, left: number): Place => {
+      let best: Place | null = null;
+      let bestWorth = Number.NEGATIVE_INFINITY;
+      for (const child of place.children) {
+        const room = free[child.index]!;
+        if (room === 0) continue;
+        const worth = worthOf(child, room, left);
+        if (bestWorth < worth) {
+          best = child;
+          bestWorth = worth;
+        }
+      }
+      return best!;
+    };
+
+    /** One number per place, read digit by digit: hint, company, an intact core, fit, tightness, held. */
+    const worthOf = (child: Place, room: number, left: number): number => {
+      const size = child.positions.length;
+      const hinted = child.level === "node" && child.id === party.node ? 1 : 0;
+      const company = mine[child.index] === 0 ? 0 : 1;
+      const affordable =
+        child.level === "core" && room === size && size - Math.min(left, size) <= slack ? 1 : 0;
+      const fits = left <= room ? 1 : 0;
+      const tightness = fits === 1 ? COUNT_MAX - room : room;
+      const held = child.level === "pcpu" ? (party.held.get(child.positions[0]!) === undefined ? 0 : 1) : 0;
+      return (
+        ((((hinted * 2 + company) * 2 + affordable) * 2 + fits) * (COUNT_MAX + 1) + tightness) * 2 + held
+      );
+    };
+
+    take(topology.root, party.size - region.length);
+    for (const position of region) for (const place of topology.pathOf[position]!) mine[place] = 0;
+  }
+  for (const region of regions) region.sort((a, b) => a - b);
+  return { regions, cost: costOf(topology, parties, regions) };
+}
+
+/** More pCPUs than any host has; keeps the digits of `worthOf` apart. */
+const COUNT_MAX = 2 ** 20;
+
+/** The objective at the top of this file, without the ids. */
+export function costOf(
+  topology: HostTopology,
+  parties: readonly Party[],
+  regions: readonly (readonly number[])[],
+): readonly number[] {
+  const lastSeen = new Int32Array(topology.places.length).fill(-1);
+  let [misses, nodes, splits, llcs, cores, moves] = [0, 0, 0, 0, 0, 0];
+  regions.forEach((region, index) => {
+    const { node, held } = parties[index]!;
+    const touch = (place: number): boolean => {
+      const first = lastSeen[place] !== index;
+      lastSeen[place] = index;
+      return first;
+    };
+    for (const vcpus of held.values()) moves += vcpus;
+    for (const position of region) {
+      const path = topology.pathOf[position]!;
+      const core = path[DEPTH.core]!;
+      if (node !== null && topology.pcpus[position]!.node !== node) misses += 1;
+      if (touch(path[DEPTH.node]!)) nodes += 1;
+      if (touch(path[DEPTH.llc]!)) llcs += 1;
+      if (lastSeen[core] !== -1 && lastSeen[core] !== index) splits += 1;
+      if (touch(core)) cores += 1;
+      moves -= held.get(position) ?? 0;
+    }
+  });
+  return [misses, nodes, splits, llcs, cores, moves];
+}
+
+function isLess(a: readonly number[], b: readonly number[]): boolean {
+  for (const [index, value] of a.entries()) {
+    if (value !== b[index]) return value < b[index]!;
+  }
+  return false;
+}
