@@ -1,0 +1,188 @@
+/**
+ * The agent's shell: feeds the session with what happens, carries out its effects, and keeps the port open. The same
+ * on every platform.
+ */
+
+import { unreachable } from "../core/unreachable.ts";
+import { encode, FRAME_START } from "../protocol/frame.ts";
+import type { GuestMessage } from "../protocol/guest_messages.ts";
+import { type GuestView, VCPU_DIRECTORY } from "./guest_view.ts";
+import { canIsolate } from "./isolation.ts";
+import type { Platform, Port } from "./platform.ts";
+import { type Effect, type Session, type SessionEvent, startSession, step } from "./session.ts";
+import { VcpuBalloon } from "./vcpu_balloon.ts";
+import type { Change } from "./vcpu_changes.ts";
+import { parseVcpuList } from "./vcpu_list.ts";
+
+export class Agent {
+  readonly #platform: Platform;
+  readonly #options: AgentOptions;
+  readonly #balloon: VcpuBalloon;
+  #session: Session;
+  #port: Port | null = null;
+  #cancelWake: () => void = () => {};
+  #lastTrouble = "";
+  #stopped = false;
+  readonly #events: SessionEvent[] = [];
+
+  constructor(platform: Platform, options: AgentOptions) {
+    this.#platform = platform;
+    this.#options = options;
+    this.#balloon = new VcpuBalloon(platform, options.recordPath);
+    this.#session = startSession({
+      agent: options.name,
+      mechanisms: mechanismsOf(platform),
+      patienceMs: this.#balloon.recordedPatienceMs(),
+      holding: this.#balloon.holding(),
+      nowMs: platform.nowMs(),
+    });
+  }
+
+  start(): void {
+    this.#openPort();
+    this.#feed({ kind: "woken" });
+  }
+
+  /** Puts everything back and closes the port. True when nothing is left changed. */
+  stop(): boolean {
+    this.#stopped = true;
+    this.#cancelWake();
+    const problems = this.#balloon.restore();
+    for (const problem of problems) this.#platform.log(problem);
+    this.#port?.close();
+    this.#port = null;
+    return problems.length === 0;
+  }
+
+  #openPort(): void {
+    if (this.#stopped) return;
+    const opened = this.#platform.openPort(this.#options.portPath, {
+      onConnected: () => this.#feed({ kind: "connected" }),
+      onBytes: (chunk) => this.#feed({ kind: "bytes", chunk }),
+      onHungUp: () => this.#feed({ kind: "hung-up" }),
+      onGone: (why) => {
+        this.#port = null;
+        this.#feed({ kind: "hung-up" });
+        this.#retryPort(why);
+      },
+    });
+    if (typeof opened !== "string") {
+      this.#port = opened;
+      this.#lastTrouble = "";
+    } else if (BUSY.test(opened)) {
+      this.#options.onPortBusy();
+    } else {
+      this.#retryPort(opened);
+    }
+  }
+
+  #retryPort(why: string): void {
+    if (why !== this.#lastTrouble) {
+      this.#platform.log(
+        `${this.#options.portPath} cannot be used: ${why}; trying again every ${REOPEN_EVERY_MS} ms`,
+      );
+    }
+    this.#lastTrouble = why;
+    this.#platform.after(REOPEN_EVERY_MS, () => this.#openPort());
+  }
+
+  /** Events are handled one after another, each with all its effects, also those that effects bring about. */
+  #feed(event: SessionEvent): void {
+    this.#events.push(event);
+    if (this.#events.length > 1) return;
+    for (let next = this.#events[0]; next !== undefined && !this.#stopped; next = this.#events[0]) {
+      const { session, effects } = step(this.#session, next, this.#platform.nowMs());
+      this.#session = session;
+      for (const effect of effects) this.#carryOut(effect);
+      this.#events.shift();
+    }
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.kind) {
+      case "start-stream":
+        this.#port?.send(FRAME_START);
+        break;
+      case "send":
+        this.#send(effect.message);
+        break;
+      case "report":
+        // A host that does not read gets no more reports: the newest one counts, and it comes when there is room.
+        if (this.#port?.backlog() === 0) this.#send({ kind: "report", ...this.#balloon.report() });
+        break;
+      case "remember-patience":
+        this.#balloon.setPatience(effect.patienceMs);
+        break;
+      case "look":
+        this.#feed({ kind: "looked", view: this.#balloon.look() });
+        break;
+      case "change":
+        this.#change(effect.change);
+        break;
+      case "restore":
+        for (const problem of this.#balloon.restore()) this.#platform.log(problem);
+        this.#feed({ kind: "restored", id: effect.id, ...this.#state() });
+        break;
+      case "log":
+        this.#platform.log(effect.line);
+        break;
+      case "wake":
+        this.#wakeAt(effect.atMs);
+        break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #send(message: GuestMessage): void {
+    this.#port?.send(encode(message));
+  }
+
+  #change(change: Change): void {
+    const why = this.#balloon.change(change);
+    if (why !== null) this.#platform.log(`vCPU ${change.vcpu} is not ${change.to}: ${why}`);
+    const event: SessionEvent = { kind: "changed", change, why, ...this.#state() };
+    const more = (this.#session.work?.changes?.length ?? 0) > 1;
+    if (more) this.#platform.after(LISTEN_BETWEEN_CHANGES_MS, () => this.#feed(event));
+    else this.#feed(event);
+  }
+
+  #state(): { readonly view: GuestView; readonly holding: boolean } {
+    return { view: this.#balloon.look(), holding: this.#balloon.holding() };
+  }
+
+  #wakeAt(atMs: number | null): void {
+    this.#cancelWake();
+    if (atMs === null) return;
+    const ms = Math.max(0, Math.ceil(atMs - this.#platform.nowMs()));
+    this.#cancelWake = this.#platform.after(ms, () => this.#feed({ kind: "woken" }));
+  }
+}
+
+export interface AgentOptions {
+  readonly portPath: string;
+  readonly recordPath: string;
+  /** With its version, as the host will show it. */
+  readonly name: string;
+  /** Called when another program has the port: that program is in charge, and this one must change nothing. */
+  readonly onPortBusy: () => void;
+}
+
+/** How the guest can take vCPUs, best first. */
+export function mechanismsOf(platform: Platform): readonly ("offline" | "isolate")[] {
+  const vcpus = parseVcpuList(platform.readFile(`${VCPU_DIRECTORY}/present`)).filter((vcpu) => vcpu !== 0);
+  const canOffline = vcpus.some((vcpu) => platform.readFile(`${VCPU_DIRECTORY}/cpu${vcpu}/online`) !== null);
+  return [
+    ...(canOffline ? (["offline"] as const) : []),
+    ...(canIsolate(platform) ? (["isolate"] as const) : []),
+  ];
+}
+
+/** The kernel's words for a port that another program has open. */
+const BUSY = /busy/i;
+
+/** A port that is not there yet, or was unplugged, is looked for this often: hardly any work, and nobody waits long. */
+const REOPEN_EVERY_MS = 1_000;
+
+/** Long enough for what has arrived meanwhile to be read, short beside the change of a vCPU. */
+const LISTEN_BETWEEN_CHANGES_MS = 1;

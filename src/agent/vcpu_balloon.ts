@@ -1,0 +1,169 @@
+/**
+ * The vCPU balloon: takes and gives single vCPUs and knows how to put everything back. Every change is written to
+ * the record first (record.ts), read back afterwards, and what it displaced (interrupts, affinities) settled.
+ */
+import type { PreflightFinding, VcpuReport } from "../protocol/guest_messages.ts";
+import { type GuestView, look, VCPU_DIRECTORY } from "./guest_view.ts";
+import { readInterrupts, steerInterrupts } from "./interrupts.ts";
+import { isolate } from "./isolation.ts";
+import type { Platform } from "./platform.ts";
+import { preflight } from "./preflight.ts";
+import { type AgentRecord, EMPTY_RECORD, isEmpty, readRecord, writeRecord } from "./record.ts";
+import { type LostAffinity, restoreAffinities, TaskAffinities } from "./task_affinity.ts";
+import type { Change } from "./vcpu_changes.ts";
+import { without } from "./vcpu_list.ts";
+import { VcpuReporter } from "./vcpu_report.ts";
+
+export class VcpuBalloon {
+  readonly #platform: Platform;
+  readonly #recordPath: string;
+  readonly #reporter: VcpuReporter;
+  readonly #affinities: TaskAffinities;
+  #record: AgentRecord;
+  #lost: readonly LostAffinity[] = [];
+  #preflight: { readonly atMs: number; readonly findings: readonly PreflightFinding[] } | null = null;
+
+  constructor(platform: Platform, recordPath: string) {
+    this.#platform = platform;
+    this.#recordPath = recordPath;
+    this.#reporter = new VcpuReporter(platform);
+    this.#affinities = new TaskAffinities(platform);
+    this.#record = readRecord(platform, recordPath);
+  }
+
+  /** True while some vCPU is not as the agent found it. */
+  holding(): boolean {
+    return !isEmpty(this.#record);
+  }
+
+  /** The patience of the host that an earlier life served; 0 when there is none on record. */
+  recordedPatienceMs(): number {
+    return this.#record.patienceMs;
+  }
+
+  /** To be written with the next change. */
+  setPatience(patienceMs: number): void {
+    this.#record = { ...this.#record, patienceMs };
+  }
+
+  look(): GuestView {
+    return look(this.#platform);
+  }
+
+  report(): { readonly vcpus: readonly VcpuReport[]; readonly preflight: readonly PreflightFinding[] } {
+    const view = this.look();
+    return { vcpus: this.#reporter.report(view), preflight: this.#findings(view) };
+  }
+
+  /** Carries out one change. `null` when the kernel confirms it, else the reason; then the guest is as it was. */
+  change(change: Change): string | null {
+    const before = this.look();
+    const why = this.#prepare(change, before) ?? this.#apply(change, before);
+    this.#settle();
+    return why;
+  }
+
+  /** Puts every vCPU, interrupt and affinity back as found. Says for each that failed why; those stay on record. */
+  restore(): readonly string[] {
+    const problems: string[] = [];
+    for (const [name, found] of Object.entries(this.#record.found)) {
+      const vcpu = Number(name);
+      const why = this.#apply({ vcpu, to: found === "used" ? "used" : "offline" }, this.look());
+      if (why !== null) problems.push(`vCPU ${vcpu} could not be put back to ${found}: ${why}`);
+    }
+    this.#settle();
+    return problems;
+  }
+
+  /** Notes, before a change, how things are; without that on file nothing is changed. */
+  #prepare({ vcpu, to }: Change, view: GuestView): string | null {
+    const first = !this.holding();
+    const found = this.#record.found[vcpu] ?? (view.inUse.includes(vcpu) ? "used" : "offline");
+    const tasks = to === "used" ? [] : this.#affinities.find(view.inUse);
+    const known = new Set(this.#record.tasks.map(({ task, started }) => `${task} ${started}`));
+    this.#record = {
+      ...this.#record,
+      found: { ...this.#record.found, [vcpu]: found },
+      interrupts: first ? readInterrupts(this.#platform) : this.#record.interrupts,
+      tasks: [
+        ...this.#record.tasks,
+        ...tasks.filter(({ task, started }) => !known.has(`${task} ${started}`)),
+      ],
+    };
+    const why = writeRecord(this.#platform, this.#recordPath, this.#record);
+    return why === null ? null : `The record ${this.#recordPath} cannot be written: ${why}`;
+  }
+
+  #apply({ vcpu, to }: Change, view: GuestView): string | null {
+    const online = view.online.includes(vcpu);
+    const isolated = view.isolated.includes(vcpu);
+    switch (to) {
+      case "used":
+        return this.#leaveIsolation(vcpu, view) ?? (online ? null : this.#setOnline(vcpu, true));
+      case "offline":
+        return this.#leaveIsolation(vcpu, view) ?? (online ? this.#setOnline(vcpu, false) : null);
+      case "isolated":
+        if (isolated) return null;
+        return (
+          (online ? null : this.#setOnline(vcpu, true)) ??
+          isolate(
+            this.#platform,
+            [...view.isolated, vcpu].sort((a, b) => a - b),
+          )
+        );
+    }
+  }
+
+  #leaveIsolation(vcpu: number, view: GuestView): string | null {
+    return view.isolated.includes(vcpu) ? isolate(this.#platform, without(view.isolated, [vcpu])) : null;
+  }
+
+  /** The light hotplug (B-14..B-16): the guest kernel alone, no command to any bus. Read back (pitfall 35). */
+  #setOnline(vcpu: number, online: boolean): string | null {
+    const path = `${VCPU_DIRECTORY}/cpu${vcpu}/online`;
+    const why = this.#platform.writeFile(path, online ? "1" : "0");
+    if (why !== null) return `The kernel refused to ${online ? "online" : "offline"} it: ${why}`;
+    if (this.#platform.readFile(path)?.trim() === (online ? "1" : "0")) return null;
+    return `The kernel accepted the change and did not make it`;
+  }
+
+  /** After a change: displaced interrupts and affinities go where they belong; what is as found leaves the record. */
+  #settle(): void {
+    const view = this.look();
+    steerInterrupts(this.#platform, this.#record.interrupts, view.isolated);
+    const lost = restoreAffinities(this.#platform, this.#record.tasks, view.inUse);
+    const still = Object.entries(this.#record.found).filter(
+      ([vcpu, found]) =>
+        (view.inUse.includes(Number(vcpu)) ? "used" : "offline") !== found ||
+        (found === "offline" && view.isolated.includes(Number(vcpu))),
+    );
+    this.#record =
+      still.length === 0
+        ? { ...EMPTY_RECORD, patienceMs: this.#record.patienceMs }
+        : { ...this.#record, found: Object.fromEntries(still) };
+    const why = writeRecord(this.#platform, this.#recordPath, this.#record);
+    if (why !== null) this.#platform.log(`The record ${this.#recordPath} cannot be written: ${why}`);
+    for (const { name, task, allowed, why: reason } of lost) {
+      this.#platform.log(`${name} (task ${task}) lost its affinity ${allowed}: ${reason}`);
+    }
+    if (lost.length > 0 || this.#lost.length > 0) this.#preflight = null;
+    this.#lost = lost;
+  }
+
+  #findings(view: GuestView): readonly PreflightFinding[] {
+    const nowMs = this.#platform.nowMs();
+    if (this.#preflight === null || nowMs - this.#preflight.atMs >= PREFLIGHT_EVERY_MS) {
+      this.#affinities.forget();
+      const tasks = this.#affinities.find(view.inUse);
+      const findings = preflight(this.#platform, { view, tasks, lost: this.#lost });
+      this.#preflight = { atMs: nowMs, findings };
+    }
+    return this.#preflight.findings;
+  }
+}
+
+/**
+ * A pre-flight reads a file for each task, group and interrupt: tens of milliseconds. Once a minute it costs less
+ * than 0.1 % of a vCPU; before a change the tasks are looked at anew in any case.
+ */
+const PREFLIGHT_EVERY_MS = 60_000;

@@ -1,0 +1,69 @@
+/** What a report says of each vCPU. */
+import type { VcpuReport } from "../protocol/guest_messages.ts";
+import { type GuestView, VCPU_DIRECTORY } from "./guest_view.ts";
+import type { Platform } from "./platform.ts";
+
+/** Keeps the topology of online vCPUs, which does not change, so that a report reads three files and no more. */
+export class VcpuReporter {
+  readonly #platform: Platform;
+  readonly #places = new Map<number, Place>();
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+  }
+
+  /** One entry for each vCPU that is present, ascending. */
+  report(view: GuestView): readonly VcpuReport[] {
+    const steal = stealNs(this.#platform.readFile("/proc/stat") ?? "");
+    return view.present.map((vcpu) => {
+      const online = view.online.includes(vcpu);
+      return {
+        vcpu,
+        online,
+        isolated: view.isolated.includes(vcpu),
+        ...this.#place(vcpu, online),
+        stealNs: steal.get(vcpu) ?? -1,
+      };
+    });
+  }
+
+  /** The kernel hides an offline vCPU's topology, and it may come back elsewhere. */
+  #place(vcpu: number, online: boolean): Place {
+    const known = this.#places.get(vcpu);
+    if (online && known !== undefined) return known;
+    const place = readPlace(this.#platform, vcpu, online);
+    if (online) this.#places.set(vcpu, place);
+    else this.#places.delete(vcpu);
+    return place;
+  }
+}
+
+type Place = Pick<VcpuReport, "canOffline" | "socket" | "core" | "node">;
+
+function readPlace(platform: Platform, vcpu: number, online: boolean): Place {
+  const directory = `${VCPU_DIRECTORY}/cpu${vcpu}`;
+  const read = (name: string): number =>
+    Number.parseInt(platform.readFile(`${directory}/topology/${name}`) ?? "-1", 10);
+  const node = platform.listDirectory(directory).find((name) => /^node\d+$/.test(name));
+  return {
+    canOffline: vcpu !== 0 && platform.readFile(`${directory}/online`) !== null,
+    socket: online ? read("physical_package_id") : -1,
+    core: online ? read("core_id") : -1,
+    node: node === undefined ? -1 : Number(node.slice("node".length)),
+  };
+}
+
+/** The kernel counts steal time in hundredths of a second (USER_HZ is 100 on every architecture that matters). */
+const NS_PER_TICK = 10_000_000;
+
+/** The eighth number of a vCPU's line in /proc/stat. */
+function stealNs(stat: string): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const line of stat.split("\n")) {
+    const match = /^cpu(\d+) (.*)$/.exec(line);
+    if (match === null) continue;
+    const ns = Number(match[2]!.split(" ")[7]) * NS_PER_TICK;
+    found.set(Number(match[1]), Number.isSafeInteger(ns) ? ns : -1);
+  }
+  return found;
+}
