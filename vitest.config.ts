@@ -9,6 +9,8 @@ export default defineConfig({
           name: "unit",
           include: ["src/**/*.test.ts"],
           exclude: ["src/lab/**/*.lab.test.ts"],
+          // A property test on a busy machine; a test that hangs is still found.
+          testTimeout: 60_000,
         },
       },
       {

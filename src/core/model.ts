@@ -21,7 +21,10 @@ export interface Pcpu {
 
 export interface DomainSnapshot {
   readonly id: DomainId;
-  /** Changes when the domain was started anew or reset, so that nothing learnt of an earlier life is used. */
+  /**
+   * Changes when the hypervisor's process for it is a new one, so that nothing learnt of an earlier life is used.
+   * A reboot of the guest alone changes nothing here: pins survive it, and the guest's next report tells the rest.
+   */
   readonly incarnation: string;
   /** `paused`: stopped by an administrator, a migration or a fault; nothing is asked of its guest. */
   readonly state: "running" | "paused";

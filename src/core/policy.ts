@@ -73,5 +73,6 @@ export const DEFAULT_POLICY: Policy = {
 
 /** The policy of one domain: its own entry, or the defaults. */
 export function policyOf(policy: Policy, id: DomainId): DomainPolicy {
-  return policy.domains[id] ?? policy.defaults;
+  // hasOwn: a domain may be called "constructor".
+  return Object.hasOwn(policy.domains, id) ? policy.domains[id]! : policy.defaults;
 }

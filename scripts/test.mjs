@@ -1,0 +1,66 @@
+// `npm test`: sets up what the machine lacks, checks types, style and format, runs the unit tests and then the tests on
+// real guests. A stage that cannot run fails and says what to install; nothing is skipped.
+// Its last line is "N passed, N failed", counted from the test runner's own reports.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setUp } from "./setup.mjs";
+
+const ROOT = join(import.meta.dirname, "..");
+const REPORTS = join(ROOT, "dist", "reports");
+
+const wanted = process.argv.slice(2);
+const stages = wanted.length > 0 ? wanted : ["static", "unit", "lab"];
+
+const machine = await setUp({ root: ROOT, purpose: stages.includes("lab") ? "test" : "unit" });
+const totals = { passed: 0, failed: 0 };
+mkdirSync(REPORTS, { recursive: true });
+
+if (stages.includes("static")) {
+  for (const script of ["types", "lint", "format"]) {
+    const ended = run("npm", ["run", "--silent", script]);
+    if (ended !== 0) fail(`npm run ${script} found something, see above`);
+  }
+}
+if (stages.includes("unit")) vitest("unit");
+if (stages.includes("lab")) {
+  if (machine.lab) vitest("lab");
+  else fail(`The tests on real guests cannot run here: ${machine.why}`);
+}
+
+console.log(`${totals.passed} passed, ${totals.failed} failed`);
+process.exit(totals.failed === 0 ? 0 : 1);
+
+function vitest(project) {
+  const report = join(REPORTS, `${project}.json`);
+  rmSync(report, { force: true });
+  const ended = run("npx", [
+    "--no-install",
+    "vitest",
+    "run",
+    "--project",
+    project,
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+  ]);
+  if (!existsSync(report)) return fail(`The ${project} tests wrote no report`);
+  const { numPassedTests, numFailedTests, numTotalTests } = JSON.parse(readFileSync(report, "utf8"));
+  totals.passed += numPassedTests;
+  totals.failed += numFailedTests;
+  const unrun = numTotalTests - numPassedTests - numFailedTests;
+  if (unrun !== 0) fail(`${unrun} of the ${project} tests were not run`);
+  if (numTotalTests === 0) fail(`The ${project} stage ran no test`);
+  // A suite that does not load fails without any of its tests being counted.
+  if (ended !== 0 && numFailedTests === 0) fail(`The ${project} tests ended with ${ended}, see above`);
+}
+
+function fail(why) {
+  console.error(`FAILED: ${why}`);
+  totals.failed += 1;
+}
+
+function run(command, args) {
+  const ended = spawnSync(command, args, { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] });
+  return ended.status ?? 1;
+}

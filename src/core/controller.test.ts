@@ -1,0 +1,332 @@
+/** The controller as stories: each world is a few lines, each test says what must come of it. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { GROWTH_GIVEN_UP_FOR_MS } from "./controller.ts";
+import { ALL_SAFEGUARDS } from "./safeguards.ts";
+import { TestWorld } from "./test_world_suite.ts";
+
+describe("weights become vCPUs and pins", () => {
+  test("B-5..B-7: weights 512 and 256 on 12 pCPUs give 8 and 4 vCPUs on pCPUs 0-7 and 8-11", () => {
+    const world = new TestWorld(12)
+      .arrive("vm1", { vcpus: 12, policy: { weight: 512 } })
+      .arrive("vm2", { vcpus: 12, policy: { weight: 256 } });
+    world.settle();
+    expect(world.online("vm1")).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(world.online("vm2")).toEqual([0, 1, 2, 3]);
+    expect(world.pins("vm1").slice(0, 8)).toEqual([[0], [1], [2], [3], [4], [5], [6], [7]]);
+    expect(world.pins("vm2").slice(0, 4)).toEqual([[8], [9], [10], [11]]);
+  });
+
+  test("pitfall 28: vCPUs that are taken stay confined to their domain's pCPUs, should the guest bring them back", () => {
+    const world = new TestWorld(2).arrive("a", { vcpus: 2 }).arrive("b", { vcpus: 2 });
+    world.settle();
+    expect(world.pins("a")).toEqual([[0], [0]]);
+    expect(world.pins("b")).toEqual([[1], [1]]);
+  });
+
+  test("B-9: a domain that departs leaves its pCPUs to the others", () => {
+    const world = new TestWorld(4).arrive("a", { vcpus: 4 }).arrive("b", { vcpus: 4 });
+    world.settle();
+    expect(world.online("a")).toEqual([0, 1]);
+    world.depart("b").settle();
+    expect(world.online("a")).toEqual([0, 1, 2, 3]);
+    expect(world.pins("a")).toEqual([[0], [1], [2], [3]]);
+  });
+
+  test("what is right already is not touched, neither in a second look nor after a restart from the same state", () => {
+    const world = new TestWorld(4).arrive("a", { vcpus: 4 }).arrive("b", { vcpus: 4 });
+    world.settle();
+    world.log.length = 0;
+    expect(world.settle()).toBe(0);
+    world.feed({ kind: "started" });
+    expect(world.settle()).toBe(0);
+    expect(world.log).toEqual([]);
+  });
+});
+
+describe("take, confirm, give", () => {
+  test("an active guest first lets its vCPU go, then it is confined, then the other domain gets the pCPU and the vCPU", () => {
+    const world = new TestWorld(4)
+      .arrive("a", { vcpus: 4 })
+      .arrive("b", { vcpus: 4, policy: { weight: 256 } });
+    world.settle();
+    world.log.length = 0;
+    world.policy = { ...world.policy, domains: { b: { ...world.policy.defaults, weight: 768 } } };
+    world.play({ kind: "policy-changed" });
+    world.settle();
+    const story = world.log.map((command) =>
+      command.kind === "set-online"
+        ? `${command.domain} uses ${command.online}`
+        : command.kind === "pin-vcpu"
+          ? `${command.domain}.${command.vcpu} on ${command.pcpus}`
+          : `${command.domain} emulates on ${command.pcpus}`,
+    );
+    const order = ["a uses 0", "a.1 on 0", "b.2 on 1", "b uses 0,1,2"].map((line) => story.indexOf(line));
+    expect(Math.min(...order), story.join("\n")).toBeGreaterThanOrEqual(0);
+    expect(order.toSorted((x, y) => x - y)).toEqual(order);
+  });
+
+  test.each([
+    ["a stuck guest is waited for as long as patience says, then confined", "stuck", 4, 12],
+    ["a silent guest is confined at once and never shrunk by guess", "silent", 0, 4],
+  ] as const)("%s", (_, temper, waitSecondsMin, waitSecondsMax) => {
+    const world = new TestWorld(2).arrive("a", { vcpus: 2, temper });
+    world.settle();
+    world.arrive("b", { vcpus: 2 });
+    let seconds = 0;
+    const bHasItsPcpu = () =>
+      world.pins("b")[0]?.length === 1 &&
+      world.pins("a").every((pins) => !pins?.includes(world.pins("b")[0]![0]!));
+    while (!bHasItsPcpu() && seconds < 60) {
+      world.pass(1000);
+      seconds += 1;
+    }
+    expect(waitSecondsMin).toBeLessThanOrEqual(seconds);
+    expect(seconds).toBeLessThanOrEqual(waitSecondsMax);
+    expect(world.log.some((c) => c.kind === "set-online" && c.domain === "a") && temper === "silent").toBe(
+      false,
+    );
+  });
+
+  test("a paused guest holds up nobody and is asked nothing", () => {
+    const world = new TestWorld(2).arrive("a", { vcpus: 2, paused: true }).arrive("b", { vcpus: 2 });
+    world.settle();
+    expect(world.online("b")).toEqual([0]);
+    expect(world.log.filter((c) => c.kind === "set-online" && c.domain === "a")).toEqual([]);
+  });
+});
+
+describe("guests that do not follow", () => {
+  test("standing goes from active to stuck to uncooperative, and any progress forgives", () => {
+    const world = new TestWorld(2).arrive("a", { vcpus: 2, temper: "stuck" }).arrive("b", { vcpus: 2 });
+    world.pass(40_000);
+    const standings = world.notes.flatMap((note) =>
+      note.code === "standing-changed" && note.domain === "a" ? [note.to] : [],
+    );
+    expect(standings).toEqual(["stuck", "uncooperative"]);
+    world.temper("a", "obedient").pass(40_000);
+    expect(world.online("a")).toEqual([0]);
+    expect(world.state.domains.find(({ id }) => id === "a")?.cooperation.standing).toBe("active");
+  });
+
+  test("a guest that never grows lends the rest of its share for a while, then gets another chance", () => {
+    const world = new TestWorld(4)
+      .arrive("a", { vcpus: 4, online: [0], temper: "never-grows" })
+      .arrive("b", { vcpus: 4 });
+    world.pass(40_000);
+    expect(world.online("b")).toEqual([0, 1, 2]);
+    world.temper("a", "obedient").pass(GROWTH_GIVEN_UP_FOR_MS + 10_000);
+    expect(world.online("a")).toEqual([0, 1]);
+    expect(world.online("b")).toEqual([0, 1]);
+  });
+
+  test("pitfall 5: a vCPU that guest root brings online is noted and asked back", () => {
+    const world = new TestWorld(2).arrive("a", { vcpus: 2 }).arrive("b", { vcpus: 2 });
+    world.settle();
+    world.guestSets("a", [0, 1]).settle();
+    expect(world.online("a")).toEqual([0]);
+    expect(world.notes.filter(({ code }) => code === "guest-changed-by-itself")).toHaveLength(1);
+  });
+
+  test("a failing command is tried again with growing pauses, bounded", () => {
+    const world = new TestWorld(2).arrive("a", { vcpus: 2, temper: "stuck" }).arrive("b", { vcpus: 2 });
+    world.pass(300_000);
+    const tries = world.log.filter((c) => c.kind === "set-online" && c.domain === "a").length;
+    expect(10).toBeLessThan(tries);
+    expect(tries).toBeLessThan(25);
+  });
+});
+
+describe("a clean stop", () => {
+  test("puts back pins, vCPUs and emulator threads as they were found", () => {
+    const world = new TestWorld(4)
+      .arrive("a", { vcpus: 4, pins: [[0, 1], [1], [0, 1, 2], [3]], online: [0, 1, 3] })
+      .arrive("b", { vcpus: 2, temper: "silent" });
+    const before = world.snapshot;
+    world.settle();
+    expect(world.snapshot).not.toEqual(before);
+    world.play({ kind: "release" });
+    world.settle();
+    expect(world.snapshot).toEqual(before);
+    expect(world.state.domains.some(({ touched }) => touched)).toBe(false);
+  });
+
+  test("still knows what was found after kill -9 and a restart from the journalled state", () => {
+    const world = new TestWorld(2).arrive("a", { vcpus: 2 }).arrive("b", { vcpus: 2 });
+    const before = world.snapshot;
+    world.settle();
+    world.state = JSON.parse(JSON.stringify(world.state));
+    world.feed({ kind: "started" });
+    world.settle();
+    world.play({ kind: "release" });
+    world.settle();
+    expect(world.snapshot).toEqual(before);
+  });
+
+  test("a domain that is opted out is put back and left alone", () => {
+    const world = new TestWorld(2).arrive("a", { vcpus: 2 }).arrive("b", { vcpus: 2 });
+    const found = world.domain("a");
+    world.settle();
+    const own = { ...world.policy.defaults, managed: false };
+    world.policy = { ...world.policy, domains: { a: own } };
+    world.play({ kind: "policy-changed" });
+    world.settle();
+    expect(world.domain("a")).toEqual(found);
+    world.log.length = 0;
+    world.pass(5000);
+    expect(world.log.filter(({ domain }) => domain === "a")).toEqual([]);
+  });
+});
+
+describe("in any world", () => {
+  const domain = fc.record({
+    vcpus: fc.integer({ min: 1, max: 6 }),
+    temper: fc.constantFrom("obedient", "obedient", "obedient", "stuck", "silent", "never-grows"),
+    policy: fc.record({
+      weight: fc.integer({ min: 1, max: 1000 }),
+      node: fc.constantFrom(null, 0, 1),
+      placement: fc.constantFrom("exclusive", "exclusive", "shared"),
+    }),
+    leaves: fc.boolean(),
+  }) as fc.Arbitrary<{ vcpus: number; temper: "obedient"; policy: object; leaves: boolean }>;
+  const story = fc.record({
+    pcpus: fc.integer({ min: 1, max: 8 }),
+    domains: fc.array(domain, { minLength: 1, maxLength: 6 }),
+  });
+  const host = (count: number) =>
+    Array.from({ length: count }, (_, id) => ({
+      id,
+      core: id >> 1,
+      llc: id >> 2,
+      node: id >> 2,
+      online: true,
+    }));
+
+  test("it comes to rest, obedient guests have exactly their plan, and nobody shares unless the plan says so", () => {
+    fc.assert(
+      fc.property(story, ({ pcpus, domains: any }) => {
+        // A guest that never grows gets another chance every minute, so its world does not come to rest.
+        const domains = any.filter(({ temper }) => (temper as string) !== "never-grows");
+        const world = new TestWorld(host(pcpus));
+        domains.forEach((one, i) => {
+          world.arrive(`d${i}`, one);
+          for (const action of world.observe()) world.carryOut(action);
+        });
+        world.pass(30_000);
+        for (const [i, one] of domains.entries()) if (one.leaves) world.depart(`d${i}`);
+        world.pass(60_000);
+        for (const plan of world.state.plan?.domains ?? []) {
+          const temper = domains[Number(plan.id.slice(1))]?.temper;
+          expect(world.pins(plan.id)).toEqual(plan.vcpus.map(({ pcpus: wanted }) => wanted));
+          if (temper !== "obedient") continue;
+          expect(world.online(plan.id)).toEqual(
+            plan.vcpus.filter(({ online }) => online).map(({ index }) => index),
+          );
+        }
+      }),
+      { seed: 20130729, numRuns: 60 },
+    );
+  });
+
+  test("invariant 4: a pCPU is given only after every vCPU that should leave it is reported gone", () => {
+    fc.assert(
+      fc.property(story, ({ pcpus, domains }) => {
+        expect(givenTooEarly(new TestWorld(host(pcpus)), domains)).toEqual([]);
+      }),
+      { seed: 20130730, numRuns: 60 },
+    );
+  });
+
+  test("with that safeguard switched off, pCPUs are given too early", () => {
+    const world = new TestWorld(host(4));
+    world.safeguards = { ...ALL_SAFEGUARDS, confirmTakes: false };
+    const obedient = { vcpus: 4, temper: "obedient", policy: {}, leaves: false } as const;
+    expect(givenTooEarly(world, [obedient, obedient, obedient]).length).toBeGreaterThan(0);
+  });
+
+  /** Plays arrivals one by one and lists each gained pCPU on which a vCPU of another domain is still to leave. */
+  function givenTooEarly(
+    world: TestWorld,
+    domains: readonly { vcpus: number; temper: "obedient"; policy: object; leaves: boolean }[],
+  ): string[] {
+    const early: string[] = [];
+    const play = () => {
+      for (let round = 0; round < 12; round++) {
+        const before = world.notes.length;
+        const actions = world.observe();
+        const circle = world.notes.slice(before).some(({ code }) => code === "circle-broken");
+        for (const action of actions) {
+          if (action.kind !== "pin-vcpu" || circle) continue;
+          const had = world.pins(action.domain)[action.vcpu] ?? [];
+          for (const pcpu of action.pcpus.filter((p) => !had.includes(p))) {
+            for (const plan of world.state.plan?.domains ?? []) {
+              if (plan.id === action.domain) continue;
+              for (const vcpu of plan.vcpus) {
+                const there = world.pins(plan.id)[vcpu.index]?.includes(pcpu) ?? false;
+                if (there && !vcpu.pcpus.includes(pcpu)) {
+                  early.push(`${action.domain}.${action.vcpu} got ${pcpu} from ${plan.id}.${vcpu.index}`);
+                }
+              }
+            }
+          }
+        }
+        for (const action of actions) world.carryOut(action);
+        world.now += 1000;
+      }
+    };
+    domains.forEach((one, i) => {
+      world.arrive(`d${i}`, one);
+      play();
+    });
+    for (const [i, one] of domains.entries()) if (one.leaves) world.depart(`d${i}`);
+    play();
+    return early;
+  }
+});
+
+describe("circles", () => {
+  const swapped = () => {
+    const world = new TestWorld([
+      { id: 0, core: 0, llc: 0, node: 0, online: true },
+      { id: 1, core: 1, llc: 1, node: 1, online: true },
+    ]);
+    return world
+      .arrive("a", { vcpus: 1, pins: [[1]], policy: { node: 0 } })
+      .arrive("b", { vcpus: 1, pins: [[0]], policy: { node: 1 } });
+  };
+
+  test("two domains that exchange pCPUs do not wait for ever", () => {
+    const world = swapped();
+    world.settle();
+    expect([world.pins("a"), world.pins("b")]).toEqual([[[0]], [[1]]]);
+    expect(world.notes.filter(({ code }) => code === "circle-broken")).toHaveLength(1);
+  });
+
+  test("with that safeguard switched off, they do", () => {
+    const world = swapped();
+    world.safeguards = { ...ALL_SAFEGUARDS, breakCircles: false };
+    world.settle();
+    expect([world.pins("a"), world.pins("b")]).toEqual([[[1]], [[0]]]);
+  });
+});
+
+describe("placed before online", () => {
+  const waiting = () => {
+    // b will not let its vCPU 1 go, so a's next vCPU has no place yet.
+    const world = new TestWorld(2).arrive("b", { vcpus: 2 });
+    world.settle();
+    world
+      .temper("b", "stuck")
+      .arrive("a", { vcpus: 2, online: [0], policy: { weight: 10_000, vcpusMin: 1 } });
+    return world;
+  };
+
+  test("a guest is asked for a vCPU only when that vCPU is reported in its place", () => {
+    const world = waiting();
+    world.pass(2000);
+    for (const command of world.log) {
+      if (command.kind !== "set-online" || command.domain !== "a") continue;
+      expect(command.online).toEqual([0]);
+    }
+  });
+});

@@ -1,0 +1,283 @@
+/**
+ * The controller: a pure state machine. It says what to do and does nothing; it cannot fail, since bad weather is
+ * answered with notes. Equal arguments give equal bytes.
+ *
+ * One step: remember what happened, look at who came, went and spoke, plan anew when the plan's inputs changed,
+ * judge the guests' co-operation, and give out the difference between what is wanted and what was reported.
+ */
+
+import { type Action, type Command, commandKey } from "./action.ts";
+import { arrivals } from "./arrivals.ts";
+import { firstOfCircle } from "./circle.ts";
+import type { Attempt, ControllerState, DomainState } from "./controller_state.ts";
+import { judge } from "./cooperation.ts";
+import type { ControllerEvent } from "./event.ts";
+import type { Note } from "./note.ts";
+import { planAnew } from "./plan_anew.ts";
+import { type Policy, policyOf } from "./policy.ts";
+import { onlineOf, type Reconciliation, reconcile, sameList, type WantedDomain } from "./reconcile.ts";
+import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
+import type { DomainId, Milliseconds, VcpuIndex } from "./units.ts";
+
+export interface Step {
+  readonly state: ControllerState;
+  readonly actions: readonly Action[];
+  readonly notes: readonly Note[];
+}
+
+interface Context {
+  readonly now: Milliseconds;
+  readonly notes: Note[];
+  readonly safeguards: Safeguards;
+}
+
+/** A failed command is tried again at most this seldom: often enough for a guest that comes back, cheap for one that does not. */
+export const RETRY_AFTER_MAX_MS: Milliseconds = 30_000;
+/** A guest that would not grow gets another chance after this long; its share is lent to the others meanwhile. */
+export const GROWTH_GIVEN_UP_FOR_MS: Milliseconds = 60_000;
+
+export function step(
+  policy: Policy,
+  before: ControllerState,
+  event: ControllerEvent,
+  now: Milliseconds,
+  safeguards: Safeguards = ALL_SAFEGUARDS,
+): Step {
+  const notes: Note[] = [];
+  let state = absorb(policy, before, event, now, notes);
+  // The end of a command changes nothing until an observation shows what came of it.
+  if (state.snapshot === null || event.kind === "command-ended") return { state, actions: [], notes };
+  state = forgiveGrowth(state, now);
+  if (event.kind === "observed" || event.kind === "unchanged") state = judgeGuests(policy, state, now, notes);
+  if (state.mode === "controlling") state = planAnew(policy, state, notes);
+  return giveOut(state, wantedDomains(policy, state), { now, notes, safeguards });
+}
+
+/** Takes the event into the state. */
+function absorb(
+  policy: Policy,
+  state: ControllerState,
+  event: ControllerEvent,
+  now: Milliseconds,
+  notes: Note[],
+): ControllerState {
+  switch (event.kind) {
+    case "started":
+      return { ...state, mode: "controlling", snapshot: null, underWay: [], attempts: [] };
+    case "observed":
+      return arrivals(state, event.snapshot, now, notes);
+    case "unchanged":
+    case "policy-changed":
+      return state;
+    case "release":
+      return { ...state, mode: "releasing", attempts: [] };
+    case "command-ended":
+      return commandEnded(policy, state, event, now, notes);
+  }
+}
+
+function commandEnded(
+  policy: Policy,
+  state: ControllerState,
+  event: Extract<ControllerEvent, { kind: "command-ended" }>,
+  now: Milliseconds,
+  notes: Note[],
+): ControllerState {
+  const ended = state.underWay.find(({ id }) => id === event.id);
+  // An answer to a command of an earlier life.
+  if (ended === undefined) return state;
+  const underWay = state.underWay.filter(({ id }) => id !== event.id);
+  const key = commandKey(ended.command);
+  const text = JSON.stringify(ended.command);
+  const before = state.attempts.find((attempt) => attempt.key === key);
+  const count = before?.text === text ? before.count + 1 : 1;
+  const wait = Math.min(policy.patience.retryAfter * 2 ** Math.min(count - 1, 16), RETRY_AFTER_MAX_MS);
+  const attempt: Attempt = { key, text, domain: ended.command.domain, count, retryAt: now + wait };
+  if (!event.outcome.ok) {
+    const { failure, why } = event.outcome;
+    notes.push({ code: "command-failed", command: key, failure, why });
+  }
+  return { ...state, underWay, attempts: [...state.attempts.filter((other) => other.key !== key), attempt] };
+}
+
+function forgiveGrowth(state: ControllerState, now: Milliseconds): ControllerState {
+  if (!state.domains.some((domain) => domain.growthGivenUp !== null && domain.growthGivenUp.until <= now))
+    return state;
+  const domains = state.domains.map((domain) =>
+    domain.growthGivenUp !== null && domain.growthGivenUp.until <= now
+      ? { ...domain, growthGivenUp: null }
+      : domain,
+  );
+  return { ...state, domains };
+}
+
+/** Compares what each guest was asked for with what it reports. */
+function judgeGuests(
+  policy: Policy,
+  state: ControllerState,
+  now: Milliseconds,
+  notes: Note[],
+): ControllerState {
+  const snapshots = new Map(state.snapshot?.domains.map((domain) => [domain.id, domain]));
+  const domains = state.domains.map((domain): DomainState => {
+    const snapshot = snapshots.get(domain.id);
+    const online = snapshot === undefined ? null : onlineOf(snapshot);
+    if (domain.asked === null || online === null || snapshot?.state !== "running") return domain;
+    const distance = difference(domain.asked, online);
+    const cooperation = judge(domain.cooperation, { distance, asked: false, now }, policy.patience);
+    const reached = distance === 0;
+    if (cooperation.standing !== domain.cooperation.standing) {
+      notes.push({
+        code: "standing-changed",
+        domain: domain.id,
+        from: domain.cooperation.standing,
+        to: cooperation.standing,
+      });
+    }
+    if (reached && !domain.reached) notes.push({ code: "target-reached", domain: domain.id, online });
+    if (!reached && domain.reached) {
+      notes.push({ code: "guest-changed-by-itself", domain: domain.id, online, wanted: domain.asked });
+    }
+    const wouldNotGrow = cooperation.standing === "uncooperative" && online.length < domain.asked.length;
+    if (wouldNotGrow && domain.growthGivenUp === null) {
+      notes.push({ code: "growth-given-up", domain: domain.id, vcpus: online.length });
+      const growthGivenUp = { vcpus: online.length, until: now + GROWTH_GIVEN_UP_FOR_MS };
+      // It is no longer asked for more than it has.
+      return { ...domain, cooperation, asked: online, reached: true, growthGivenUp };
+    }
+    return { ...domain, cooperation, reached };
+  });
+  return { ...state, domains };
+}
+
+/** How many vCPUs stand in one list and not in the other. */
+function difference(a: readonly VcpuIndex[], b: readonly VcpuIndex[]): number {
+  const inA = new Set(a);
+  const inB = new Set(b);
+  return a.filter((index) => !inB.has(index)).length + b.filter((index) => !inA.has(index)).length;
+}
+
+/** The plan for domains that are managed, what was found for those that are let go; nothing for the rest. */
+function wantedDomains(policy: Policy, state: ControllerState): readonly WantedDomain[] {
+  const plans = new Map(state.plan?.domains.map((plan) => [plan.id, plan]));
+  const wanted: WantedDomain[] = [];
+  for (const domain of state.domains) {
+    const { mechanism } = policyOf(policy, domain.id);
+    const plan = plans.get(domain.id);
+    if (state.mode === "controlling" && plan !== undefined) {
+      wanted.push({
+        id: domain.id,
+        vcpus: plan.vcpus,
+        emulatorPcpus: plan.emulatorPcpus,
+        mechanism,
+        courteous: domain.cooperation.standing === "active",
+      });
+    } else if (domain.touched) {
+      wanted.push(asFound(domain, mechanism));
+    }
+  }
+  return wanted;
+}
+
+function asFound({ id, found }: DomainState, mechanism: WantedDomain["mechanism"]): WantedDomain {
+  return {
+    id,
+    vcpus: found.vcpus.map(({ index, pins }) => ({
+      index,
+      online: found.online?.includes(index) ?? null,
+      pcpus: pins,
+    })),
+    emulatorPcpus: found.emulatorPins,
+    mechanism,
+    courteous: false,
+  };
+}
+
+/** Turns the difference into actions, except for what is under way or waits to be tried again. */
+function giveOut(
+  before: ControllerState,
+  wanted: readonly WantedDomain[],
+  { now, notes, safeguards }: Context,
+): Step {
+  const snapshot = before.snapshot;
+  if (snapshot === null) return { state: before, actions: [], notes };
+  const difference = reconcile(wanted, snapshot, safeguards);
+  const commands = dueCommands(before, difference, { now, notes, safeguards });
+  const settled = settleReleased(withoutDoneAttempts(before, difference), wanted, difference, notes);
+  const given = commands.map((command, i) => ({ id: settled.nextCommandId + i, command }));
+  const byDomain = new Map<DomainId, Command[]>(commands.map(({ domain }) => [domain, []]));
+  for (const command of commands) byDomain.get(command.domain)?.push(command);
+  const state: ControllerState = {
+    ...settled,
+    nextCommandId: settled.nextCommandId + given.length,
+    underWay: [...settled.underWay, ...given],
+    domains: settled.domains.map((domain) =>
+      (byDomain.get(domain.id) ?? []).reduce((memory, command) => remember(memory, command, now), domain),
+    ),
+  };
+  const actions: Action[] = given.map(({ id, command }) => ({ id, ...command }));
+  const retryAt = Math.min(...state.attempts.map((attempt) => attempt.retryAt).filter((at) => now < at));
+  if (Number.isFinite(retryAt)) actions.push({ kind: "wait", until: retryAt });
+  return { state, actions, notes };
+}
+
+function dueCommands(
+  state: ControllerState,
+  { ready, blocked }: Reconciliation,
+  { now, notes, safeguards }: Context,
+): readonly Command[] {
+  const busy = new Set(state.underWay.map(({ command }) => commandKey(command)));
+  const attempts = new Map(state.attempts.map((attempt) => [attempt.key, attempt]));
+  const isDue = (command: Command): boolean => {
+    const key = commandKey(command);
+    const attempt = attempts.get(key);
+    const waits = attempt !== undefined && now < attempt.retryAt && attempt.text === JSON.stringify(command);
+    return !busy.has(key) && !waits;
+  };
+  const due = ready.filter(isDue);
+  const through = safeguards.breakCircles ? firstOfCircle(blocked)?.command : undefined;
+  if (through === undefined || !isDue(through)) return due;
+  notes.push({ code: "circle-broken", domain: through.domain, vcpu: through.vcpu, pcpus: through.pcpus });
+  return [...due, through];
+}
+
+/** An attempt whose command is no longer wanted did its work; the next one of its kind starts with fresh patience. */
+function withoutDoneAttempts(state: ControllerState, { ready, blocked }: Reconciliation): ControllerState {
+  const wanted = new Set([...ready, ...blocked.map(({ command }) => command)].map(commandKey));
+  const attempts = state.attempts.filter(({ key }) => wanted.has(key));
+  return attempts.length === state.attempts.length ? state : { ...state, attempts };
+}
+
+/** What a domain remembers of a command that is given out. */
+function remember(domain: DomainState, command: Command, now: Milliseconds): DomainState {
+  if (command.kind !== "set-online") return { ...domain, touched: true };
+  if (sameList(domain.asked, command.online)) return { ...domain, touched: true };
+  return {
+    ...domain,
+    touched: true,
+    asked: command.online,
+    reached: false,
+    cooperation: { ...domain.cooperation, progressAt: now },
+  };
+}
+
+/** A domain that is let go and has nothing left to put back is no longer touched. */
+function settleReleased(
+  state: ControllerState,
+  wanted: readonly WantedDomain[],
+  { ready }: Reconciliation,
+  notes: Note[],
+): ControllerState {
+  const planned = new Set(state.mode === "controlling" ? state.plan?.domains.map(({ id }) => id) : []);
+  const open = new Set([
+    ...ready.map(({ domain }) => domain),
+    ...state.underWay.map(({ command }) => command.domain),
+  ]);
+  const settled = wanted.filter(({ id }) => !planned.has(id) && !open.has(id)).map(({ id }) => id);
+  if (settled.length === 0) return state;
+  for (const domain of settled) notes.push({ code: "released", domain });
+  const domains = state.domains.map((domain) =>
+    settled.includes(domain.id) ? { ...domain, touched: false, asked: null, reached: false } : domain,
+  );
+  return { ...state, domains };
+}

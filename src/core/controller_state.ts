@@ -1,0 +1,70 @@
+/** What the controller remembers between steps: plain JSON, so that a journal can carry it over a restart. */
+import type { Command } from "./action.ts";
+import type { Cooperation } from "./cooperation.ts";
+import type { Snapshot } from "./model.ts";
+import type { Plan } from "./plan.ts";
+import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "./units.ts";
+
+export interface ControllerState {
+  /** `releasing` after a clean stop was asked for; nothing leads back. */
+  readonly mode: "controlling" | "releasing";
+  /** The last observation, or null before the first one. */
+  readonly snapshot: Snapshot | null;
+  /** What every domain should have, and the inputs that it was made from (plan_inputs.ts). */
+  readonly plan: Plan | null;
+  readonly planInputs: string | null;
+  /** One entry per domain in the snapshot, ordered by id. */
+  readonly domains: readonly DomainState[];
+  /** Commands that were given out and not answered yet. */
+  readonly underWay: readonly CommandUnderWay[];
+  /** Commands that ended and are wanted still: they failed, or changed nothing. */
+  readonly attempts: readonly Attempt[];
+  readonly nextCommandId: number;
+}
+
+export interface DomainState {
+  readonly id: DomainId;
+  readonly incarnation: string;
+  readonly found: Found;
+  readonly cooperation: Cooperation;
+  /** The vCPUs that the guest was last asked to use; null before the first request. */
+  readonly asked: readonly VcpuIndex[] | null;
+  /** The guest reported exactly what was asked. */
+  readonly reached: boolean;
+  /** vbal changed something of it, so that there is something to put back. */
+  readonly touched: boolean;
+  /** A guest that would not grow is planned with no more vCPUs than it has, until then. */
+  readonly growthGivenUp: { readonly vcpus: number; readonly until: Milliseconds } | null;
+}
+
+/** How a domain was before vbal touched it; `null` for what was never read. */
+export interface Found {
+  readonly online: readonly VcpuIndex[] | null;
+  readonly vcpus: readonly { readonly index: VcpuIndex; readonly pins: readonly PcpuId[] | null }[];
+  readonly emulatorPins: readonly PcpuId[] | null;
+}
+
+export interface CommandUnderWay {
+  readonly id: number;
+  readonly command: Command;
+}
+
+export interface Attempt {
+  readonly key: string;
+  /** The command as JSON: another one of the same key need not wait. */
+  readonly text: string;
+  readonly domain: DomainId;
+  readonly count: number;
+  readonly retryAt: Milliseconds;
+}
+
+export const INITIAL_STATE: ControllerState = {
+  mode: "controlling",
+  snapshot: null,
+  plan: null,
+  planInputs: null,
+  domains: [],
+  underWay: [],
+  attempts: [],
+  nextCommandId: 1,
+};

@@ -1,0 +1,50 @@
+/** What the controller has to say about a step, as data. `explainNote` (explain_note.ts) renders it. */
+import type { Standing } from "./cooperation.ts";
+import type { Move } from "./plan.ts";
+import type { Reason } from "./reason.ts";
+import type { DomainId, PcpuId, VcpuIndex } from "./units.ts";
+
+export type Note =
+  | { readonly code: "domain-arrived"; readonly domain: DomainId; readonly vcpus: number }
+  | { readonly code: "domain-departed"; readonly domain: DomainId }
+  | { readonly code: "domain-restarted"; readonly domain: DomainId }
+  | { readonly code: "guest-heard"; readonly domain: DomainId; readonly online: readonly VcpuIndex[] }
+  | { readonly code: "guest-silent"; readonly domain: DomainId }
+  | {
+      readonly code: "target-changed";
+      readonly domain: DomainId;
+      readonly from: number | null;
+      readonly to: number;
+      readonly reasons: readonly Reason[];
+    }
+  | { readonly code: "vcpu-moved"; readonly move: Move }
+  | { readonly code: "target-reached"; readonly domain: DomainId; readonly online: readonly VcpuIndex[] }
+  /** The guest changed its vCPUs without being asked, or a udev rule did: it will be asked again (pitfall 5). */
+  | {
+      readonly code: "guest-changed-by-itself";
+      readonly domain: DomainId;
+      readonly online: readonly VcpuIndex[];
+      readonly wanted: readonly VcpuIndex[];
+    }
+  | {
+      readonly code: "standing-changed";
+      readonly domain: DomainId;
+      readonly from: Standing;
+      readonly to: Standing;
+    }
+  | { readonly code: "growth-given-up"; readonly domain: DomainId; readonly vcpus: number }
+  | {
+      readonly code: "command-failed";
+      readonly command: string;
+      readonly failure: string;
+      readonly why: string;
+    }
+  /** Two domains waited for each other's pCPU; one was let through. */
+  | {
+      readonly code: "circle-broken";
+      readonly domain: DomainId;
+      readonly vcpu: VcpuIndex;
+      readonly pcpus: readonly PcpuId[];
+    }
+  | { readonly code: "released"; readonly domain: DomainId }
+  | { readonly code: "host"; readonly reason: Reason };

@@ -1,0 +1,93 @@
+/**
+ * Keeps a plan until its inputs change. Pins and online sets are not inputs: while they are on their way from an old
+ * plan to a new one, a plan made from them could be a third. The base for "fewest moves" is therefore the last plan
+ * where a domain has one, and what was found where it has none.
+ */
+import type { ControllerState, DomainState } from "./controller_state.ts";
+import { makePlan } from "./make_plan.ts";
+import type { DomainSnapshot, Snapshot } from "./model.ts";
+import type { Note } from "./note.ts";
+import type { DomainPlan, Plan } from "./plan.ts";
+import { type Policy, policyOf } from "./policy.ts";
+import type { DomainId } from "./units.ts";
+
+/** The state with a plan for its present snapshot. */
+export function planAnew(policy: Policy, state: ControllerState, notes: Note[]): ControllerState {
+  const { snapshot } = state;
+  if (snapshot === null) return state;
+  const effective = withGrowthGivenUp(policy, state.domains);
+  const planInputs = inputsOf(effective, snapshot);
+  if (planInputs === state.planInputs && state.plan !== null) return state;
+  const plan = makePlan(effective, onTheLastPlan(snapshot, state));
+  noteChanges(state.plan, plan, notes);
+  return { ...state, plan, planInputs };
+}
+
+/** Everything that a plan depends on, as text to compare. */
+function inputsOf(policy: Policy, { pcpus, domains }: Snapshot): string {
+  return JSON.stringify([
+    policy,
+    pcpus,
+    domains.map(({ id, incarnation, state, vcpus, guest }) => [
+      id,
+      incarnation,
+      state,
+      vcpus.map(({ index, guestSocket, guestCore, guestThread, guestNode }) => [
+        index,
+        guestSocket,
+        guestCore,
+        guestThread,
+        guestNode,
+      ]),
+      guest?.vcpus.map(({ index, canOffline }) => [index, canOffline]) ?? null,
+    ]),
+  ]);
+}
+
+/** A guest that would not grow is planned with what it has, so that its share is not left idle. */
+function withGrowthGivenUp(policy: Policy, domains: readonly DomainState[]): Policy {
+  const limited: Record<DomainId, Policy["defaults"]> = {};
+  for (const { id, growthGivenUp } of domains) {
+    if (growthGivenUp === null) continue;
+    const own = policyOf(policy, id);
+    const vcpusMax = Math.min(own.vcpusMax ?? growthGivenUp.vcpus, growthGivenUp.vcpus);
+    limited[id] = { ...own, vcpusMax, vcpusMin: Math.min(own.vcpusMin, vcpusMax) };
+  }
+  if (Object.keys(limited).length === 0) return policy;
+  return { ...policy, domains: { ...policy.domains, ...limited } };
+}
+
+function onTheLastPlan(snapshot: Snapshot, state: ControllerState): Snapshot {
+  const plans = new Map(state.plan?.domains.map((plan) => [plan.id, plan]));
+  const lives = new Map(state.domains.map(({ id, touched }) => [id, touched]));
+  const domains = snapshot.domains.map((domain) => {
+    const plan = plans.get(domain.id);
+    return plan === undefined || lives.get(domain.id) !== true ? domain : asPlanned(domain, plan);
+  });
+  return { ...snapshot, domains };
+}
+
+function asPlanned(domain: DomainSnapshot, plan: DomainPlan): DomainSnapshot {
+  const planned = new Map(plan.vcpus.map((vcpu) => [vcpu.index, vcpu]));
+  return {
+    ...domain,
+    vcpus: domain.vcpus.map((vcpu) => ({ ...vcpu, pins: planned.get(vcpu.index)?.pcpus ?? vcpu.pins })),
+    guest: domain.guest && {
+      ...domain.guest,
+      vcpus: domain.guest.vcpus.map((vcpu) => ({
+        ...vcpu,
+        online: planned.get(vcpu.index)?.online ?? vcpu.online,
+      })),
+    },
+  };
+}
+
+function noteChanges(before: Plan | null, after: Plan, notes: Note[]): void {
+  const targets = new Map(before?.domains.map(({ id, target }) => [id, target]));
+  for (const { id, target, reasons } of after.domains) {
+    const from = targets.get(id) ?? null;
+    if (from !== target) notes.push({ code: "target-changed", domain: id, from, to: target, reasons });
+  }
+  for (const move of after.moves) notes.push({ code: "vcpu-moved", move });
+  for (const reason of after.notes) notes.push({ code: "host", reason });
+}

@@ -1,0 +1,176 @@
+/**
+ * Actions are the wanted state minus the reported state, and shrinking comes before growing: take, confirm, give.
+ *
+ * - *Take.* Narrowing a vCPU's pCPUs, or asking a guest for fewer vCPUs, takes from nobody else and is always allowed.
+ *   One exception is courtesy: a vCPU that its guest is about to let go keeps its pCPU until the guest confirmed
+ *   (offlining with two vCPUs on one pCPU is slow), for as long as the guest is active.
+ * - *Confirm.* Nothing is believed but the next snapshot.
+ * - *Give.* A vCPU gets a pCPU only when no vCPU of another domain that should leave it is reported there any more, and
+ *   a guest is asked for one more vCPU only when that vCPU is reported on its planned pCPUs.
+ *
+ * Two domains that exchange pCPUs would wait for each other for ever; `blocked` lists who waits, so that the controller
+ * can let one through when nothing else moves.
+ */
+import type { Command } from "./action.ts";
+import type { BalloonMechanism, DomainSnapshot, Snapshot } from "./model.ts";
+import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
+import type { DomainId, PcpuId, VcpuIndex } from "./units.ts";
+
+/** What a domain should have; `null` means: leave it. Vcpus are ordered by index. */
+export interface WantedDomain {
+  readonly id: DomainId;
+  readonly vcpus: readonly WantedVcpu[];
+  readonly emulatorPcpus: readonly PcpuId[] | null;
+  readonly mechanism: BalloonMechanism;
+  /** Wait for this guest to let its vCPUs go before they are confined. False for a guest that does not follow. */
+  readonly courteous: boolean;
+}
+
+export interface WantedVcpu {
+  readonly index: VcpuIndex;
+  readonly online: boolean | null;
+  readonly pcpus: readonly PcpuId[] | null;
+}
+
+export interface Reconciliation {
+  /** May be given out now, ordered by domain, takes before gives within a domain. */
+  readonly ready: readonly Command[];
+  /** Pins that wait for vCPUs of other domains to leave. */
+  readonly blocked: readonly BlockedPin[];
+}
+
+export interface BlockedPin {
+  readonly command: PinVcpu;
+  /** The vCPUs that it waits for, as `vcpuKey`s. */
+  readonly waitsFor: readonly string[];
+}
+
+type PinVcpu = Extract<Command, { kind: "pin-vcpu" }>;
+
+export function vcpuKey(domain: DomainId, vcpu: VcpuIndex): string {
+  return `${vcpu} ${domain}`;
+}
+
+export function reconcile(
+  wanted: readonly WantedDomain[],
+  snapshot: Snapshot,
+  safeguards: Safeguards = ALL_SAFEGUARDS,
+): Reconciliation {
+  const domains = new Map(snapshot.domains.map((domain) => [domain.id, domain]));
+  const leaving = safeguards.confirmTakes ? leavingPcpus(wanted, domains) : new Map();
+  const ready: Command[] = [];
+  const blocked: BlockedPin[] = [];
+  for (const want of wanted) {
+    const have = domains.get(want.id);
+    if (have === undefined) continue;
+    reconcilePins(want, have, leaving, ready, blocked);
+    reconcileOnline(want, have, safeguards, ready);
+    reconcileEmulator(want, have, ready);
+  }
+  return { ready, blocked };
+}
+
+/** The vCPUs that the guest says it uses, or null when it is silent. */
+export function onlineOf(domain: DomainSnapshot): readonly VcpuIndex[] | null {
+  return domain.guest?.vcpus.filter((vcpu) => vcpu.online).map((vcpu) => vcpu.index) ?? null;
+}
+
+export function sameList(a: readonly number[] | null, b: readonly number[] | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
+
+interface Leaver {
+  readonly domain: DomainId;
+  readonly key: string;
+}
+
+/** For each pCPU, the vCPUs reported on it that should not be there. */
+function leavingPcpus(
+  wanted: readonly WantedDomain[],
+  domains: ReadonlyMap<DomainId, DomainSnapshot>,
+): ReadonlyMap<PcpuId, readonly Leaver[]> {
+  const leaving = new Map<PcpuId, Leaver[]>();
+  for (const want of wanted) {
+    const vcpus = new Map(domains.get(want.id)?.vcpus.map((vcpu) => [vcpu.index, vcpu]));
+    for (const wantedVcpu of want.vcpus) {
+      const pins = vcpus.get(wantedVcpu.index)?.pins ?? null;
+      if (pins === null || wantedVcpu.pcpus === null) continue;
+      const keeps = new Set(wantedVcpu.pcpus);
+      for (const pcpu of pins) {
+        if (keeps.has(pcpu)) continue;
+        const leaver = { domain: want.id, key: vcpuKey(want.id, wantedVcpu.index) };
+        const leavers = leaving.get(pcpu);
+        if (leavers === undefined) leaving.set(pcpu, [leaver]);
+        else leavers.push(leaver);
+      }
+    }
+  }
+  return leaving;
+}
+
+function reconcilePins(
+  want: WantedDomain,
+  have: DomainSnapshot,
+  leaving: ReadonlyMap<PcpuId, readonly Leaver[]>,
+  ready: Command[],
+  blocked: BlockedPin[],
+): void {
+  const reported = new Map(have.vcpus.map((vcpu) => [vcpu.index, vcpu]));
+  const online = onlineOf(have);
+  for (const vcpu of want.vcpus) {
+    const pins = reported.get(vcpu.index)?.pins ?? null;
+    if (pins === null || vcpu.pcpus === null || sameList(pins, vcpu.pcpus)) continue;
+    const command = { kind: "pin-vcpu", domain: want.id, vcpu: vcpu.index, pcpus: vcpu.pcpus } as const;
+    const held = new Set(pins);
+    const gains = vcpu.pcpus.filter((pcpu) => !held.has(pcpu));
+    const outgoing = vcpu.online === false && (online?.includes(vcpu.index) ?? false);
+    if (outgoing && want.courteous && have.state === "running") continue;
+    const waitsFor = gains
+      .flatMap((pcpu) => leaving.get(pcpu) ?? [])
+      .filter(({ domain }) => domain !== want.id)
+      .map(({ key }) => key);
+    if (waitsFor.length === 0) ready.push(command);
+    else blocked.push({ command, waitsFor });
+  }
+}
+
+function reconcileOnline(
+  want: WantedDomain,
+  have: DomainSnapshot,
+  safeguards: Safeguards,
+  ready: Command[],
+): void {
+  const online = onlineOf(have);
+  // A silent guest is never asked by guess, a paused one cannot answer.
+  if (online === null || have.state !== "running") return;
+  const has = new Set(online);
+  const pins = new Map(have.vcpus.map((vcpu) => [vcpu.index, vcpu.pins]));
+  const kept = want.vcpus.filter((vcpu) => has.has(vcpu.index) && vcpu.online !== false);
+  const grown = want.vcpus.filter(
+    (vcpu) =>
+      !has.has(vcpu.index) &&
+      vcpu.online === true &&
+      (!safeguards.placeBeforeOnline ||
+        vcpu.pcpus === null ||
+        sameList(pins.get(vcpu.index) ?? null, vcpu.pcpus)),
+  );
+  const keptIndices = kept.map((vcpu) => vcpu.index);
+  const shrinks = kept.length < online.length;
+  if (!shrinks && grown.length === 0) return;
+  ready.push({
+    kind: "set-online",
+    domain: want.id,
+    // Shrink before you grow, inside one guest too.
+    online: shrinks
+      ? keptIndices
+      : [...keptIndices, ...grown.map((vcpu) => vcpu.index)].sort((a, b) => a - b),
+    mechanism: want.mechanism,
+  });
+}
+
+function reconcileEmulator(want: WantedDomain, have: DomainSnapshot, ready: Command[]): void {
+  if (want.emulatorPcpus === null || have.emulatorPins === null) return;
+  if (sameList(want.emulatorPcpus, have.emulatorPins)) return;
+  ready.push({ kind: "pin-emulator", domain: want.id, pcpus: want.emulatorPcpus });
+}

@@ -1,0 +1,14 @@
+/**
+ * The safeguards of the controller by name, so that a test can switch one off and show what it is there for.
+ * Everything but such a test uses `ALL_SAFEGUARDS`.
+ */
+export interface Safeguards {
+  /** Give a pCPU only when its last user is reported gone. Off: two domains run on one pCPU that is planned for one. */
+  readonly confirmTakes: boolean;
+  /** Ask a guest for one more vCPU only when that vCPU is reported in its place. Off: it runs on somebody else's pCPU. */
+  readonly placeBeforeOnline: boolean;
+  /** Let one vCPU of a circle through. Off: domains that exchange pCPUs wait for each other for ever. */
+  readonly breakCircles: boolean;
+}
+
+export const ALL_SAFEGUARDS: Safeguards = { confirmTakes: true, placeBeforeOnline: true, breakCircles: true };
