@@ -1,0 +1,79 @@
+/** The command line as a whole: the choice of a command, help, version, completions, and how errors are told. */
+import { or } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import type { Parser } from "@optique/core/parser";
+import { runSync } from "@optique/run/run";
+import { renderFault } from "../protocol/fault.ts";
+import { CliError, type ErrorJson } from "./cli_error.ts";
+import type { Deed } from "./command.ts";
+import { examples } from "./examples.ts";
+import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
+import { planCommand } from "./plan.ts";
+import type { Terminal } from "./terminal.ts";
+
+const program: Parser<"sync", Deed> = or(planCommand);
+
+/** Runs one command line to its end; never rejects for what a person can put right. */
+export async function runProgram(
+  args: readonly string[],
+  version: string,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const json = args.includes("--json");
+  try {
+    return await parse(args, version, terminal)(terminal);
+  } catch (error) {
+    if (error instanceof Finished) return error.exitCode;
+    if (!(error instanceof CliError)) throw error;
+    tell(error, json, terminal);
+    return EXIT_CODE[error.kind];
+  }
+}
+
+/** Help and version end the program without a deed. */
+class Finished extends Error {
+  readonly exitCode: ExitCode;
+  constructor(exitCode: ExitCode) {
+    super("finished");
+    this.exitCode = exitCode;
+  }
+}
+
+function parse(args: readonly string[], version: string, terminal: Terminal): Deed {
+  const complaints: string[] = [];
+  return runSync(program, {
+    programName: "vbal",
+    args,
+    brief: message`Weights become pCPUs, vCPUs follow.`,
+    examples: examples(
+      ["vbal plan --from examples/paper-12pcpu.yaml", "try it without a host"],
+      ["vbal up --config /etc/vbal/vbal.yaml", "run the daemon"],
+      ["vbal top", "watch who runs where"],
+    ),
+    footer: message`Exit codes: 0 ok, 1 failed, 2 wrong command line, 3 no daemon, 4 wrong or unreadable file.`,
+    help: "both",
+    version: { value: version, option: true },
+    completion: "command",
+    aboveError: "none",
+    colors: terminal.style.title("x") !== "x",
+    maxWidth: Math.max(terminal.columns(), WIDTH_MIN),
+    stdout: terminal.print,
+    stderr: (text) => void complaints.push(text),
+    onExit: (code) => {
+      if (complaints.length > 0) throw new CliError("usage", complaints.join("\n").replace(/^Error: /, ""));
+      throw new Finished(code === 0 ? EXIT_CODE.ok : EXIT_CODE.usage);
+    },
+  });
+}
+
+/** Help is not laid out narrower than this. */
+const WIDTH_MIN = 60;
+
+function tell({ kind, message, faults }: CliError, json: boolean, terminal: Terminal): void {
+  const told: ErrorJson = { error: { kind, exitCode: EXIT_CODE[kind], message, faults } };
+  const hint = kind === "usage" ? "\nSee `vbal --help`" : "";
+  if (json) terminal.print(JSON.stringify(told, null, 2));
+  // Faults begin with file:line:column, so that editors can jump to them.
+  else if (faults.length > 0) terminal.printError(faults.map(renderFault).join("\n"));
+  else terminal.printError(`${terminal.style.bad("vbal:")} ${message}${hint}`);
+}

@@ -1,0 +1,173 @@
+/**
+ * What the daemon shows of itself: GET /v1/state, for the CLI, the page and other programs. Names carry units.
+ * Percentages are of one pCPU's time since the view before; `null` is "not known", never 0.
+ */
+import { z } from "zod";
+
+export interface StateView {
+  readonly version: 1;
+  /** Wall clock when this was made, in milliseconds since 1970. */
+  readonly atMs: number;
+  /** Grows with every observation. */
+  readonly revision: number;
+  readonly daemon: DaemonView;
+  readonly host: { readonly pcpus: readonly PcpuView[] };
+  /** Ordered by name. */
+  readonly domains: readonly DomainView[];
+  /** What is not as it should be now. */
+  readonly problems: readonly ProblemView[];
+  /** The last few notes, oldest first. */
+  readonly notes: readonly NoteView[];
+}
+
+export interface DaemonView {
+  readonly pid: number;
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly mode: "controlling" | "releasing";
+  /** null: none was given. */
+  readonly configFile: string | null;
+  /** Why the last edit of the config file was refused; null when it is in force. */
+  readonly configProblem: string | null;
+  readonly journal: string | null;
+  readonly hypervisor: string;
+}
+
+export interface PcpuView {
+  readonly id: number;
+  readonly core: number;
+  readonly llc: number;
+  readonly node: number;
+  readonly online: boolean;
+  /** vbal divides it. */
+  readonly inPool: boolean;
+}
+
+export type CooperationView = "active" | "stuck" | "uncooperative" | "silent" | "paused";
+
+export interface DomainView {
+  readonly name: string;
+  readonly managed: boolean;
+  readonly weight: number;
+  readonly reservationMilliPcpu: number;
+  readonly capMilliPcpu: number | null;
+  readonly vcpusMin: number;
+  readonly vcpusMax: number | null;
+  /** null: not planned (not managed, or not yet). */
+  readonly entitlementMilliPcpu: number | null;
+  readonly target: number | null;
+  /** null: the guest did not say. */
+  readonly online: number | null;
+  readonly guestAgent: "vbal-agent" | "qemu-guest-agent" | null;
+  readonly cooperation: CooperationView;
+  readonly sharesWith: readonly string[];
+  /** Every plugged vCPU, ordered by index. */
+  readonly vcpus: readonly VcpuView[];
+  readonly reasons: readonly ExplainedView[];
+  /** Commands given out and not confirmed, as sentences. */
+  readonly pending: readonly string[];
+}
+
+export interface VcpuView {
+  readonly index: number;
+  /** In use by the guest; null for a silent guest. */
+  readonly online: boolean | null;
+  /** Where it may run; null when that could not be read. */
+  readonly pcpus: readonly number[] | null;
+  readonly runPercent: number | null;
+  /** Runnable, but the host ran something else. */
+  readonly waitPercent: number | null;
+  /** The same waiting as the guest was told. */
+  readonly stealPercent: number | null;
+  readonly lastPcpu: number | null;
+}
+
+/** A reason or a note: a sentence, and the data that it says. */
+export interface ExplainedView {
+  readonly code: string;
+  readonly text: string;
+  readonly data?: unknown;
+}
+
+export interface NoteView extends ExplainedView {
+  readonly atMs: number;
+  readonly domain: string | null;
+}
+
+export interface ProblemView {
+  readonly domain: string | null;
+  readonly message: string;
+}
+
+/** The view, or a sentence about what does not fit (an older or newer daemon). */
+export function parseStateView(value: unknown): { readonly view: StateView } | { readonly problem: string } {
+  const result = stateView.safeParse(value);
+  if (result.success) return { view: result.data as StateView };
+  const issue = result.error.issues[0]!;
+  return { problem: `${issue.path.join(".") || "the whole"}: ${issue.message}` };
+}
+
+const count = z.number().int().min(0);
+const percent = z.number().min(0).nullable();
+const explained = { code: z.string(), text: z.string(), data: z.unknown().optional() };
+
+const daemon = z.object({
+  pid: count,
+  version: z.string(),
+  uptimeMs: z.number().min(0),
+  mode: z.enum(["controlling", "releasing"]),
+  configFile: z.string().nullable(),
+  configProblem: z.string().nullable(),
+  journal: z.string().nullable(),
+  hypervisor: z.string(),
+});
+
+const pcpu = z.object({
+  id: count,
+  core: z.number().int(),
+  llc: z.number().int(),
+  node: z.number().int(),
+  online: z.boolean(),
+  inPool: z.boolean(),
+});
+
+const vcpu = z.object({
+  index: count,
+  online: z.boolean().nullable(),
+  pcpus: z.array(count).nullable(),
+  runPercent: percent,
+  waitPercent: percent,
+  stealPercent: percent,
+  lastPcpu: count.nullable(),
+});
+
+const domain = z.object({
+  name: z.string(),
+  managed: z.boolean(),
+  weight: count,
+  reservationMilliPcpu: count,
+  capMilliPcpu: count.nullable(),
+  vcpusMin: count,
+  vcpusMax: count.nullable(),
+  entitlementMilliPcpu: count.nullable(),
+  target: count.nullable(),
+  online: count.nullable(),
+  guestAgent: z.enum(["vbal-agent", "qemu-guest-agent"]).nullable(),
+  cooperation: z.enum(["active", "stuck", "uncooperative", "silent", "paused"]),
+  sharesWith: z.array(z.string()),
+  vcpus: z.array(vcpu),
+  reasons: z.array(z.object(explained)),
+  pending: z.array(z.string()),
+});
+
+// Unknown fields are let through: a newer daemon may say more.
+const stateView = z.object({
+  version: z.literal(1),
+  atMs: z.number(),
+  revision: count,
+  daemon,
+  host: z.object({ pcpus: z.array(pcpu) }),
+  domains: z.array(domain),
+  problems: z.array(z.object({ domain: z.string().nullable(), message: z.string() })),
+  notes: z.array(z.object({ ...explained, atMs: z.number(), domain: z.string().nullable() })),
+});
