@@ -1,0 +1,348 @@
+/**
+ * One QEMU process: its monitor, its threads and its guest. What QMP said is kept and asked for again only when an
+ * event or the list of threads shows that it may have changed; all else is read from /proc at each observation, so
+ * that a monitor that hangs delays nothing.
+ */
+import type { DomainSnapshot, Vcpu } from "../../core/model.ts";
+import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
+import type { GuestChannel } from "../guest/guest_channel.ts";
+import { createQemuGuestAgent } from "../guest/qemu_guest_agent.ts";
+import { createVbalAgentChannel } from "../guest/vbal_agent_channel.ts";
+import { type KeptConnection, keepConnected } from "../keep_connected.ts";
+import { linuxAffinity } from "../linux/affinity.ts";
+import { processOf, type ThreadState, threadState, threadsOf, threadTimes } from "../linux/threads.ts";
+import { CommandError, type DomainUsage, type HypervisorChange } from "../port.ts";
+import type { Timers } from "../timers.ts";
+import type { DomainSource } from "./domain_sources.ts";
+import { type CpuInfo, queryCpusFast, queryName, queryStatus } from "./qmp_commands.ts";
+import { connectQmp, type QmpConnection, type QmpEvent } from "./qmp_connection.ts";
+
+export interface QmpDomain {
+  readonly source: DomainSource;
+  /** `null` until QEMU was reached for the first time, and after its process ended. */
+  id(): DomainId | null;
+  /** `null` when the process is not there. Asks QMP, within the deadline, only where something has changed. */
+  observe(deadline: Milliseconds): Promise<DomainObservation | null>;
+  /** The host threads that run the vCPUs now. Rejects with a `CommandError` when there is no telling. */
+  vcpuThreads(deadline: Milliseconds): Promise<ReadonlyMap<VcpuIndex, number>>;
+  /** The process's other threads. */
+  emulatorThreads(deadline: Milliseconds): Promise<readonly number[]>;
+  /** Whether the guest can answer at all. */
+  isPaused(): boolean;
+  /** vbal's own agent first; empty when the config names no channel. */
+  channels(): readonly GuestChannel[];
+  problems(): readonly string[];
+  /** Something changed in the directory: look now. */
+  nudge(): void;
+  close(): void;
+}
+
+export interface DomainObservation {
+  readonly snapshot: DomainSnapshot;
+  readonly usage: DomainUsage;
+}
+
+export interface QmpDomainOptions {
+  readonly source: DomainSource;
+  readonly timers: Timers;
+  readonly onChange: (change: HypervisorChange) => void;
+  /** The process ended, or was replaced: commands on this domain are void. */
+  readonly onGone: (domain: DomainId) => void;
+}
+
+/** What is known of a running QEMU. */
+interface Process {
+  readonly id: DomainId;
+  readonly pid: number;
+  readonly startTime: string;
+  cpus: readonly CpuInfo[];
+  /** The threads there were when `cpus` was read. */
+  threads: string;
+  running: boolean;
+  resets: number;
+  stale: boolean;
+}
+
+/** QMP answers within a millisecond when QEMU is well. */
+const QMP_DEADLINE_MS: Milliseconds = 2_000;
+/** More cores per die than any x86 has: makes one core number out of die and core. */
+const CORES_PER_DIE_MAX = 4_096;
+
+export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
+  const { source, timers, onChange, onGone } = options;
+  const channels: GuestChannel[] = [];
+  let process: Process | null = null;
+  let qmp: QmpConnection | null = null;
+  let connectionProblem: string | null = null;
+  let garbageProblem: string | null = null;
+  let closed = false;
+
+  const kept: KeptConnection = keepConnected({
+    timers,
+    async connect() {
+      const connection = await connectQmp({
+        path: source.qmp,
+        deadline: QMP_DEADLINE_MS,
+        timers,
+        onEvent: heed,
+        onGarbage: (message) => {
+          garbageProblem = `${message}; check that it is a QMP socket of QEMU`;
+        },
+      });
+      try {
+        await meet(connection);
+      } catch (error) {
+        connection.close();
+        throw error;
+      }
+      if (closed) connection.close();
+      connectionProblem = null;
+      qmp = connection;
+      return connection;
+    },
+    onFailure(error) {
+      qmp = null;
+      connectionProblem = `${error.message}${adviceFor(error)}`;
+      leaveIfDead();
+    },
+  });
+
+  /** A new connection: to the process that we know, or to another. */
+  async function meet(connection: QmpConnection): Promise<void> {
+    const [status, cpus, name] = await Promise.all([
+      queryStatus(connection, QMP_DEADLINE_MS),
+      queryCpusFast(connection, QMP_DEADLINE_MS),
+      queryName(connection, QMP_DEADLINE_MS),
+    ]);
+    const pid = cpus[0] === undefined ? null : processOf(cpus[0]["thread-id"]);
+    const state = pid === null ? null : threadState(pid, pid);
+    if (pid === null || state === null) {
+      throw new Error(
+        `The threads of the QEMU at ${source.qmp} are not on this host; is it in another PID namespace?`,
+      );
+    }
+    if (closed) return;
+    const fresh = { cpus, threads: stampOf(pid), running: status.running, stale: false };
+    if (process !== null && process.pid === pid && process.startTime === state.startTime) {
+      Object.assign(process, fresh);
+      return;
+    }
+    leave();
+    const id = source.name ?? name ?? baseName(source.qmp);
+    process = { id, pid, startTime: state.startTime, resets: 0, ...fresh };
+    openChannels(id);
+    onChange({ kind: "domain-arrived", domain: id });
+  }
+
+  function openChannels(id: DomainId): void {
+    const heard = () => onChange({ kind: "guest-reported", domain: id });
+    const agent =
+      source.agent === null ? null : createVbalAgentChannel({ path: source.agent, timers, onChange: heard });
+    if (agent !== null) channels.push(agent);
+    if (source.qga !== null) {
+      const isNeeded = () => agent === null || agent.word() === null;
+      channels.push(createQemuGuestAgent({ path: source.qga, timers, isNeeded, onChange: heard }));
+    }
+  }
+
+  /** The process has ended: forget it. */
+  function leave(): void {
+    for (const channel of channels.splice(0)) channel.close();
+    if (process === null) return;
+    const { id } = process;
+    process = null;
+    onGone(id);
+    onChange({ kind: "domain-departed", domain: id });
+  }
+  function leaveIfDead(): void {
+    if (process !== null && aliveState(process) === null) leave();
+  }
+
+  function heed({ event }: QmpEvent): void {
+    if (process === null) return;
+    const { id } = process;
+    switch (event) {
+      case "RESET":
+        process.resets += 1;
+        process.stale = true;
+        for (const channel of channels) channel.forget();
+        onChange({ kind: "domain-reset", domain: id });
+        break;
+      case "STOP":
+      case "SHUTDOWN":
+        process.running = false;
+        onChange({ kind: "domain-state", domain: id });
+        break;
+      case "RESUME":
+        process.running = true;
+        onChange({ kind: "domain-state", domain: id });
+        break;
+      case "DEVICE_DELETED":
+      case "ACPI_DEVICE_OST":
+        process.stale = true;
+        onChange({ kind: "domain-state", domain: id });
+        break;
+      case "VSERPORT_CHANGE":
+        for (const channel of channels) channel.greet();
+        break;
+      default:
+        // QEMU has many events; the others say nothing about vCPUs.
+        break;
+    }
+  }
+
+  /** Reads the vCPUs again if they may have changed (pitfall 23). */
+  async function refresh(known: Process, deadline: Milliseconds): Promise<void> {
+    const threads = stampOf(known.pid);
+    if (!known.stale && known.threads === threads) return;
+    if (qmp === null)
+      throw new CommandError("connection-lost", connectionProblem ?? `${source.qmp} is not connected`);
+    const cpus = await queryCpusFast(qmp, Math.min(deadline, QMP_DEADLINE_MS));
+    Object.assign(known, { cpus, threads, stale: false });
+  }
+  async function demand(deadline: Milliseconds): Promise<Process> {
+    leaveIfDead();
+    const known = process;
+    if (known === null) throw new CommandError("no-such-domain", `The QEMU at ${source.qmp} has ended`);
+    await refresh(known, deadline);
+    return known;
+  }
+
+  return {
+    source,
+    id: () => process?.id ?? null,
+    async observe(deadline) {
+      const known = process;
+      if (known === null) return null;
+      await refresh(known, deadline).catch((error: unknown) => {
+        connectionProblem = error instanceof Error ? error.message : String(error);
+      });
+      const state = aliveState(known);
+      if (process !== known) return null;
+      if (state === null) {
+        leave();
+        return null;
+      }
+      return look(known, channels);
+    },
+    async vcpuThreads(deadline) {
+      const known = await demand(deadline);
+      return new Map(known.cpus.map((cpu) => [cpu["cpu-index"], cpu["thread-id"]]));
+    },
+    async emulatorThreads(deadline) {
+      return emulatorThreadsOf(await demand(deadline));
+    },
+    isPaused: () => process !== null && !runs(process, aliveState(process)),
+    channels: () => channels,
+    problems() {
+      const problems = channels.flatMap((channel) => channel.problems());
+      if (connectionProblem !== null) problems.push(connectionProblem);
+      if (garbageProblem !== null) problems.push(garbageProblem);
+      if (process !== null && sharesThreads(process)) {
+        problems.push(
+          `QEMU runs all vCPUs of ${process.id} in one thread, so they cannot be placed apart: start it with -accel tcg,thread=multi`,
+        );
+      }
+      return problems;
+    },
+    nudge: () => {
+      leaveIfDead();
+      if (qmp === null) kept.retryNow();
+    },
+    close() {
+      closed = true;
+      kept.stop();
+      qmp?.close();
+      for (const channel of channels.splice(0)) channel.close();
+      process = null;
+    },
+  };
+}
+
+/** Everything that /proc and the kept answers say of a live process. */
+function look(known: Process, channels: readonly GuestChannel[]): DomainObservation {
+  const word = channels.map((channel) => channel.word()).find((said) => said !== null) ?? null;
+  const cpus = [...known.cpus].sort((a, b) => a["cpu-index"] - b["cpu-index"]);
+  return {
+    snapshot: {
+      id: known.id,
+      incarnation: `${known.pid}@${known.startTime}#${known.resets}`,
+      state: runs(known, threadState(known.pid, known.pid)) ? "running" : "paused",
+      vcpus: cpus.map(vcpuOf),
+      emulatorPins: unionOf(emulatorThreadsOf(known).map((thread) => linuxAffinity.get(thread))),
+      guest: word?.report ?? null,
+    },
+    usage: {
+      domain: known.id,
+      vcpus: cpus.map((cpu) => {
+        const times = threadTimes(known.pid, cpu["thread-id"]);
+        return {
+          index: cpu["cpu-index"],
+          run: times?.run ?? null,
+          wait: times?.wait ?? null,
+          steal: word?.steal.get(cpu["cpu-index"]) ?? null,
+          lastPcpu: threadState(known.pid, cpu["thread-id"])?.lastPcpu ?? null,
+        };
+      }),
+    },
+  };
+}
+
+function vcpuOf(cpu: CpuInfo): Vcpu {
+  const { props } = cpu;
+  return {
+    index: cpu["cpu-index"],
+    pins: linuxAffinity.get(cpu["thread-id"]),
+    guestSocket: props["socket-id"] ?? cpu["cpu-index"],
+    guestCore: (props["die-id"] ?? 0) * CORES_PER_DIE_MAX + (props["core-id"] ?? 0),
+    guestThread: props["thread-id"] ?? 0,
+    guestNode: props["node-id"] ?? 0,
+  };
+}
+
+/** `null` for a process that ended, or whose number now belongs to another. */
+function aliveState(known: Process): ThreadState | null {
+  const state = threadState(known.pid, known.pid);
+  return state !== null && state.startTime === known.startTime && !/[ZX]/.test(state.letter) ? state : null;
+}
+
+/** A process stopped by a signal runs no guest, whatever QMP said last. */
+function runs(known: Process, state: ThreadState | null): boolean {
+  return known.running && state !== null && !/[Tt]/.test(state.letter);
+}
+
+function emulatorThreadsOf(known: Process): number[] {
+  const vcpus = new Set(known.cpus.map((cpu) => cpu["thread-id"]));
+  return threadsOf(known.pid).filter((thread) => !vcpus.has(thread));
+}
+
+function sharesThreads(known: Process): boolean {
+  return new Set(known.cpus.map((cpu) => cpu["thread-id"])).size < known.cpus.length;
+}
+
+function stampOf(pid: number): string {
+  return threadsOf(pid).join(",");
+}
+
+/** Where at least one of the threads may run; `null` when none of them could be read. */
+function unionOf(pins: readonly (readonly PcpuId[] | null)[]): PcpuId[] | null {
+  const read = pins.filter((one) => one !== null);
+  return read.length === 0 ? null : [...new Set(read.flat())].sort((a, b) => a - b);
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1).replace(/\.qmp$/, "");
+}
+
+function adviceFor(error: Error): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case "ECONNREFUSED":
+      return ": nobody listens there; its QEMU ended without removing the socket, so start it or remove the file";
+    case "ENOENT":
+      return ": start QEMU with -qmp unix:PATH,server=on,wait=off";
+    case "EACCES":
+      return ": run vbal as root, or as the user that runs QEMU";
+    default:
+      return "";
+  }
+}
