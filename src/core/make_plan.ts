@@ -4,14 +4,15 @@
  */
 import { chooseOnline } from "./choose_online.ts";
 import { type Entitlement, entitlements } from "./entitlement.ts";
-import type { DomainSnapshot, Pcpu, Snapshot, Vcpu } from "./model.ts";
+import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
 import { movesOf } from "./moves.ts";
+import { type ObservedVcpu, observedVcpus } from "./observed_vcpu.ts";
 import { type Placement, pinVcpus } from "./pinning.ts";
 import type { DomainPlan, Plan, PlannedVcpu } from "./plan.ts";
 import { type DomainPolicy, type Policy, policyOf } from "./policy.ts";
 import type { Reason } from "./reason.ts";
 import { type Grant, type Stake, wholePcpus } from "./target.ts";
-import { MILLI_PER_PCPU, type PcpuId, type VcpuIndex } from "./units.ts";
+import { MILLI_PER_PCPU, type PcpuId } from "./units.ts";
 
 export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
   const pool = poolOf(policy, snapshot.pcpus);
@@ -39,9 +40,8 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
       id: subject.domain.id,
       grant: division.grants[index]!,
       node: subject.policy.node,
-      vcpus: subject.domain.vcpus,
-      used: subject.domain.vcpus.filter((vcpu) => usages[index]!.used.has(vcpu.index)),
-      usedNow: subject.usedNow,
+      vcpus: subject.vcpus,
+      used: usages[index]!.used,
     })),
     sharedPcpus: division.sharedPcpus,
     floatingPcpus: division.floatingPcpus,
@@ -55,7 +55,7 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
     return {
       id: subject.domain.id,
       entitlement: due[index]!.entitlement,
-      target: usage.used.size,
+      target: usage.count,
       vcpus: plannedVcpus(subject, usage, placement),
       sharesWith: placement.sharesWith,
       emulatorPcpus: emulatorPcpus ?? placement.pcpus,
@@ -63,17 +63,16 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
         ...due[index]!.reasons,
         ...targetReasons(subject, due[index]!, grant),
         ...usage.reasons,
-        ...placementReasons({ subject, placement, used: usage.used.size, pool }),
+        ...placementReasons({ subject, placement, used: usage.count, pool }),
       ],
     };
   });
   const moves = movesOf(
     pool,
-    subjects.map(({ domain, usedNow }, index) => ({
+    subjects.map(({ domain, vcpus }, index) => ({
       id: domain.id,
-      vcpus: domain.vcpus,
+      vcpus,
       planned: domains[index]!.vcpus,
-      usedNow,
     })),
   );
   const given = new Set(placements.flatMap((placement) => placement.pcpus));
@@ -85,16 +84,18 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
 /** A managed domain in canonical order, with what the policy and the guest make of it. */
 interface Subject {
   readonly domain: DomainSnapshot;
+  readonly vcpus: readonly ObservedVcpu[];
   readonly policy: DomainPolicy;
   /** Within what is plugged: `1 <= vcpusMin <= vcpusMax`. */
   readonly vcpusMin: number;
   readonly vcpusMax: number;
-  readonly usedNow: ReadonlySet<VcpuIndex>;
 }
 
 /** What the guest should use, and why that is not simply the grant. */
 interface Usage {
-  readonly used: ReadonlySet<VcpuIndex>;
+  /** For each vCPU. */
+  readonly used: readonly boolean[];
+  readonly count: number;
   readonly reasons: readonly Reason[];
 }
 
@@ -116,30 +117,15 @@ function emulatorPoolOf(policy: Policy, pcpus: readonly Pcpu[]): PcpuId[] | null
 
 function subjectsOf(policy: Policy, snapshot: Snapshot): Subject[] {
   const subjects: Subject[] = [];
-  for (const observed of snapshot.domains) {
-    const own = policyOf(policy, observed.id);
-    if (!own.managed || observed.vcpus.length === 0) continue;
-    const domain = { ...observed, vcpus: inOrder(observed.vcpus) };
-    const vcpusMin = Math.min(own.vcpusMin, domain.vcpus.length);
-    const vcpusMax = Math.max(
-      vcpusMin,
-      Math.min(own.vcpusMax ?? Number.POSITIVE_INFINITY, domain.vcpus.length),
-    );
-    subjects.push({ domain, policy: own, vcpusMin, vcpusMax, usedNow: usedNowOf(domain) });
+  for (const domain of snapshot.domains) {
+    const own = policyOf(policy, domain.id);
+    const plugged = domain.vcpus.length;
+    if (!own.managed || plugged === 0) continue;
+    const vcpusMin = Math.min(own.vcpusMin, plugged);
+    const vcpusMax = Math.max(vcpusMin, Math.min(own.vcpusMax ?? plugged, plugged));
+    subjects.push({ domain, vcpus: observedVcpus(domain), policy: own, vcpusMin, vcpusMax });
   }
   return subjects.sort((a, b) => (a.domain.id < b.domain.id ? -1 : 1));
-}
-
-function inOrder(vcpus: readonly Vcpu[]): Vcpu[] {
-  return vcpus
-    .map((vcpu) => (vcpu.pins === null ? vcpu : { ...vcpu, pins: [...vcpu.pins].sort((a, b) => a - b) }))
-    .sort((a, b) => a.index - b.index);
-}
-
-/** As far as anybody knows: a silent guest may be using all its vCPUs. */
-function usedNowOf({ guest, vcpus }: DomainSnapshot): Set<VcpuIndex> {
-  if (guest === null) return new Set(vcpus.map((vcpu) => vcpu.index));
-  return new Set(guest.vcpus.filter((vcpu) => vcpu.online).map((vcpu) => vcpu.index)).add(0);
 }
 
 function stakeOf({ policy, vcpusMin, vcpusMax }: Subject, { entitlement }: Entitlement): Stake {
@@ -147,23 +133,32 @@ function stakeOf({ policy, vcpusMin, vcpusMax }: Subject, { entitlement }: Entit
   return { entitlement, reservation, cap, vcpusMin, vcpusMax, floats: placement === "shared" };
 }
 
-function usageOf({ domain, usedNow }: Subject, { target }: Grant): Usage {
-  const { guest, vcpus } = domain;
-  const plugged = new Set(vcpus.map((vcpu) => vcpu.index));
-  const asTheyAre = new Set([...usedNow].filter((index) => plugged.has(index)));
-  const reasons: Reason[] = domain.state === "paused" ? [{ code: "paused" }] : [];
-  if (guest === null) return { used: plugged, reasons: [...reasons, { code: "silent-guest" }] };
-  if (domain.state === "paused") return { used: asTheyAre, reasons };
-  if (guest.mechanisms.length === 0) return { used: asTheyAre, reasons: [{ code: "no-mechanism" }] };
-  const used = new Set(chooseOnline({ target, vcpus, guest }));
-  if (used.size <= target) return { used, reasons };
-  const stuck = guest.vcpus.filter(({ index, canOffline }) => index !== 0 && used.has(index) && !canOffline);
-  const indices = stuck.map(({ index }) => index).sort((a, b) => a - b);
-  return { used, reasons: [{ code: "cannot-offline", vcpus: indices }] };
+function usageOf({ domain, vcpus }: Subject, { target }: Grant): Usage {
+  const reasons: Reason[] = [];
+  if (domain.state === "paused") reasons.push({ code: "paused" });
+  if (domain.guest === null) reasons.push({ code: "silent-guest" });
+  else if (domain.guest.mechanisms.length === 0) reasons.push({ code: "no-mechanism" });
+  if (0 < reasons.length) {
+    const used = vcpus.map(({ inUse }) => inUse);
+    return { used, count: countOf(used), reasons };
+  }
+  const used = chooseOnline(target, vcpus);
+  const count = countOf(used);
+  if (count <= target) return { used, count, reasons };
+  const kept = vcpus.filter(({ vcpu, inUse, canOffline }) => vcpu.index !== 0 && inUse && !canOffline);
+  return { used, count, reasons: [{ code: "cannot-offline", vcpus: kept.map(({ vcpu }) => vcpu.index) }] };
 }
 
-function plannedVcpus({ domain }: Subject, { used }: Usage, { vcpus }: Placement): PlannedVcpu[] {
-  return domain.vcpus.map(({ index }, order) => ({ index, online: used.has(index), pcpus: vcpus[order]! }));
+function countOf(used: readonly boolean[]): number {
+  return used.reduce((count, one) => count + (one ? 1 : 0), 0);
+}
+
+function plannedVcpus({ vcpus }: Subject, { used }: Usage, placement: Placement): PlannedVcpu[] {
+  return vcpus.map(({ vcpu }, order) => ({
+    index: vcpu.index,
+    online: used[order]!,
+    pcpus: placement.vcpus[order]!,
+  }));
 }
 
 function targetReasons({ vcpusMin }: Subject, { entitlement }: Entitlement, { target }: Grant): Reason[] {
@@ -176,10 +171,10 @@ function targetReasons({ vcpusMin }: Subject, { entitlement }: Entitlement, { ta
 
 function placementReasons({ subject, placement, used, pool }: PlacedOptions): Reason[] {
   const reasons: Reason[] = [];
-  const { pcpus, sharesWith } = placement;
+  const { pcpus, sharedPcpus, sharesWith } = placement;
   const { node } = subject.policy;
   if (pcpus.length < used) reasons.push({ code: "more-vcpus-than-pcpus", vcpus: used, pcpus: pcpus.length });
-  if (0 < sharesWith.length) reasons.push({ code: "shares-pcpus", with: sharesWith, pcpus });
+  if (0 < sharesWith.length) reasons.push({ code: "shares-pcpus", with: sharesWith, pcpus: sharedPcpus });
   if (node !== null) {
     const mine = new Set(pcpus);
     if (pool.some((pcpu) => mine.has(pcpu.id) && pcpu.node !== node))

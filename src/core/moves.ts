@@ -1,86 +1,78 @@
 /** Which vCPUs change their pCPUs, each with the reason; the plan minus the snapshot, for people and for the journal. */
-import type { Pcpu, Vcpu } from "./model.ts";
+import type { Pcpu } from "./model.ts";
+import type { ObservedVcpu } from "./observed_vcpu.ts";
 import type { Move, PlannedVcpu } from "./plan.ts";
 import type { Reason } from "./reason.ts";
-import type { DomainId, PcpuId, VcpuIndex } from "./units.ts";
+import type { DomainId, PcpuId } from "./units.ts";
 
 /** Ordered by domain and index, like `residents`. */
 export function movesOf(pool: readonly Pcpu[], residents: readonly Resident[]): Move[] {
   const pcpuOf = new Map(pool.map((pcpu) => [pcpu.id, pcpu]));
-  const before = occupants(residents, (resident, index) => {
-    const { pins, index: vcpu } = resident.vcpus[index]!;
-    return resident.usedNow.has(vcpu) ? (pins ?? []) : [];
-  });
-  const after = occupants(residents, (resident, index) => {
-    const { online, pcpus } = resident.planned[index]!;
-    return online ? pcpus : [];
-  });
+  const before = new Map<PcpuId, Occupants>();
+  const after = new Map<PcpuId, Occupants>();
+  for (const { id, vcpus, planned } of residents) {
+    vcpus.forEach(({ vcpu, inUse }, order) => {
+      if (inUse) for (const pcpu of vcpu.pins ?? []) occupy(before, pcpu, id);
+      const { online, pcpus } = planned[order]!;
+      if (online) for (const pcpu of pcpus) occupy(after, pcpu, id);
+    });
+  }
   const moves: Move[] = [];
   for (const resident of residents) {
-    resident.vcpus.forEach((vcpu, index) => {
-      const planned = resident.planned[index]!;
-      if (vcpu.pins !== null && sameList(vcpu.pins, planned.pcpus)) return;
-      const why = whyMoved({ resident, vcpu, planned, pcpuOf, before, after });
-      moves.push({ domain: resident.id, vcpu: vcpu.index, from: vcpu.pins, to: planned.pcpus, why });
+    resident.vcpus.forEach((observed, order) => {
+      const { index, pins } = observed.vcpu;
+      const planned = resident.planned[order]!;
+      if (pins !== null && sameList(pins, planned.pcpus)) return;
+      const why = whyMoved({ resident, observed, planned, pcpuOf, before, after });
+      moves.push({ domain: resident.id, vcpu: index, from: pins, to: planned.pcpus, why });
     });
   }
   return moves;
 }
 
-/** A domain with where it is and where it should be. */
+/** A domain with where it is and where it should be; its vCPUs as observed and as planned, in the same order. */
 export interface Resident {
   readonly id: DomainId;
-  /** Plugged vCPUs as observed and as planned, in the same order. */
-  readonly vcpus: readonly Vcpu[];
+  readonly vcpus: readonly ObservedVcpu[];
   readonly planned: readonly PlannedVcpu[];
-  readonly usedNow: ReadonlySet<VcpuIndex>;
 }
 
-type Occupants = ReadonlyMap<PcpuId, ReadonlySet<DomainId>>;
+/** Who uses a pCPU: the first domain, and one more if there is one. */
+interface Occupants {
+  readonly first: DomainId;
+  second: DomainId | null;
+}
 
-function occupants(
-  residents: readonly Resident[],
-  pcpusOf: (resident: Resident, index: number) => readonly PcpuId[],
-): Occupants {
-  const present = new Map<PcpuId, Set<DomainId>>();
-  for (const resident of residents) {
-    resident.vcpus.forEach((_, index) => {
-      for (const pcpu of pcpusOf(resident, index)) {
-        const domains = present.get(pcpu);
-        if (domains === undefined) present.set(pcpu, new Set([resident.id]));
-        else domains.add(resident.id);
-      }
-    });
-  }
-  return present;
+function occupy(occupants: Map<PcpuId, Occupants>, pcpu: PcpuId, domain: DomainId): void {
+  const present = occupants.get(pcpu);
+  if (present === undefined) occupants.set(pcpu, { first: domain, second: null });
+  else if (present.first !== domain) present.second ??= domain;
 }
 
 interface WhyOptions {
   readonly resident: Resident;
-  readonly vcpu: Vcpu;
+  readonly observed: ObservedVcpu;
   readonly planned: PlannedVcpu;
   readonly pcpuOf: ReadonlyMap<PcpuId, Pcpu>;
-  readonly before: Occupants;
-  readonly after: Occupants;
+  readonly before: ReadonlyMap<PcpuId, Occupants>;
+  readonly after: ReadonlyMap<PcpuId, Occupants>;
 }
 
-function whyMoved({ resident, vcpu, planned, pcpuOf, before, after }: WhyOptions): Reason {
-  const { pins } = vcpu;
+function whyMoved({ resident, observed, planned, pcpuOf, before, after }: WhyOptions): Reason {
+  const { pins } = observed.vcpu;
   if (!planned.online) return { code: "confined-while-offline" };
-  if (pins === null || (1 < pins.length && [...pcpuOf.keys()].every((pcpu) => pins.includes(pcpu)))) {
-    return { code: "first-placement" };
-  }
-  if (!resident.usedNow.has(vcpu.index)) return { code: "brought-online" };
+  if (pins === null || (1 < pins.length && pcpuOf.size <= pins.length)) return { code: "first-placement" };
+  if (!observed.inUse) return { code: "brought-online" };
   const gone = pins.find((pcpu) => !pcpuOf.has(pcpu));
   if (gone !== undefined) return { code: "pcpu-gone", pcpu: gone };
   if (1 < pins.length || 1 < planned.pcpus.length) {
     return { code: "set-resized", from: pins.length, to: planned.pcpus.length };
   }
   const [from, to] = [pins[0]!, planned.pcpus[0]!];
-  if (1 < after.get(to)!.size) return { code: "must-share" };
-  if (1 < before.get(from)!.size) return { code: "own-pcpu-instead-of-shared" };
-  const heir = [...(after.get(from) ?? [])].find((domain) => domain !== resident.id);
-  if (heir !== undefined) return { code: "pcpu-given-to", domain: heir };
+  if (after.get(to)!.second !== null) return { code: "must-share" };
+  if (before.get(from)!.second !== null) return { code: "own-pcpu-instead-of-shared" };
+  const heir = after.get(from)?.first ?? resident.id;
+  if (heir !== resident.id) return { code: "pcpu-given-to", domain: heir };
   return { code: "closer", to: closeness({ resident, to, pcpuOf }) };
 }
 

@@ -56,15 +56,13 @@ function pack(
     const { domain, current } = items[item]!;
     let best = -1;
     for (let bin = 0; bin < bins; bin++) {
-      if (taken.has(domain * bins + bin)) continue;
-      if (best === -1 || loads[bin]! < loads[best]!) best = bin;
-      // Of equally good bins, an empty one before a shared one, and the present one before any other.
-      else if (
-        loads[bin] === loads[best] &&
-        (counts[bin]! < counts[best]! || (counts[bin] === counts[best] && bin === current))
-      ) {
-        best = bin;
-      }
+      // Of equally good bins an empty one before a shared one, and the present one before any other.
+      const better =
+        best === -1 ||
+        loads[bin]! < loads[best]! ||
+        (loads[bin] === loads[best] &&
+          (counts[bin]! < counts[best]! || (counts[bin] === counts[best] && bin === current)));
+      if (better && !taken.has(domain * bins + bin)) best = bin;
     }
     put(item, best);
   }

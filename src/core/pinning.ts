@@ -10,11 +10,12 @@
  * the fewest vCPUs moved, the guest's order of nodes, cores and threads along the host's, lowest ids.
  */
 import { type HostTopology, hostTopology } from "./host_topology.ts";
-import type { Pcpu, Vcpu } from "./model.ts";
+import type { Pcpu } from "./model.ts";
+import type { ObservedVcpu } from "./observed_vcpu.ts";
 import { packShared, type SharedVcpu } from "./packing.ts";
 import { chooseRegions, type Party } from "./regions.ts";
 import type { Grant } from "./target.ts";
-import type { DomainId, NodeId, PcpuId, VcpuIndex } from "./units.ts";
+import type { DomainId, NodeId, PcpuId } from "./units.ts";
 
 /** One placement per tenant, in their order, which breaks ties. The grants fit the pool, which is not empty. */
 export function pinVcpus({ pool, tenants, sharedPcpus, floatingPcpus }: PinningOptions): Placement[] {
@@ -48,11 +49,24 @@ export function pinVcpus({ pool, tenants, sharedPcpus, floatingPcpus }: PinningO
   for (const index of floaters) own[index] = floatingRegion;
   const shared = shareRegion({ topology, region: sharedRegion, tenants, sides, sharers });
   const neighbours = neighboursOf({ tenants, shared, floaters });
-  return tenants.map((tenant, index) => ({
-    pcpus: toIds(topology, [...own[index]!, ...shared[index]!]),
-    vcpus: placeVcpus({ topology, tenant, sides: sides[index]!, own: own[index]!, shared: shared[index]! }),
-    sharesWith: neighbours[index]!,
-  }));
+  const tenantCounts = new Int32Array(pool.length);
+  for (const positions of shared) for (const position of positions) tenantCounts[position]! += 1;
+  return tenants.map((tenant, index): Placement => {
+    const mine = { own: own[index]!, shared: shared[index]! };
+    const everywhere = toIds(topology, [...mine.own, ...mine.shared]);
+    return {
+      pcpus: everywhere,
+      sharedPcpus:
+        neighbours[index]!.length === 0
+          ? []
+          : toIds(
+              topology,
+              tenant.grant.floats ? mine.own : mine.shared.filter((position) => 1 < tenantCounts[position]!),
+            ),
+      vcpus: placeVcpus({ topology, tenant, sides: sides[index]!, ...mine, everywhere }),
+      sharesWith: neighbours[index]!,
+    };
+  });
 }
 
 export interface PinningOptions {
@@ -68,16 +82,17 @@ export interface Tenant {
   readonly id: DomainId;
   readonly grant: Grant;
   readonly node: NodeId | null;
-  readonly vcpus: readonly Vcpu[];
-  /** Those that should be in use, ordered by index. */
-  readonly used: readonly Vcpu[];
-  /** Those that are in use now; where the others are pinned says nothing about where the domain is. */
-  readonly usedNow: ReadonlySet<VcpuIndex>;
+  /** Every plugged vCPU, ordered by index. */
+  readonly vcpus: readonly ObservedVcpu[];
+  /** For each of them whether it should be in use. */
+  readonly used: readonly boolean[];
 }
 
 export interface Placement {
   /** All of the domain's pCPUs, ascending. */
   readonly pcpus: readonly PcpuId[];
+  /** Those of them that other domains use too. */
+  readonly sharedPcpus: readonly PcpuId[];
   /** For each plugged vCPU where it may run, ascending. */
   readonly vcpus: readonly (readonly PcpuId[])[];
   readonly sharesWith: readonly DomainId[];
@@ -87,35 +102,36 @@ export interface Placement {
 interface Sides {
   /** More vCPUs than pCPUs: each may run on all, and both sides hold every vCPU. */
   readonly crowded: boolean;
-  readonly own: readonly SettledVcpu[];
-  readonly shared: readonly SettledVcpu[];
+  readonly own: readonly ObservedVcpu[];
+  readonly shared: readonly ObservedVcpu[];
 }
 
-interface SettledVcpu {
-  readonly vcpu: Vcpu;
-  /** It is in use now, so moving it costs something. */
-  readonly settled: boolean;
-}
-
-function sidesOf({ grant, used, usedNow }: Tenant): Sides {
-  const all = used.map((vcpu) => ({ vcpu, settled: usedNow.has(vcpu.index) }));
-  if (grant.floats || grant.own + grant.shared < used.length) return { crowded: true, own: all, shared: all };
+function sidesOf({ grant, vcpus, used }: Tenant): Sides {
+  const all = vcpus.filter((_, order) => used[order]);
+  if (grant.floats || grant.own + grant.shared < all.length) return { crowded: true, own: all, shared: all };
   return { crowded: false, own: all.slice(0, grant.own), shared: all.slice(grant.own) };
 }
 
 /** How many vCPUs are at each position of the pool now; a vCPU that may run anywhere is nowhere in particular. */
-function heldPositions(topology: HostTopology, vcpus: readonly SettledVcpu[]): Map<number, number> {
+function heldPositions(topology: HostTopology, vcpus: readonly ObservedVcpu[]): Map<number, number> {
   const held = new Map<number, number>();
-  for (const { vcpu, settled } of vcpus) {
-    if (!settled) continue;
-    for (const position of narrowPositions(topology, vcpu)) held.set(position, (held.get(position) ?? 0) + 1);
+  for (const vcpu of vcpus) {
+    for (const position of presentPositions(topology, vcpu)) {
+      held.set(position, (held.get(position) ?? 0) + 1);
+    }
   }
   return held;
 }
 
-function narrowPositions(topology: HostTopology, { pins }: Vcpu): number[] {
-  if (pins === null || (topology.ids.length <= pins.length && 1 < pins.length)) return [];
-  return pins.flatMap((pcpu) => topology.positionOf.get(pcpu) ?? []);
+/** Where it is now. Where an offline vCPU is pinned says nothing: moving it costs nothing. */
+function presentPositions(topology: HostTopology, { vcpu: { pins }, inUse }: ObservedVcpu): number[] {
+  const present: number[] = [];
+  if (!inUse || pins === null || (1 < pins.length && topology.ids.length <= pins.length)) return present;
+  for (const pcpu of pins) {
+    const position = topology.positionOf.get(pcpu);
+    if (position !== undefined) present.push(position);
+  }
+  return present;
 }
 
 /** The positions in the shared region for each tenant, in the order of its shared vCPUs. */
@@ -147,10 +163,9 @@ interface ShareOptions {
 }
 
 function currentBins({ topology, binAt, sides }: CurrentOptions): number[] {
-  const bins = sides.shared.map(({ vcpu, settled }) => {
-    const positions = settled ? narrowPositions(topology, vcpu) : [];
-    return positions.map((position) => binAt.get(position) ?? -1);
-  });
+  const bins = sides.shared.map((vcpu) =>
+    presentPositions(topology, vcpu).map((position) => binAt.get(position) ?? -1),
+  );
   if (!sides.crowded) return bins.map((candidates) => (candidates.length === 1 ? candidates[0]! : -1));
   return [...new Set(bins.flat())].filter((bin) => bin !== -1).sort((a, b) => a - b);
 }
@@ -161,7 +176,8 @@ interface CurrentOptions {
   readonly sides: Sides;
 }
 
-function neighboursOf({ tenants, shared, floaters }: NeighbourOptions): (readonly DomainId[])[] {
+/** Ordered by id, since tenants are. */
+function neighboursOf({ tenants, shared, floaters }: NeighbourOptions): DomainId[][] {
   const at = new Map<number, number[]>();
   shared.forEach((positions, index) => {
     for (const position of positions) {
@@ -170,14 +186,20 @@ function neighboursOf({ tenants, shared, floaters }: NeighbourOptions): (readonl
       else present.push(index);
     }
   });
-  const neighbours: (readonly DomainId[])[] = shared.map((positions, index) => {
-    const others = new Set(positions.flatMap((position) => at.get(position)!));
-    others.delete(index);
-    return [...others].sort((a, b) => a - b).map((other) => tenants[other]!.id);
+  const without = (indices: readonly number[], self: number) => {
+    const ids: DomainId[] = [];
+    for (const index of indices) if (index !== self) ids.push(tenants[index]!.id);
+    return ids;
+  };
+  const neighbours = shared.map((positions, index) => {
+    if (positions.length === 1) return without(at.get(positions[0]!)!, index);
+    const present = new Set(positions.flatMap((position) => at.get(position)!));
+    return without(
+      [...present].sort((a, b) => a - b),
+      index,
+    );
   });
-  for (const index of floaters) {
-    neighbours[index] = floaters.filter((other) => other !== index).map((other) => tenants[other]!.id);
-  }
+  for (const index of floaters) neighbours[index] = without(floaters, index);
   return neighbours;
 }
 
@@ -187,18 +209,24 @@ interface NeighbourOptions {
   readonly floaters: readonly number[];
 }
 
-function placeVcpus({ topology, tenant, sides, own, shared }: PlaceOptions): (readonly PcpuId[])[] {
-  const everywhere = toIds(topology, [...own, ...shared]);
-  const single = new Map<VcpuIndex, readonly PcpuId[]>();
-  if (!sides.crowded) {
-    matchToPositions({ topology, vcpus: sides.own, positions: own }).forEach((position, index) => {
-      single.set(index, [topology.ids[position]!]);
-    });
-    sides.shared.forEach(({ vcpu }, slot) => {
-      single.set(vcpu.index, [topology.ids[shared[slot]!]!]);
-    });
-  }
-  return tenant.vcpus.map((vcpu) => single.get(vcpu.index) ?? everywhere);
+function placeVcpus({
+  topology,
+  tenant,
+  sides,
+  own,
+  shared,
+  everywhere,
+}: PlaceOptions): (readonly PcpuId[])[] {
+  if (sides.crowded) return tenant.vcpus.map(() => everywhere);
+  const single = new Map<ObservedVcpu, number>();
+  matchToPositions({ topology, vcpus: sides.own, positions: own, matched: single });
+  sides.shared.forEach((vcpu, slot) => {
+    single.set(vcpu, shared[slot]!);
+  });
+  return tenant.vcpus.map((vcpu) => {
+    const position = single.get(vcpu);
+    return position === undefined ? everywhere : [topology.ids[position]!];
+  });
 }
 
 interface PlaceOptions {
@@ -207,52 +235,53 @@ interface PlaceOptions {
   readonly sides: Sides;
   readonly own: readonly number[];
   readonly shared: readonly number[];
+  readonly everywhere: readonly PcpuId[];
 }
 
 /** Whoever is at a position stays; the others follow the guest's topology along the host's. */
-function matchToPositions({ topology, vcpus, positions }: MatchOptions): Map<VcpuIndex, number> {
-  const matched = new Map<VcpuIndex, number>();
+function matchToPositions({ topology, vcpus, positions, matched }: MatchOptions): void {
   const open = new Set(positions);
-  const narrow = new Map(
-    vcpus.map(({ vcpu, settled }) => [vcpu.index, settled ? narrowPositions(topology, vcpu) : []]),
-  );
-  for (const widest of [1, Number.POSITIVE_INFINITY]) {
-    for (const { vcpu } of vcpus) {
-      const present = narrow.get(vcpu.index)!;
-      if (matched.has(vcpu.index) || widest < present.length) continue;
+  const stay = (most: number) => {
+    for (const vcpu of vcpus) {
+      const present = presentPositions(topology, vcpu);
+      if (matched.has(vcpu) || most < present.length) continue;
       const position = present.find((candidate) => open.has(candidate));
       if (position === undefined) continue;
-      matched.set(vcpu.index, position);
+      matched.set(vcpu, position);
       open.delete(position);
     }
-  }
+  };
+  stay(1);
+  stay(Number.POSITIVE_INFINITY);
   const alongHost = [...open].sort((a, b) => {
     const [left, right] = [topology.pcpus[a]!, topology.pcpus[b]!];
     return left.node - right.node || left.llc - right.llc || left.core - right.core || a - b;
   });
-  const alongGuest = vcpus
-    .map(({ vcpu }) => vcpu)
-    .filter((vcpu) => !matched.has(vcpu.index))
-    .sort(
-      (a, b) =>
-        a.guestNode - b.guestNode ||
-        a.guestSocket - b.guestSocket ||
-        a.guestCore - b.guestCore ||
-        a.guestThread - b.guestThread ||
-        a.index - b.index,
-    );
-  alongGuest.forEach((vcpu, order) => {
-    matched.set(vcpu.index, alongHost[order]!);
-  });
-  return matched;
+  vcpus
+    .filter((vcpu) => !matched.has(vcpu))
+    .sort(alongGuest)
+    .forEach((vcpu, order) => {
+      matched.set(vcpu, alongHost[order]!);
+    });
 }
 
 interface MatchOptions {
   readonly topology: HostTopology;
-  readonly vcpus: readonly SettledVcpu[];
+  readonly vcpus: readonly ObservedVcpu[];
   readonly positions: readonly number[];
+  readonly matched: Map<ObservedVcpu, number>;
+}
+
+function alongGuest({ vcpu: a }: ObservedVcpu, { vcpu: b }: ObservedVcpu): number {
+  return (
+    a.guestNode - b.guestNode ||
+    a.guestSocket - b.guestSocket ||
+    a.guestCore - b.guestCore ||
+    a.guestThread - b.guestThread ||
+    a.index - b.index
+  );
 }
 
 function toIds(topology: HostTopology, positions: readonly number[]): PcpuId[] {
-  return [...positions].sort((a, b) => a - b).map((position) => topology.ids[position]!);
+  return positions.toSorted((a, b) => a - b).map((position) => topology.ids[position]!);
 }
