@@ -6,7 +6,7 @@
 import { unreachable } from "../core/unreachable.ts";
 import { encode, FRAME_START } from "../protocol/frame.ts";
 import type { GuestMessage } from "../protocol/guest_messages.ts";
-import { type GuestView, VCPU_DIRECTORY } from "./guest_view.ts";
+import { VCPU_DIRECTORY } from "./guest_view.ts";
 import { canIsolate } from "./isolation.ts";
 import type { Platform, Port } from "./platform.ts";
 import { type Effect, type Session, type SessionEvent, startSession, step } from "./session.ts";
@@ -121,7 +121,12 @@ export class Agent {
         break;
       case "restore":
         for (const problem of this.#balloon.restore()) this.#platform.log(problem);
-        this.#feed({ kind: "restored", id: effect.id, ...this.#state() });
+        this.#feed({
+          kind: "restored",
+          id: effect.id,
+          view: this.#balloon.look(),
+          holding: this.#balloon.holding(),
+        });
         break;
       case "log":
         this.#platform.log(effect.line);
@@ -139,16 +144,12 @@ export class Agent {
   }
 
   #change(change: Change): void {
-    const why = this.#balloon.change(change);
+    const { why, view } = this.#balloon.change(change);
     if (why !== null) this.#platform.log(`vCPU ${change.vcpu} is not ${change.to}: ${why}`);
-    const event: SessionEvent = { kind: "changed", change, why, ...this.#state() };
+    const event: SessionEvent = { kind: "changed", change, why, view, holding: this.#balloon.holding() };
     const more = (this.#session.work?.changes?.length ?? 0) > 1;
     if (more) this.#platform.after(LISTEN_BETWEEN_CHANGES_MS, () => this.#feed(event));
     else this.#feed(event);
-  }
-
-  #state(): { readonly view: GuestView; readonly holding: boolean } {
-    return { view: this.#balloon.look(), holding: this.#balloon.holding() };
   }
 
   #wakeAt(atMs: number | null): void {

@@ -1,30 +1,37 @@
 /** Interrupts and the vCPUs that they are allowed on (/proc/irq/N/smp_affinity_list). */
+import type { GuestView } from "./guest_view.ts";
 import type { Platform } from "./platform.ts";
 import { formatVcpuList, parseVcpuList, sameVcpus, without } from "./vcpu_list.ts";
 
-/** Each interrupt's vCPUs as a kernel list, by number; interrupts without such a file are left out. */
-export function readInterrupts(platform: Platform): Record<string, string> {
+/**
+ * The vCPUs of each interrupt as a kernel list, by number, for the interrupts that a driver uses now. The others have
+ * an affinity too, but nothing ever arrives on them, and reading a file for each would cost more than a change.
+ */
+export function readInterrupts(platform: Platform): Readonly<Record<string, string>> {
   const found: Record<string, string> = {};
-  for (const name of interruptNumbers(platform)) {
-    const allowed = platform.readFile(affinityFile(name))?.trim() ?? "";
-    if (allowed !== "") found[name] = allowed;
+  for (const line of (platform.readFile("/proc/interrupts") ?? "").split("\n").slice(0, INTERRUPTS_MAX)) {
+    const name = /^ *(\d+):/.exec(line)?.[1];
+    const allowed = name === undefined ? null : platform.readFile(affinityFile(name));
+    if (name !== undefined && allowed !== null) found[name] = allowed.trim();
   }
   return found;
 }
 
 /**
- * Brings each recorded interrupt back to its vCPUs, the `avoid`ed ones left out. An interrupt that has no other vCPU,
- * or that the kernel does not let go, stays where it is: that is what pre-flight reports beforehand.
+ * Brings each recorded interrupt back to its vCPUs, the isolated ones left out. Nothing is done for one that has no
+ * online vCPU of its own left: the kernel keeps it somewhere until then. One that the kernel does not let go (EIO)
+ * stays where it is.
  */
 export function steerInterrupts(
   platform: Platform,
   found: Readonly<Record<string, string>>,
-  avoid: readonly number[],
+  view: GuestView,
 ): void {
   for (const [name, allowed] of Object.entries(found)) {
-    const wanted = without(parseVcpuList(allowed), avoid);
+    const wanted = without(parseVcpuList(allowed), view.isolated);
+    if (!wanted.some((vcpu) => view.online.includes(vcpu))) continue;
     const now = platform.readFile(affinityFile(name));
-    if (wanted.length === 0 || now === null || sameVcpus(wanted, parseVcpuList(now))) continue;
+    if (now === null || sameVcpus(wanted, parseVcpuList(now))) continue;
     platform.writeFile(affinityFile(name), formatVcpuList(wanted));
   }
 }
@@ -48,14 +55,6 @@ const KERNEL_FILES: ReadonlySet<string> = new Set([
   "smp_affinity_list",
   "spurious",
 ]);
-
-function interruptNumbers(platform: Platform): readonly string[] {
-  return platform
-    .listDirectory("/proc/irq")
-    .filter((name) => /^\d+$/.test(name))
-    .sort((a, b) => Number(a) - Number(b))
-    .slice(0, INTERRUPTS_MAX);
-}
 
 function affinityFile(name: string): string {
   return `/proc/irq/${name}/smp_affinity_list`;

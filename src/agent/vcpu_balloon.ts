@@ -8,10 +8,17 @@ import { readInterrupts, steerInterrupts } from "./interrupts.ts";
 import { isolate } from "./isolation.ts";
 import type { Platform } from "./platform.ts";
 import { preflight } from "./preflight.ts";
-import { type AgentRecord, EMPTY_RECORD, isEmpty, readRecord, writeRecord } from "./record.ts";
+import {
+  type AgentRecord,
+  EMPTY_RECORD,
+  isEmpty,
+  readRecord,
+  type TaskAffinity,
+  writeRecord,
+} from "./record.ts";
 import { type LostAffinity, restoreAffinities, TaskAffinities } from "./task_affinity.ts";
 import type { Change } from "./vcpu_changes.ts";
-import { without } from "./vcpu_list.ts";
+import { parseVcpuList, without } from "./vcpu_list.ts";
 import { VcpuReporter } from "./vcpu_report.ts";
 
 export class VcpuBalloon {
@@ -55,12 +62,11 @@ export class VcpuBalloon {
     return { vcpus: this.#reporter.report(view), preflight: this.#findings(view) };
   }
 
-  /** Carries out one change. `null` when the kernel confirms it, else the reason; then the guest is as it was. */
-  change(change: Change): string | null {
+  /** Carries out one change. `why` is `null` when the kernel confirms it, else the guest is as it was. */
+  change(change: Change): { readonly why: string | null; readonly view: GuestView } {
     const before = this.look();
     const why = this.#prepare(change, before) ?? this.#apply(change, before);
-    this.#settle();
-    return why;
+    return { why, view: this.#settle() };
   }
 
   /** Puts every vCPU, interrupt and affinity back as found. Says for each that failed why; those stay on record. */
@@ -76,22 +82,38 @@ export class VcpuBalloon {
   }
 
   /** Notes, before a change, how things are; without that on file nothing is changed. */
-  #prepare({ vcpu, to }: Change, view: GuestView): string | null {
-    const first = !this.holding();
+  #prepare(change: Change, view: GuestView): string | null {
+    const { vcpu, to } = change;
     const found = this.#record.found[vcpu] ?? (view.inUse.includes(vcpu) ? "used" : "offline");
-    const tasks = to === "used" ? [] : this.#affinities.find(view.inUse);
-    const known = new Set(this.#record.tasks.map(({ task, started }) => `${task} ${started}`));
     this.#record = {
       ...this.#record,
       found: { ...this.#record.found, [vcpu]: found },
-      interrupts: first ? readInterrupts(this.#platform) : this.#record.interrupts,
-      tasks: [
-        ...this.#record.tasks,
-        ...tasks.filter(({ task, started }) => !known.has(`${task} ${started}`)),
-      ],
+      // What was noted first is how it was found; later readings only add what is new.
+      interrupts:
+        to === "used"
+          ? this.#record.interrupts
+          : { ...this.#displaced(change, view), ...this.#record.interrupts },
+      tasks: to === "used" ? this.#record.tasks : this.#withNew(this.#affinities.find(view.inUse)),
     };
     const why = writeRecord(this.#platform, this.#recordPath, this.#record);
     return why === null ? null : `The record ${this.#recordPath} cannot be written: ${why}`;
+  }
+
+  /** The interrupts that the change moves: offlining only those that have no other vCPU in use. */
+  #displaced({ vcpu, to }: Change, view: GuestView): Readonly<Record<string, string>> {
+    const interrupts = Object.entries(readInterrupts(this.#platform));
+    const others = without(view.inUse, [vcpu]);
+    return Object.fromEntries(
+      interrupts.filter(([, allowed]) => {
+        const vcpus = parseVcpuList(allowed);
+        return vcpus.includes(vcpu) && (to === "isolated" || !vcpus.some((other) => others.includes(other)));
+      }),
+    );
+  }
+
+  #withNew(tasks: readonly TaskAffinity[]): readonly TaskAffinity[] {
+    const known = new Set(this.#record.tasks.map(({ task, started }) => `${task} ${started}`));
+    return [...this.#record.tasks, ...tasks.filter(({ task, started }) => !known.has(`${task} ${started}`))];
   }
 
   #apply({ vcpu, to }: Change, view: GuestView): string | null {
@@ -128,26 +150,29 @@ export class VcpuBalloon {
   }
 
   /** After a change: displaced interrupts and affinities go where they belong; what is as found leaves the record. */
-  #settle(): void {
+  #settle(): GuestView {
     const view = this.look();
-    steerInterrupts(this.#platform, this.#record.interrupts, view.isolated);
+    steerInterrupts(this.#platform, this.#record.interrupts, view);
     const lost = restoreAffinities(this.#platform, this.#record.tasks, view.inUse);
-    const still = Object.entries(this.#record.found).filter(
-      ([vcpu, found]) =>
-        (view.inUse.includes(Number(vcpu)) ? "used" : "offline") !== found ||
-        (found === "offline" && view.isolated.includes(Number(vcpu))),
-    );
-    this.#record =
-      still.length === 0
-        ? { ...EMPTY_RECORD, patienceMs: this.#record.patienceMs }
-        : { ...this.#record, found: Object.fromEntries(still) };
-    const why = writeRecord(this.#platform, this.#recordPath, this.#record);
-    if (why !== null) this.#platform.log(`The record ${this.#recordPath} cannot be written: ${why}`);
-    for (const { name, task, allowed, why: reason } of lost) {
-      this.#platform.log(`${name} (task ${task}) lost its affinity ${allowed}: ${reason}`);
+    for (const { name, task, allowed, why } of lost) {
+      this.#platform.log(`${name} (task ${task}) lost its affinity ${allowed}: ${why}`);
     }
     if (lost.length > 0 || this.#lost.length > 0) this.#preflight = null;
     this.#lost = lost;
+    this.#forgetAsFound(view);
+    return view;
+  }
+
+  #forgetAsFound(view: GuestView): void {
+    const found = Object.entries(this.#record.found);
+    const changed = found.filter(([vcpu, was]) => stateOf(view, Number(vcpu)) !== was);
+    if (changed.length === found.length) return;
+    this.#record =
+      changed.length === 0
+        ? { ...EMPTY_RECORD, patienceMs: this.#record.patienceMs }
+        : { ...this.#record, found: Object.fromEntries(changed) };
+    const why = writeRecord(this.#platform, this.#recordPath, this.#record);
+    if (why !== null) this.#platform.log(`The record ${this.#recordPath} cannot be written: ${why}`);
   }
 
   #findings(view: GuestView): readonly PreflightFinding[] {
@@ -167,3 +192,8 @@ export class VcpuBalloon {
  * than 0.1 % of a vCPU; before a change the tasks are looked at anew in any case.
  */
 const PREFLIGHT_EVERY_MS = 60_000;
+
+function stateOf(view: GuestView, vcpu: number): "used" | "isolated" | "offline" {
+  if (view.inUse.includes(vcpu)) return "used";
+  return view.isolated.includes(vcpu) ? "isolated" : "offline";
+}
