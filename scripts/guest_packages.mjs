@@ -1,0 +1,188 @@
+/**
+ * The Debian packages whose files the lab's guests are made of: kernel, busybox, the stock guest agent and three
+ * real programs, with the shared libraries that they need. They are downloaded with the machine's own apt
+ * configuration and unpacked below `.lab/`; nothing is installed, so no root is needed.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+
+/** Raise it when the list below changes: an older unpacked tree is then made again. */
+const FORMAT = 1;
+
+/** The package that depends on the newest kernel for virtual machines. */
+const KERNEL_META_PACKAGE = "linux-image-cloud-amd64";
+
+/** `program` is what the guest runs, relative to the unpacked tree. */
+const GUEST_PROGRAMS = [
+  { name: "busybox-static", program: "bin/busybox", isStatic: true },
+  { name: "qemu-guest-agent", program: "usr/sbin/qemu-ga" },
+  { name: "rt-tests", program: "usr/bin/hackbench" },
+  { name: "pigz", program: "usr/bin/pigz" },
+  { name: "stress-ng", program: "usr/bin/stress-ng" },
+];
+
+/** Libraries of libraries of libraries: Debian 12 and 13 need two levels; more would mean a package went wrong. */
+const DEPENDENCY_LEVELS_MAX = 5;
+
+const DOWNLOAD_MAX_MS = 600_000;
+
+/**
+ * Where the unpacked tree is described; src/lab/guest_files.ts reads it. `tree` is relative to .lab, every other
+ * path to the tree.
+ */
+export function guestFilesIndex(root) {
+  return join(root, ".lab", "guest.json");
+}
+
+/** True when an unpacked tree of this format is there: cheap, it looks at one file and one folder. */
+export function haveGuestPackages(root) {
+  try {
+    const index = JSON.parse(readFileSync(guestFilesIndex(root), "utf8"));
+    return index.format === FORMAT && existsSync(join(root, ".lab", index.tree, index.kernel.image));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Downloads and unpacks; throws with apt's own words when a package cannot be had. Safe to run twice at once:
+ * the finished tree gets its name by a rename.
+ */
+export function fetchGuestPackages({ root, log }) {
+  const lab = join(root, ".lab");
+  const work = join(lab, `unpacking-${process.pid}`);
+  rmSync(work, { recursive: true, force: true });
+  const tree = join(work, "tree");
+  mkdirSync(tree, { recursive: true });
+  try {
+    const kernel = dependenciesOf([KERNEL_META_PACKAGE]).find((name) => name.startsWith("linux-image-"));
+    if (kernel === undefined) {
+      throw new Error(`The package ${KERNEL_META_PACKAGE} is unknown to apt; the lab needs Debian 12 or 13`);
+    }
+    log(
+      `Unpacking ${[kernel, ...GUEST_PROGRAMS.map(({ name }) => name)].join(", ")} for the guests into .lab`,
+    );
+    const had = new Set();
+    unpack({ names: [kernel, ...GUEST_PROGRAMS.map(({ name }) => name)], work, tree, had });
+    const libraries = addLibraries({ work, tree, had });
+    const version = readdirSync(join(tree, "boot"))
+      .find((name) => name.startsWith("vmlinuz-"))
+      ?.slice("vmlinuz-".length);
+    if (version === undefined) throw new Error(`The package ${kernel} holds no boot/vmlinuz-*`);
+    const name = `guest-${version}-${FORMAT}`;
+    const home = join(lab, name);
+    rmSync(join(work, "archives"), { recursive: true, force: true });
+    rmSync(home, { recursive: true, force: true });
+    renameSync(work, home);
+    const index = {
+      format: FORMAT,
+      tree: join(name, "tree"),
+      kernel: {
+        version,
+        image: join("boot", `vmlinuz-${version}`),
+        modules: modulesDirectory(join(home, "tree"), version),
+      },
+      programs: GUEST_PROGRAMS.map(({ program }) => program),
+      libraries,
+      packages: sorted(had),
+    };
+    writeFileSync(`${guestFilesIndex(root)}.${process.pid}`, `${JSON.stringify(index, null, 2)}\n`);
+    renameSync(`${guestFilesIndex(root)}.${process.pid}`, guestFilesIndex(root));
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Debian 12 ships modules below lib/, Debian 13 below usr/lib/. */
+function modulesDirectory(tree, version) {
+  const candidates = ["lib/modules", "usr/lib/modules"].map((base) => join(base, version));
+  const found = candidates.find((path) => existsSync(join(tree, path)));
+  if (found === undefined) throw new Error(`No modules of kernel ${version} in ${candidates.join(" or ")}`);
+  return found;
+}
+
+/**
+ * Adds the libraries that the programs' own loader misses, level by level of the packages' dependencies, and
+ * returns all that they need, relative to the tree: loader first, then by name.
+ */
+function addLibraries({ work, tree, had }) {
+  let level = GUEST_PROGRAMS.map(({ name }) => name);
+  for (let depth = 0; depth < DEPENDENCY_LEVELS_MAX; depth++) {
+    const wanted = dependenciesOf(level).filter((name) => /^z?lib/.test(name) && !had.has(name));
+    level = [...new Set(wanted)];
+    if (level.length === 0) break;
+    unpack({ names: level, work, tree, had });
+    const { found, missing } = librariesOf(tree);
+    if (missing.length === 0) return found;
+  }
+  throw new Error(`No package has the libraries ${librariesOf(tree).missing.join(", ")}`);
+}
+
+/**
+ * Asks the tree's dynamic loader what each program needs. What it finds on this machine and not in the tree is
+ * missing.
+ */
+function librariesOf(tree) {
+  const loader = ["lib64", "usr/lib64"]
+    .map((base) => join(base, "ld-linux-x86-64.so.2"))
+    .find((path) => existsSync(join(tree, path)));
+  if (loader === undefined) throw new Error("The package libc6 holds no lib64/ld-linux-x86-64.so.2");
+  const path = ["lib", "usr/lib"].map((base) => join(tree, base, "x86_64-linux-gnu")).join(":");
+  const found = new Set();
+  const missing = new Set();
+  for (const { program, isStatic } of GUEST_PROGRAMS) {
+    if (isStatic) continue;
+    const listing = execFileSync(
+      join(tree, loader),
+      ["--inhibit-cache", "--library-path", path, "--list", join(tree, program)],
+      { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+    );
+    for (const [, name, where] of listing.matchAll(/^\s*(\S+) => (.+?)(?: \(0x[0-9a-f]+\))?$/gm)) {
+      if (name.startsWith("/lib64/")) continue;
+      if (where.startsWith(tree)) found.add(relative(tree, where));
+      else missing.add(name);
+    }
+  }
+  return { found: [loader, ...sorted(found)], missing: sorted(missing) };
+}
+
+function sorted(names) {
+  return [...names].sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** The direct dependencies of all of them; one call, because apt takes half a second to start. */
+function dependenciesOf(names) {
+  const kinds = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"];
+  const output = execFileSync("apt-cache", ["depends", ...kinds.map((kind) => `--no-${kind}`), ...names], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  return [...output.matchAll(/^\s*\|?(?:Pre)?Depends: (\S+)$/gm)].map(([, dependency]) => dependency);
+}
+
+function unpack({ names, work, tree, had }) {
+  const archives = join(work, "archives");
+  mkdirSync(archives, { recursive: true });
+  // apt drops root's rights for downloads and warns when it cannot enter the folder; ours belongs to the caller.
+  const asCaller = process.getuid() === 0 ? ["-o", "APT::Sandbox::User=root"] : [];
+  runQuietly("apt-get", [...asCaller, "download", ...names], archives);
+  for (const file of readdirSync(archives)) {
+    runQuietly("dpkg-deb", ["-x", join(archives, file), tree], archives);
+    rmSync(join(archives, file));
+  }
+  for (const name of names) had.add(name);
+}
+
+function runQuietly(command, args, cwd) {
+  try {
+    execFileSync(command, args, { cwd, stdio: ["ignore", "ignore", "pipe"], timeout: DOWNLOAD_MAX_MS });
+  } catch (error) {
+    const said = String(error.stderr ?? "")
+      .trim()
+      .split("\n")
+      .slice(-3)
+      .join("; ");
+    throw new Error(`${command} ${args.slice(0, 6).join(" ")} failed: ${said || error.message}`);
+  }
+}

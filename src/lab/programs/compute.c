@@ -1,0 +1,8 @@
+/* Compute only: threads that never meet. Double scheduling costs it nothing, so it measures overhead. */
+#include "load.h"
+
+static void prepare(int threads) { (void)threads; }
+
+static void work(int thread) { sink = churn((uint64_t)thread, 20000); }
+
+const struct program compute = {"compute", 20000, false, prepare, work};
