@@ -12,6 +12,8 @@ export interface AgentRecord {
   readonly interrupts: Readonly<Record<string, string>>;
   /** Tasks with an affinity of their own, from before it could be lost (pitfall 13). */
   readonly tasks: readonly TaskAffinity[];
+  /** vCPUs that were offline while a cpuset changed, ascending: see `widen` in vcpu_balloon.ts. */
+  readonly narrowed: readonly number[];
   /** How long the host may be silent, as it last said; 0 when it never did. */
   readonly patienceMs: number;
 }
@@ -25,7 +27,13 @@ export interface TaskAffinity {
   readonly allowed: string;
 }
 
-export const EMPTY_RECORD: AgentRecord = { found: {}, interrupts: {}, tasks: [], patienceMs: 0 };
+export const EMPTY_RECORD: AgentRecord = {
+  found: {},
+  interrupts: {},
+  tasks: [],
+  narrowed: [],
+  patienceMs: 0,
+};
 
 /** Nothing of the guest is changed: nothing to restore. */
 export function isEmpty(record: AgentRecord): boolean {

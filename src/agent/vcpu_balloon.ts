@@ -2,6 +2,7 @@
  * The vCPU balloon: takes and gives single vCPUs and knows how to put everything back. Every change is written to
  * the record first (record.ts), read back afterwards, and what it displaced (interrupts, affinities) settled.
  */
+import { unreachable } from "../core/unreachable.ts";
 import type { PreflightFinding, VcpuReport } from "../protocol/guest_messages.ts";
 import { type GuestView, look, VCPU_DIRECTORY } from "./guest_view.ts";
 import { readInterrupts, steerInterrupts } from "./interrupts.ts";
@@ -74,7 +75,10 @@ export class VcpuBalloon {
     const problems: string[] = [];
     for (const [name, found] of Object.entries(this.#record.found)) {
       const vcpu = Number(name);
-      const why = this.#apply({ vcpu, to: found === "used" ? "used" : "offline" }, this.look());
+      const change: Change = { vcpu, to: found };
+      const view = this.look();
+      this.#noteNarrowed(change, view);
+      const why = this.#apply(change, view);
       if (why !== null) problems.push(`vCPU ${vcpu} could not be put back to ${found}: ${why}`);
     }
     this.#settle();
@@ -95,6 +99,7 @@ export class VcpuBalloon {
           : { ...this.#displaced(change, view), ...this.#record.interrupts },
       tasks: to === "used" ? this.#record.tasks : this.#withNew(this.#affinities.find(view.inUse)),
     };
+    this.#noteNarrowed(change, view);
     const why = writeRecord(this.#platform, this.#recordPath, this.#record);
     return why === null ? null : `The record ${this.#recordPath} cannot be written: ${why}`;
   }
@@ -116,24 +121,42 @@ export class VcpuBalloon {
     return [...this.#record.tasks, ...tasks.filter(({ task, started }) => !known.has(`${task} ${started}`))];
   }
 
+  #noteNarrowed({ vcpu, to }: Change, view: GuestView): void {
+    if (to !== "isolated" && !view.isolated.includes(vcpu)) return;
+    const narrowed = view.present.filter(
+      (v) => this.#record.narrowed.includes(v) || !view.online.includes(v),
+    );
+    this.#record = { ...this.#record, narrowed };
+  }
+
   #apply({ vcpu, to }: Change, view: GuestView): string | null {
     const online = view.online.includes(vcpu);
-    const isolated = view.isolated.includes(vcpu);
     switch (to) {
       case "used":
-        return this.#leaveIsolation(vcpu, view) ?? (online ? null : this.#setOnline(vcpu, true));
+        return (
+          this.#leaveIsolation(vcpu, view) ??
+          (online ? null : (this.#setOnline(vcpu, true) ?? this.#widen(vcpu, view)))
+        );
       case "offline":
         return this.#leaveIsolation(vcpu, view) ?? (online ? this.#setOnline(vcpu, false) : null);
       case "isolated":
-        if (isolated) return null;
         return (
           (online ? null : this.#setOnline(vcpu, true)) ??
-          isolate(
-            this.#platform,
-            [...view.isolated, vcpu].sort((a, b) => a - b),
-          )
+          isolate(this.#platform, ascending([...without(view.isolated, [vcpu]), vcpu]))
         );
+      default:
+        return unreachable(to);
     }
+  }
+
+  /**
+   * A kernel before 6.2 sets every task to the vCPUs that are online when a cpuset changes, and does not add one that
+   * comes online later: no task would ever use it again. Isolating it for an instant makes the kernel set them anew.
+   */
+  #widen(vcpu: number, { isolated }: GuestView): string | null {
+    if (!this.#record.narrowed.includes(vcpu)) return null;
+    this.#record = { ...this.#record, narrowed: without(this.#record.narrowed, [vcpu]) };
+    return isolate(this.#platform, ascending([...isolated, vcpu])) ?? isolate(this.#platform, isolated);
   }
 
   #leaveIsolation(vcpu: number, view: GuestView): string | null {
@@ -196,4 +219,8 @@ const PREFLIGHT_EVERY_MS = 60_000;
 function stateOf(view: GuestView, vcpu: number): "used" | "isolated" | "offline" {
   if (view.inUse.includes(vcpu)) return "used";
   return view.isolated.includes(vcpu) ? "isolated" : "offline";
+}
+
+function ascending(vcpus: readonly number[]): readonly number[] {
+  return vcpus.toSorted((a, b) => a - b);
 }

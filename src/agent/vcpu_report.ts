@@ -3,10 +3,10 @@ import type { VcpuReport } from "../protocol/guest_messages.ts";
 import { type GuestView, VCPU_DIRECTORY } from "./guest_view.ts";
 import type { Platform } from "./platform.ts";
 
-/** Keeps the topology of online vCPUs, which does not change, so that a report reads three files and no more. */
+/** Keeps each vCPU's place for as long as it is online, or offline, so that a report reads a handful of files. */
 export class VcpuReporter {
   readonly #platform: Platform;
-  readonly #places = new Map<number, Place>();
+  readonly #places = new Map<number, { readonly online: boolean; readonly place: Place }>();
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -30,10 +30,9 @@ export class VcpuReporter {
   /** The kernel hides an offline vCPU's topology, and it may come back elsewhere. */
   #place(vcpu: number, online: boolean): Place {
     const known = this.#places.get(vcpu);
-    if (online && known !== undefined) return known;
+    if (known?.online === online) return known.place;
     const place = readPlace(this.#platform, vcpu, online);
-    if (online) this.#places.set(vcpu, place);
-    else this.#places.delete(vcpu);
+    this.#places.set(vcpu, { online, place });
     return place;
   }
 }
@@ -56,14 +55,15 @@ function readPlace(platform: Platform, vcpu: number, online: boolean): Place {
 /** The kernel counts steal time in hundredths of a second (USER_HZ is 100 on every architecture that matters). */
 const NS_PER_TICK = 10_000_000;
 
-/** The eighth number of a vCPU's line in /proc/stat. */
+/** The eighth number of a vCPU's line in /proc/stat; those lines come first. */
 function stealNs(stat: string): Map<number, number> {
   const found = new Map<number, number>();
-  for (const line of stat.split("\n")) {
-    const match = /^cpu(\d+) (.*)$/.exec(line);
-    if (match === null) continue;
-    const ns = Number(match[2]!.split(" ")[7]) * NS_PER_TICK;
-    found.set(Number(match[1]), Number.isSafeInteger(ns) ? ns : -1);
+  for (let start = 0, end = 0; stat.startsWith("cpu", start); start = end + 1) {
+    end = stat.indexOf("\n", start);
+    if (end === -1) break;
+    const words = stat.slice(start + "cpu".length, end).split(" ");
+    const ns = Number(words[8]) * NS_PER_TICK;
+    if (words[0] !== "") found.set(Number(words[0]), Number.isSafeInteger(ns) ? ns : -1);
   }
   return found;
 }

@@ -64,16 +64,27 @@ export type FrameFault = "oversize" | "not-ascii" | "not-json" | "not-an-object"
  * FRAME_BYTES_MAX is a bug of the caller and throws.
  */
 export function encode(message: object): Uint8Array {
-  const text = JSON.stringify(message).replace(/[\u007f-\uffff]/g, escapeUnit);
-  if (text.length > FRAME_BYTES_MAX) {
-    throw new Error(`Frame of ${text.length} bytes exceeds ${FRAME_BYTES_MAX}: shorten its lists`);
+  const json = JSON.stringify(message);
+  return asciiLine(json) ?? asciiLine(json.replace(/[\u007f-\uffff]/g, escapeUnit))!;
+}
+
+/** The text as bytes with a newline, or `null` when it is not ASCII, which is rare. */
+function asciiLine(text: string): Uint8Array | null {
+  const { length } = text;
+  if (length > FRAME_BYTES_MAX) {
+    throw new Error(`Frame of ${length} bytes exceeds ${FRAME_BYTES_MAX}: shorten its lists`);
   }
-  const bytes = new Uint8Array(text.length + 1);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  bytes[text.length] = NEWLINE;
+  const bytes = new Uint8Array(length + 1);
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > ASCII_PRINTABLE_MAX) return null;
+    bytes[i] = unit;
+  }
+  bytes[length] = NEWLINE;
   return bytes;
 }
 
+const ASCII_PRINTABLE_MAX = 0x7e;
 const NEWLINE = 0x0a;
 
 /** Arguments per call of fromCharCode: engines keep them on the stack, and QuickJS's is small. */
