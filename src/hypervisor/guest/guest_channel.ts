@@ -9,8 +9,8 @@ export interface GuestChannel {
   /** What is not as it should be, each a sentence with advice. */
   problems(): readonly string[];
   /**
-   * Asks the guest to use exactly these vCPUs, waiting for a silent guest to speak first. Resolves with those in
-   * use when it confirmed; rejects with a `CommandError`, or with the signal's reason as soon as it aborts.
+   * Asks the guest to use exactly these vCPUs; for a guest that speaks (`word`). Resolves with those in use when it
+   * confirmed; rejects with a `CommandError`, or with the signal's reason as soon as it aborts.
    */
   setOnline(
     online: readonly VcpuIndex[],

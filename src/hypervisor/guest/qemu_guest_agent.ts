@@ -6,6 +6,7 @@
 import { z } from "zod";
 import type { BalloonMechanism } from "../../core/model.ts";
 import type { Milliseconds, Nanoseconds, VcpuIndex } from "../../core/units.ts";
+import { abortable } from "../command_queue.ts";
 import { keepConnected } from "../keep_connected.ts";
 import { connectLines, type LineSocket } from "../line_socket.ts";
 import { CommandError } from "../port.ts";
@@ -206,7 +207,7 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
         `The stock guest agent at ${path} cannot ${mechanism} vCPUs, only offline`,
       );
     }
-    return alone(async () => {
+    const exchange = alone(async () => {
       signal.throwIfAborted();
       await readWord();
       const before = inUse(word);
@@ -238,11 +239,12 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
       }
       return after;
     });
+    return abortable(exchange, signal);
   }
 
   return {
     word: () => (isNeeded() ? word : null),
-    problems: () => complaints.list(),
+    problems: () => (isNeeded() ? complaints.list() : []),
     setOnline,
     greet: () => pollSoon(0),
     forget() {

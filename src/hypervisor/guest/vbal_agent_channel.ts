@@ -55,7 +55,6 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   const patienceMs = options.patienceMs ?? GUEST_PATIENCE_MS;
   const complaints = createComplaints(timers);
   const pending = new Map<number, Waiting>();
-  const waiting = new Set<() => void>();
   let socket: Socket | null = null;
   let closed = false;
   let decoder: Decoder = DECODER_START;
@@ -260,22 +259,9 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     const changed = JSON.stringify(next?.report) !== JSON.stringify(word?.report);
     if (next === null) cancelStale();
     word = next;
-    if (next !== null) for (const wake of waiting) wake();
     if (changed && !closed) onChange();
   }
 
-  function untilItSpeaks(signal: AbortSignal): Promise<void> {
-    if (word !== null) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const wake = () => {
-        waiting.delete(wake);
-        if (signal.aborted) reject(signal.reason as Error);
-        else resolve();
-      };
-      waiting.add(wake);
-      signal.addEventListener("abort", wake, { once: true });
-    });
-  }
   function answerTo(
     message: HostMessage & { readonly id: number },
     signal: AbortSignal,
@@ -298,8 +284,13 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     word: () => word,
     problems: () => complaints.list(),
     async setOnline(online, mechanism, signal) {
-      await untilItSpeaks(signal);
-      if (mechanisms !== null && !mechanisms.includes(mechanism)) {
+      if (mechanisms === null) {
+        throw new CommandError(
+          "guest-silent",
+          `The agent at ${path} does not speak; is it running in the guest?`,
+        );
+      }
+      if (!mechanisms.includes(mechanism)) {
         throw new CommandError(
           "guest-refused",
           `The guest at ${path} cannot ${mechanism} vCPUs, only ${mechanisms.join(" or ") || "report them"}`,

@@ -5,11 +5,11 @@
 import type { Pcpu } from "../../core/model.ts";
 import type { DomainId, Milliseconds, PcpuId } from "../../core/units.ts";
 import { createCommandQueue } from "../command_queue.ts";
+import { askGuest } from "../guest/ask_guest.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
 import { hostSysTree, readTopology, topologyStamp } from "../linux/topology.ts";
 import { CommandError, type Hypervisor, type HypervisorChange, type Problem } from "../port.ts";
 import { nodeTimers, type Timers } from "../timers.ts";
-import { askGuest } from "./ask_guest.ts";
 import { type DomainSource, type DomainSources, watchDomainSources } from "./domain_sources.ts";
 import { createQmpDomain, type QmpDomain } from "./qmp_domain.ts";
 

@@ -1,9 +1,9 @@
 /** Sends one command to whichever of a guest's agents speaks, waiting for the first of them to do so. */
 import type { BalloonMechanism } from "../../core/model.ts";
 import type { DomainId, Milliseconds, VcpuIndex } from "../../core/units.ts";
-import type { GuestChannel } from "../guest/guest_channel.ts";
 import { CommandError } from "../port.ts";
 import type { Timers } from "../timers.ts";
+import type { GuestChannel } from "./guest_channel.ts";
 
 export interface GuestRequest {
   readonly domain: DomainId;
