@@ -7,6 +7,7 @@
  * many vCPUs of its node come before it, the best `target` are a prefix.
  */
 import type { ObservedVcpu } from "./observed_vcpu.ts";
+import type { NodeId } from "./units.ts";
 
 /** For each vCPU whether to use it. More than `target` only if more cannot be offlined. */
 export function chooseOnline(target: number, vcpus: readonly ObservedVcpu[]): boolean[] {
@@ -14,18 +15,10 @@ export function chooseOnline(target: number, vcpus: readonly ObservedVcpu[]): bo
   vcpus.forEach((observed, order) => {
     byRank[rankOf(observed)]!.push(order);
   });
+  evenOut(vcpus, byRank);
   const chosen = vcpus.map(() => false);
-  const perNode = new Map<number, number>();
   let count = 0;
   byRank.forEach((orders, rank) => {
-    const before = new Map<number, number>();
-    for (const order of orders) {
-      const node = vcpus[order]!.vcpu.guestNode;
-      const seen = perNode.get(node) ?? 0;
-      before.set(order, seen);
-      perNode.set(node, seen + 1);
-    }
-    if (1 < perNode.size) orders.sort((a, b) => before.get(a)! - before.get(b)! || a - b);
     for (const order of orders) {
       if (rank !== ALWAYS && target <= count) return;
       chosen[order] = true;
@@ -33,6 +26,22 @@ export function chooseOnline(target: number, vcpus: readonly ObservedVcpu[]): bo
     }
   });
   return chosen;
+}
+
+/** Orders each rank by how many vCPUs of the same guest node come before, those of better ranks included. */
+function evenOut(vcpus: readonly ObservedVcpu[], byRank: readonly number[][]): void {
+  const nodeOf = (order: number) => vcpus[order]!.vcpu.guestNode;
+  if (vcpus.every((_, order) => nodeOf(order) === nodeOf(0))) return;
+  const perNode = new Map<NodeId, number>();
+  for (const orders of byRank) {
+    const before = new Map<number, number>();
+    for (const order of orders) {
+      const seen = perNode.get(nodeOf(order)) ?? 0;
+      before.set(order, seen);
+      perNode.set(nodeOf(order), seen + 1);
+    }
+    orders.sort((a, b) => before.get(a)! - before.get(b)! || a - b);
+  }
 }
 
 const ALWAYS = 0;

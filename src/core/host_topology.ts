@@ -4,28 +4,27 @@ import type { PcpuId } from "./units.ts";
 
 export function hostTopology(pool: readonly Pcpu[]): HostTopology {
   const pcpus = [...pool].sort((a, b) => a.id - b.id);
-  const places: Place[] = [];
-  const pathOf: number[][] = pcpus.map(() => []);
-
-  const build = (level: Level, id: number, positions: readonly number[]): Place => {
-    const children: Place[] = [];
-    const place: Place = { index: places.length, level, id, positions, children };
+  const places: GrowingPlace[] = [];
+  const known = new Map<number, GrowingPlace>();
+  const placeIn = (parent: GrowingPlace | null, level: Level, id: number): GrowingPlace => {
+    const key = ((parent?.index ?? ABOVE_ROOT) + 1) * ID_RANGE + id;
+    const present = level === "pcpu" ? undefined : known.get(key);
+    if (present !== undefined) return present;
+    const place: GrowingPlace = { index: places.length, level, id, positions: [], children: [] };
+    if (level !== "pcpu") known.set(key, place);
     places.push(place);
-    for (const position of positions) pathOf[position]!.push(place.index);
-    const below = BELOW[level];
-    if (below === null) return place;
-    const groups = new Map<number, number[]>();
-    for (const position of positions) {
-      const key = below.keyOf(pcpus[position]!);
-      const group = groups.get(key);
-      if (group === undefined) groups.set(key, [position]);
-      else group.push(position);
-    }
-    for (const [key, group] of groups) children.push(build(below.level, key, group));
+    parent?.children.push(place);
     return place;
   };
-
-  const root = build("host", 0, [...pcpus.keys()]);
+  const root = placeIn(null, "host", ROOT_ID);
+  const pathOf = pcpus.map(({ id, node, llc, core }, position) => {
+    const inNode = placeIn(root, "node", node);
+    const inLlc = placeIn(inNode, "llc", llc);
+    const inCore = placeIn(inLlc, "core", core);
+    const self = placeIn(inCore, "pcpu", id);
+    for (const place of [root, inNode, inLlc, inCore, self]) place.positions.push(position);
+    return [root.index, inNode.index, inLlc.index, inCore.index, self.index];
+  });
   return {
     ids: pcpus.map((pcpu) => pcpu.id),
     pcpus,
@@ -65,15 +64,13 @@ export interface Place {
 /** Where each level stands in `pathOf`. */
 export const DEPTH: Readonly<Record<Level, number>> = { host: 0, node: 1, llc: 2, core: 3, pcpu: 4 };
 
-interface Below {
-  readonly level: Level;
-  readonly keyOf: (pcpu: Pcpu) => number;
+interface GrowingPlace extends Place {
+  readonly positions: number[];
+  readonly children: GrowingPlace[];
 }
 
-const BELOW: Record<Level, Below | null> = {
-  host: { level: "node", keyOf: (pcpu) => pcpu.node },
-  node: { level: "llc", keyOf: (pcpu) => pcpu.llc },
-  llc: { level: "core", keyOf: (pcpu) => pcpu.core },
-  core: { level: "pcpu", keyOf: (pcpu) => pcpu.id },
-  pcpu: null,
-};
+const ROOT_ID = 0;
+const ABOVE_ROOT = -1;
+
+/** More than any id of a node, LLC or core, so that an id and its parent's index fit one exact number. */
+const ID_RANGE = 2 ** 32;

@@ -28,12 +28,12 @@ export interface SharedVcpu {
   readonly current: number;
 }
 
-function pack(
-  bins: number,
-  items: readonly SharedVcpu[],
-  heaviestFirst: readonly number[],
-  keep: boolean,
-): { readonly binOf: number[]; readonly largest: MilliPcpu } {
+interface Packed {
+  readonly binOf: number[];
+  readonly largest: MilliPcpu;
+}
+
+function pack(bins: number, items: readonly SharedVcpu[], heaviestFirst: readonly number[], keep: boolean): Packed {
   const loads = new Float64Array(bins);
   const counts = new Int32Array(bins);
   const binOf = items.map(() => -1);
@@ -51,20 +51,32 @@ function pack(
       if (current !== -1 && !taken.has(domain * bins + current)) put(item, current);
     }
   }
+  // Of equally loaded bins an empty one comes first, then the lowest.
+  const isBefore = (a: number, b: number) =>
+    loads[a] !== loads[b] ? loads[a]! < loads[b]! : counts[a] !== counts[b] ? counts[a]! < counts[b]! : a < b;
+  const queue = Array.from({ length: bins }, (_, bin) => bin).sort((a, b) => (isBefore(a, b) ? -1 : 1));
   for (const item of heaviestFirst) {
     if (binOf[item] !== -1) continue;
-    const { domain, current } = items[item]!;
-    let best = -1;
-    for (let bin = 0; bin < bins; bin++) {
-      // Of equally good bins an empty one before a shared one, and the present one before any other.
-      const better =
-        best === -1 ||
-        loads[bin]! < loads[best]! ||
-        (loads[bin] === loads[best] &&
-          (counts[bin]! < counts[best]! || (counts[bin] === counts[best] && bin === current)));
-      if (better && !taken.has(domain * bins + bin)) best = bin;
-    }
-    put(item, best);
+    // A bin that holds a sibling is passed over; there are fewer siblings than bins.
+    let first = 0;
+    while (taken.has(items[item]!.domain * bins + queue[first]!)) first += 1;
+    const bin = queue[first]!;
+    put(item, bin);
+    reinsert(queue, first, isBefore);
   }
   return { binOf, largest: loads.reduce((most, load) => Math.max(most, load), 0) };
+}
+
+/** Puts the bin at `index`, which has become heavier, back in its place in the sorted queue. */
+function reinsert(queue: number[], index: number, isBefore: (a: number, b: number) => boolean): void {
+  const bin = queue[index]!;
+  let low = index + 1;
+  let high = queue.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isBefore(queue[middle]!, bin)) low = middle + 1;
+    else high = middle;
+  }
+  queue.copyWithin(index, index + 1, low);
+  queue[low - 1] = bin;
 }

@@ -30,14 +30,14 @@ export function waterFill(amount: number, members: readonly WaterFillMember[]): 
     );
   }
 
-  const corners = members.flatMap((member, index) => [
-    { index, height: member.floor, weight: member.weight, opens: true },
-    { index, height: member.ceiling, weight: member.weight, opens: false },
-  ]);
-  // Heights are compared as fractions by cross-multiplication; a member opens before it closes.
-  corners.sort(
-    (a, b) =>
-      a.height * b.weight - b.height * a.weight || Number(b.opens) - Number(a.opens) || a.index - b.index,
+  // Corner c below n is where member c leaves its floor, corner n + c is where it meets its ceiling.
+  const count = members.length;
+  const weightAt = (corner: number) => members[corner % count]!.weight;
+  const heightAt = (corner: number) =>
+    corner < count ? members[corner]!.floor : members[corner - count]!.ceiling;
+  // Levels are fractions, compared by cross-multiplication; at the same level, floors come before ceilings.
+  const corners = Int32Array.from({ length: 2 * count }, (_, corner) => corner).sort(
+    (a, b) => heightAt(a) * weightAt(b) - heightAt(b) * weightAt(a) || a - b,
   );
 
   const given = members.map((member) => member.floor);
@@ -45,17 +45,17 @@ export function waterFill(amount: number, members: readonly WaterFillMember[]): 
   let fixed = floorSum;
   let risingWeight = 0;
   for (const corner of corners) {
-    if (amount * corner.weight <= fixed * corner.weight + risingWeight * corner.height) break;
-    const { floor, ceiling, weight } = members[corner.index]!;
-    if (corner.opens) {
+    const { floor, ceiling, weight } = members[corner % count]!;
+    if ((amount - fixed) * weight <= risingWeight * heightAt(corner)) break;
+    if (corner < count) {
       fixed -= floor;
       risingWeight += weight;
-      rising[corner.index] = weight;
+      rising[corner] = weight;
     } else {
       fixed += ceiling;
       risingWeight -= weight;
-      rising[corner.index] = 0;
-      given[corner.index] = ceiling;
+      rising[corner - count] = 0;
+      given[corner - count] = ceiling;
     }
   }
   splitInProportion(amount - fixed, rising).forEach((part, index) => {
