@@ -1,0 +1,12 @@
+/** FNV-1a over 32-bit words: one number that names a whole run, event by event. */
+export const DIGEST_START = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+export function digest(hash: number, time: number, kind: number, entity: number): number {
+  const high = Math.floor(time / 4294967296);
+  const low = time - high * 4294967296;
+  let h = Math.imul(hash ^ low, FNV_PRIME);
+  h = Math.imul(h ^ high, FNV_PRIME);
+  h = Math.imul(h ^ kind, FNV_PRIME);
+  return Math.imul(h ^ entity, FNV_PRIME);
+}

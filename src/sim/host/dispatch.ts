@@ -1,0 +1,327 @@
+/**
+ * The host's mechanism: it moves vCPUs between states, switches pCPUs from one to another and keeps the books. Who
+ * goes where is the policy's business (host_scheduler/policy.ts).
+ */
+import { SLOT_GUEST, SLOT_HOST, SLOT_WORK } from "../engine/slots.ts";
+import { CAUSE_STEAL } from "../metrics/causes.ts";
+import { TRACE_IPI, TRACE_VCPU } from "../metrics/trace.ts";
+import {
+  DOES_RETRY,
+  DOES_SPIN_ACK,
+  DOES_SPIN_BARRIER,
+  DOES_SPIN_LOCK,
+  HELD_LOCKS_MAX,
+  LOCK_PARAVIRTUAL,
+  LOCK_TEST_AND_SET,
+  NEVER,
+  NOBODY,
+  STALL_HOLDER,
+  STALL_NONE,
+  VCPU_HALTED,
+  VCPU_RUNNABLE,
+  VCPU_RUNNING,
+  VCPU_STATES,
+} from "../tables.ts";
+import { AVOID_NOTHING, type World } from "../world.ts";
+import { changeOffCause, enterPcpu, inKernel, leavePcpu, offCauseOf, setStall, settle } from "./settle.ts";
+
+/** Decisions that one event may lead to: each pCPU a few times over. More means that a policy goes round in circles. */
+const DECISIONS_PER_PCPU_MAX = 16;
+
+/** Decide again on this pCPU after the current event. */
+export function askReschedule(w: World, p: number): void {
+  if (w.pcpus.reschedule[p] === 1) return;
+  w.pcpus.reschedule[p] = 1;
+  w.reschedules++;
+}
+
+/** Makes every decision that was asked for, in ascending order of pCPU, until nobody asks any more. */
+export function makeDecisions(w: World): void {
+  const { pcpus } = w;
+  let budget = pcpus.count * DECISIONS_PER_PCPU_MAX;
+  while (w.reschedules > 0) {
+    for (let p = 0; p < pcpus.count && w.reschedules > 0; p++) {
+      if (pcpus.reschedule[p] === 0) continue;
+      pcpus.reschedule[p] = 0;
+      w.reschedules--;
+      if (budget-- === 0) throw new Error(`The host policy asks for decisions without end at ${w.now} ns`);
+      decide(w, p);
+    }
+  }
+}
+
+function decide(w: World, p: number): void {
+  const { pcpus, vcpus } = w;
+  const previous = pcpus.current[p];
+  if (previous !== NOBODY) {
+    settle(w, previous);
+    if (delayPreemption(w, p, previous)) return;
+    w.policy.onPreempt(previous, p);
+  }
+  const next = w.policy.pickNext(p);
+  if (next !== NOBODY) checkPick(w, p, next, previous);
+  if (next !== previous) {
+    if (previous !== NOBODY) switchOut(w, p, previous, VCPU_RUNNABLE);
+    if (next !== NOBODY) switchIn(w, p, next);
+  }
+  if (next !== NOBODY) {
+    vcpus.preemptPending[next] = 0;
+    vcpus.delayUsed[next] = 0;
+    pcpus.hostDue[p] = w.now + w.policy.slice(next, p);
+  }
+  arm(w, p);
+}
+
+function checkPick(w: World, p: number, next: number, previous: number): void {
+  const { vcpus, pcpus } = w;
+  const state = vcpus.state[next];
+  if (state !== VCPU_RUNNABLE && next !== previous) {
+    throw new Error(
+      `The host policy picked vCPU ${next} for pCPU ${p} at ${w.now} ns; its state is ${state}, not runnable`,
+    );
+  }
+  if (vcpus.allowed[next * pcpus.count + p] === 0) {
+    throw new Error(`The host policy picked vCPU ${next} for pCPU ${p} at ${w.now} ns; its pins forbid it`);
+  }
+}
+
+/** Lock-holder preemption avoidance: once per slice, let a vCPU go on until it is safe to take the pCPU away. */
+function delayPreemption(w: World, p: number, v: number): boolean {
+  const { vcpus } = w;
+  if (w.avoidance === AVOID_NOTHING || !inKernel(w, v)) return false;
+  if (vcpus.preemptPending[v] === 1) {
+    if (w.now < w.pcpus.hostDue[p]) return true;
+    w.preemptionsForced++;
+    return false;
+  }
+  if (vcpus.delayUsed[v] === 1) return false;
+  vcpus.delayUsed[v] = 1;
+  vcpus.preemptPending[v] = 1;
+  w.pcpus.hostDue[p] = w.now + w.costs.preemptionDelayMax;
+  w.preemptionsDelayed++;
+  arm(w, p);
+  return true;
+}
+
+/** The guest reached a point where it holds nothing that others spin for. */
+export function safePoint(w: World, v: number): void {
+  if (w.vcpus.preemptPending[v] === 0) return;
+  w.vcpus.preemptPending[v] = 0;
+  askReschedule(w, w.vcpus.pcpu[v]);
+}
+
+/** Arms the pCPU's slot with the earliest of what can happen there: work done, guest slice over, host slice over. */
+export function arm(w: World, p: number): void {
+  const { vcpus, pcpus } = w;
+  const v = pcpus.current[p];
+  if (v === NOBODY) {
+    w.slots.arm(p, NEVER, SLOT_WORK);
+    return;
+  }
+  const from = Math.max(w.now, vcpus.mark[v]);
+  let at = from + workLeft(w, v);
+  let kind = SLOT_WORK;
+  const guest = Math.max(from, vcpus.guestDue[v]);
+  if (guest < at) {
+    at = guest;
+    kind = SLOT_GUEST;
+  }
+  const host = Math.max(w.now, pcpus.hostDue[p]);
+  if (host < at) {
+    at = host;
+    kind = SLOT_HOST;
+  }
+  w.slots.arm(p, at, kind);
+}
+
+/** How long a vCPU runs, undisturbed, until the guest has something to decide. */
+function workLeft(w: World, v: number): number {
+  const { vcpus, tasks } = w;
+  const overhead = vcpus.overhead[v];
+  const h = vcpus.current[v];
+  if (h === NOBODY || vcpus.irqs[v] !== 0) return overhead;
+  switch (tasks.does[h]) {
+    case DOES_SPIN_LOCK:
+      return (
+        overhead + (canTake(w, tasks.waitsFor[h]) ? 0 : Math.min(tasks.remaining[h], tasks.pauseLeft[h]))
+      );
+    case DOES_SPIN_BARRIER:
+      return overhead + tasks.remaining[h];
+    case DOES_SPIN_ACK:
+      return overhead + tasks.pauseLeft[h];
+    case DOES_RETRY:
+      return overhead;
+    default:
+      return overhead + tasks.remaining[h];
+  }
+}
+
+/** A lock that is free for whoever runs first: the unfair kinds. */
+export function canTake(w: World, l: number): boolean {
+  const { locks } = w;
+  const kind = locks.kind[l];
+  return locks.holder[l] === NOBODY && (kind === LOCK_TEST_AND_SET || kind === LOCK_PARAVIRTUAL);
+}
+
+function switchIn(w: World, p: number, v: number): void {
+  const { pcpus, vcpus, tasks, costs } = w;
+  countWaiting(w);
+  pcpus.idle[p] += w.now - pcpus.switchedAt[p];
+  pcpus.current[p] = v;
+  pcpus.switchedAt[p] = w.now;
+  pcpus.resumeAt[p] = w.now + costs.vcpuSwitch;
+  w.idlePcpus--;
+  w.vcpuSwitches++;
+
+  if (w.domains.stealAware[vcpus.domain[v]] === 1) stopGuestClock(w, v, w.now - vcpus.since[v]);
+  vcpus.overhead[v] += refillCost(w, p, v);
+  if (vcpus.lastPcpu[v] !== p && vcpus.lastPcpu[v] !== NOBODY) w.vcpuMigrations++;
+  setVcpuState(w, v, VCPU_RUNNING, p);
+  vcpus.pcpu[v] = p;
+  vcpus.lastPcpu[v] = p;
+  pcpus.lastVcpu[p] = v;
+  vcpus.mark[v] = pcpus.resumeAt[p];
+  vcpus.pauseWindow[v] = costs.pauseLoopWindow;
+  if (vcpus.irqs[v] !== 0) vcpus.overhead[v] += costs.ipiReceive;
+  if (vcpus.owedCount[v] > 0) countTargets(w, v, -1);
+
+  const h = vcpus.current[v];
+  if (h === NOBODY) return;
+  enterPcpu(w, h, vcpus.mark[v]);
+  if (w.pauseLoopExiting && tasks.pauseLeft[h] !== NEVER) tasks.pauseLeft[h] = costs.pauseLoopWindow;
+  for (let i = 0; i < tasks.heldCount[h]; i++) setStall(w, tasks.held[h * HELD_LOCKS_MAX + i], STALL_NONE);
+}
+
+/** A guest that knows of steal time does not charge its current task for it. */
+function stopGuestClock(w: World, v: number, off: number): void {
+  w.vcpus.pickedAt[v] += off;
+  w.vcpus.chargedAt[v] += off;
+  w.vcpus.guestDue[v] += off;
+}
+
+/** Caches that others have used since must be filled again, the more so the farther the vCPU has moved. */
+function refillCost(w: World, p: number, v: number): number {
+  const { pcpus, vcpus, costs } = w;
+  const last = vcpus.lastPcpu[v];
+  if (last === NOBODY) return 0;
+  if (last === p) return pcpus.lastVcpu[p] === v ? 0 : costs.cacheRefillSamePcpu;
+  return pcpus.llc[last] === pcpus.llc[p] ? costs.cacheRefillSameLlc : costs.cacheRefillOtherLlc;
+}
+
+function switchOut(w: World, p: number, v: number, state: number): void {
+  const { pcpus, vcpus, tasks } = w;
+  countWaiting(w);
+  const switched = Math.min(w.now, pcpus.resumeAt[p]);
+  pcpus.switching[p] += switched - pcpus.switchedAt[p];
+  pcpus.run[p] += w.now - switched;
+  const ahead = vcpus.mark[v] - w.now;
+  pcpus.current[p] = NOBODY;
+  pcpus.switchedAt[p] = w.now;
+  pcpus.hostDue[p] = NEVER;
+  w.idlePcpus++;
+  setVcpuState(w, v, state, NOBODY);
+  vcpus.pcpu[v] = NOBODY;
+  vcpus.preemptPending[v] = 0;
+  if (vcpus.owedCount[v] > 0) countTargets(w, v, 1);
+
+  const h = vcpus.current[v];
+  if (h === NOBODY) return;
+  leavePcpu(w, h, offCauseOf(w, v));
+  // It was booked as off until the end of a switch that did not end.
+  if (ahead > 0) tasks.offSince[h] = w.now + ahead;
+  if (state !== VCPU_RUNNABLE) return;
+  if (tasks.does[h] === DOES_SPIN_LOCK) w.waiterPreemptions++;
+  if (tasks.heldCount[h] > 0) w.holderPreemptions++;
+  for (let i = 0; i < tasks.heldCount[h]; i++) setStall(w, tasks.held[h * HELD_LOCKS_MAX + i], STALL_HOLDER);
+}
+
+/** Those who spin for this vCPU's acknowledgement: one target more, or one less, is off the pCPUs. */
+function countTargets(w: World, target: number, change: number): void {
+  const { vcpus, tasks } = w;
+  const row = target * vcpus.count;
+  for (let i = 0; i < vcpus.count; i++) {
+    const owed = w.owed[row + i];
+    if (owed === 0) continue;
+    if (vcpus.state[i] === VCPU_RUNNING) settle(w, i);
+    tasks.acksOffPcpu[owed - 1] += change;
+  }
+}
+
+function setVcpuState(w: World, v: number, state: number, p: number): void {
+  const { vcpus } = w;
+  const old = vcpus.state[v];
+  vcpus.times[v * VCPU_STATES + old] += w.now - vcpus.since[v];
+  vcpus.since[v] = w.now;
+  vcpus.state[v] = state;
+  if (old === VCPU_RUNNABLE) w.waitingVcpus--;
+  if (state === VCPU_RUNNABLE) w.waitingVcpus++;
+  if (w.trace !== null) w.trace.record(w.now, TRACE_VCPU, v, state, p);
+}
+
+/** Before the number of idle pCPUs or waiting vCPUs changes: books the pCPU time that idled though work waited. */
+export function countWaiting(w: World): void {
+  w.idleWhileWaiting += Math.min(w.idlePcpus, w.waitingVcpus) * (w.now - w.countedAt);
+  w.countedAt = w.now;
+}
+
+/** A halted or offline vCPU becomes runnable. */
+export function wakeVcpu(w: World, v: number): void {
+  countWaiting(w);
+  setVcpuState(w, v, VCPU_RUNNABLE, NOBODY);
+  const h = w.vcpus.current[v];
+  if (h !== NOBODY) changeOffCause(w, h, CAUSE_STEAL);
+  w.policy.onWake(v);
+}
+
+/** A vCPU stops being runnable: it halts or goes offline. The caller has settled it. */
+export function stopVcpu(w: World, v: number, state: number): void {
+  const p = w.vcpus.pcpu[v];
+  if (p !== NOBODY) {
+    switchOut(w, p, v, state);
+    arm(w, p);
+    askReschedule(w, p);
+  } else {
+    countWaiting(w);
+    setVcpuState(w, v, state, NOBODY);
+  }
+  w.policy.onHalt(v, p);
+}
+
+/** An interrupt for a vCPU, from a sibling (`from`), or from a device or timer (-1). Equal ones coalesce. */
+export function interrupt(w: World, from: number, to: number, irq: number): void {
+  const { vcpus } = w;
+  if (from !== NOBODY) {
+    w.ipis++;
+    w.policy.onIpi?.(from, to, irq);
+    if (w.trace !== null) w.trace.record(w.now, TRACE_IPI, to, from, irq);
+  }
+  const pending = vcpus.irqs[to];
+  vcpus.irqs[to] = pending | irq;
+  if (vcpus.state[to] === VCPU_HALTED) {
+    wakeVcpu(w, to);
+  } else if (vcpus.state[to] === VCPU_RUNNING && pending === 0) {
+    settle(w, to);
+    vcpus.overhead[to] += w.costs.ipiReceive;
+    arm(w, vcpus.pcpu[to]);
+  }
+}
+
+/** A policy says why a runnable vCPU is held back (HELD_*). */
+export function setHeld(w: World, v: number, why: number): void {
+  const { vcpus } = w;
+  if (vcpus.held[v] === why) return;
+  vcpus.held[v] = why;
+  const h = vcpus.current[v];
+  if (h !== NOBODY && vcpus.state[v] === VCPU_RUNNABLE) changeOffCause(w, h, offCauseOf(w, v));
+}
+
+/** Changes where a vCPU may run. A list of pCPUs, not empty. */
+export function setPins(w: World, v: number, allowed: readonly number[]): void {
+  const { vcpus, pcpus } = w;
+  const row = v * pcpus.count;
+  vcpus.allowed.fill(0, row, row + pcpus.count);
+  for (const p of allowed) vcpus.allowed[row + p] = 1;
+  w.policy.onPins?.(v);
+  const p = vcpus.pcpu[v];
+  if (p !== NOBODY && vcpus.allowed[row + p] === 0) askReschedule(w, p);
+}

@@ -1,0 +1,170 @@
+/**
+ * Lazy settlement. A vCPU that runs makes progress without events; whoever needs to know where it stands calls
+ * `settle` first, which books the time since the last settlement: first the vCPU's kernel overhead, then whatever its
+ * current task does.
+ */
+import {
+  CAUSE_BLOCKED,
+  CAUSE_CO_STOPPED,
+  CAUSE_COUNT,
+  CAUSE_KERNEL,
+  CAUSE_PARKED,
+  CAUSE_SPIN,
+  CAUSE_SPIN_BARRIER,
+  CAUSE_SPIN_HOLDER_PREEMPTED,
+  CAUSE_SPIN_IPI,
+  CAUSE_SPIN_IPI_PREEMPTED,
+  CAUSE_SPIN_WAITER_PREEMPTED,
+  CAUSE_STEAL,
+  CAUSE_USER,
+} from "../metrics/causes.ts";
+import { TRACE_TASK } from "../metrics/trace.ts";
+import {
+  DOES_SPIN_ACK,
+  DOES_SPIN_BARRIER,
+  DOES_SPIN_LOCK,
+  HELD_CO_STOPPED,
+  HELD_PARKED,
+  NOBODY,
+  STALL_HOLDER,
+  STALL_WAITER,
+  VCPU_HALTED,
+  VCPU_RUNNING,
+} from "../tables.ts";
+import { AVOID_HINTED, type World } from "../world.ts";
+
+/** Brings a running vCPU's books up to now. */
+export function settle(w: World, v: number): void {
+  const { vcpus, tasks } = w;
+  const from = vcpus.mark[v];
+  // Not running yet: the pCPU is still switching to it.
+  if (w.now <= from) return;
+  let elapsed = w.now - from;
+  vcpus.mark[v] = w.now;
+  vcpus.ran[v] += elapsed;
+  const h = vcpus.current[v];
+
+  const overhead = Math.min(elapsed, vcpus.overhead[v]);
+  if (overhead > 0) {
+    vcpus.overhead[v] -= overhead;
+    elapsed -= overhead;
+    if (h !== NOBODY) book(w, h, CAUSE_KERNEL, overhead, from);
+  }
+  if (elapsed === 0 || h === NOBODY) return;
+
+  tasks.remaining[h] -= elapsed;
+  const begin = w.now - elapsed;
+  switch (tasks.does[h]) {
+    case DOES_SPIN_LOCK:
+      tasks.pauseLeft[h] -= elapsed;
+      bookLockSpin(w, h, elapsed, begin);
+      return;
+    case DOES_SPIN_BARRIER:
+      book(w, h, CAUSE_SPIN_BARRIER, elapsed, begin);
+      return;
+    case DOES_SPIN_ACK:
+      tasks.pauseLeft[h] -= elapsed;
+      book(w, h, tasks.acksOffPcpu[h] > 0 ? CAUSE_SPIN_IPI_PREEMPTED : CAUSE_SPIN_IPI, elapsed, begin);
+      return;
+    default:
+      book(w, h, tasks.kernelMode[h] === 1 ? CAUSE_KERNEL : CAUSE_USER, elapsed, begin);
+  }
+}
+
+function book(w: World, h: number, cause: number, elapsed: number, begin: number): void {
+  w.tasks.times[h * CAUSE_COUNT + cause] += elapsed;
+  if (w.trace !== null) w.trace.record(begin, TRACE_TASK, h, cause, w.tasks.vcpu[h]);
+}
+
+/** Splits a spell of spinning by what the lock's clocks say of its holder during that spell. */
+function bookLockSpin(w: World, h: number, elapsed: number, begin: number): void {
+  const { tasks } = w;
+  const l = tasks.waitsFor[h];
+  const holder = holderStall(w, l);
+  const waiter = waiterStall(w, l);
+  const behindHolder = Math.min(elapsed, holder - tasks.stallHolderSeen[h]);
+  const behindWaiter = Math.min(elapsed - behindHolder, waiter - tasks.stallWaiterSeen[h]);
+  tasks.stallHolderSeen[h] = holder;
+  tasks.stallWaiterSeen[h] = waiter;
+  const free = elapsed - behindHolder - behindWaiter;
+  if (free > 0) book(w, h, CAUSE_SPIN, free, begin);
+  if (behindHolder > 0) book(w, h, CAUSE_SPIN_HOLDER_PREEMPTED, behindHolder, begin + free);
+  if (behindWaiter > 0) book(w, h, CAUSE_SPIN_WAITER_PREEMPTED, behindWaiter, w.now - behindWaiter);
+}
+
+function holderStall(w: World, l: number): number {
+  const { locks } = w;
+  return locks.stallHolder[l] + (locks.stall[l] === STALL_HOLDER ? w.now - locks.stallSince[l] : 0);
+}
+
+function waiterStall(w: World, l: number): number {
+  const { locks } = w;
+  return locks.stallWaiter[l] + (locks.stall[l] === STALL_WAITER ? w.now - locks.stallSince[l] : 0);
+}
+
+/** A spinner starts to watch the lock's clocks afresh: it begins to spin, or comes back to a pCPU. */
+export function watchStall(w: World, h: number): void {
+  const l = w.tasks.waitsFor[h];
+  w.tasks.stallHolderSeen[h] = holderStall(w, l);
+  w.tasks.stallWaiterSeen[h] = waiterStall(w, l);
+}
+
+/** Starts, stops or changes the clock of a lock. */
+export function setStall(w: World, l: number, stall: number): void {
+  const { locks } = w;
+  if (locks.stall[l] === STALL_HOLDER) locks.stallHolder[l] += w.now - locks.stallSince[l];
+  else if (locks.stall[l] === STALL_WAITER) locks.stallWaiter[l] += w.now - locks.stallSince[l];
+  locks.stall[l] = stall;
+  locks.stallSince[l] = w.now;
+}
+
+/** Is this task executing on a pCPU now? */
+export function isExecuting(w: World, h: number): boolean {
+  const v = w.tasks.vcpu[h];
+  return w.vcpus.current[v] === h && w.vcpus.state[v] === VCPU_RUNNING;
+}
+
+/** What a hypervisor sees as kernel mode, or what a guest hints as "holds a lock". */
+export function inKernel(w: World, v: number): boolean {
+  const { vcpus, tasks } = w;
+  const h = vcpus.current[v];
+  if (w.avoidance === AVOID_HINTED) return h !== NOBODY && tasks.heldCount[h] > 0;
+  if (vcpus.overhead[v] > 0) return true;
+  if (h === NOBODY) return false;
+  return tasks.kernelMode[h] === 1 || tasks.preemptDepth[h] > 0;
+}
+
+/** A task stops executing for this cause, from now on. */
+export function leavePcpu(w: World, h: number, cause: number): void {
+  const { tasks } = w;
+  tasks.offCause[h] = cause;
+  tasks.offSince[h] = w.now;
+  if (w.trace !== null) w.trace.record(w.now, TRACE_TASK, h, cause, tasks.vcpu[h]);
+}
+
+/** A task begins to execute at `at`, which may be a little ahead, after the switch. */
+export function enterPcpu(w: World, h: number, at: number): void {
+  const { tasks } = w;
+  tasks.times[h * CAUSE_COUNT + tasks.offCause[h]] += at - tasks.offSince[h];
+  if (tasks.does[h] === DOES_SPIN_LOCK) watchStall(w, h);
+}
+
+/** The cause changes while the task stays off the pCPU. */
+export function changeOffCause(w: World, h: number, cause: number): void {
+  const { tasks } = w;
+  tasks.times[h * CAUSE_COUNT + tasks.offCause[h]] += w.now - tasks.offSince[h];
+  leavePcpu(w, h, cause);
+}
+
+/** Why the current task of a vCPU that does not run is off. */
+export function offCauseOf(w: World, v: number): number {
+  if (w.vcpus.state[v] === VCPU_HALTED) return CAUSE_BLOCKED;
+  switch (w.vcpus.held[v]) {
+    case HELD_CO_STOPPED:
+      return CAUSE_CO_STOPPED;
+    case HELD_PARKED:
+      return CAUSE_PARKED;
+    default:
+      return CAUSE_STEAL;
+  }
+}

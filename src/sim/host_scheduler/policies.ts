@@ -1,0 +1,18 @@
+/** Every host policy by name. The config of each is its own type, so a scenario cannot give one what another takes. */
+import { unreachable } from "../../core/unreachable.ts";
+import { type CfsConfig, cfs } from "./cfs.ts";
+import type { Host, HostPolicy } from "./policy.ts";
+import { type RoundRobinConfig, roundRobin } from "./round_robin.ts";
+
+export type SchedulerConfig = RoundRobinConfig | CfsConfig;
+
+export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
+  switch (config.kind) {
+    case "round-robin":
+      return roundRobin(host, config);
+    case "cfs":
+      return cfs(host, config);
+    default:
+      return unreachable(config);
+  }
+}

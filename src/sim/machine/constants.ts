@@ -1,0 +1,89 @@
+/**
+ * Every constant of the model, with its source. A scenario may override any of them (`machine.costs`); a study that
+ * does so says why. Nanoseconds unless the name says otherwise. "chosen" marks what no source gives: the value is a
+ * plausible order of magnitude, and sensitivity runs must show what hangs on it.
+ */
+export interface Costs {
+  /** The hypervisor switches a pCPU from one vCPU to another. */
+  readonly vcpuSwitch: number;
+  /** The guest switches a vCPU from one task to another. */
+  readonly taskSwitch: number;
+  /** The sender's part of one IPI: the exit on writing the interrupt command register. */
+  readonly ipiSend: number;
+  /** The receiver's part: injection, handler, end of interrupt. */
+  readonly ipiReceive: number;
+  /** The kernel's part of blocking on a futex, and of waking one waiter. */
+  readonly futexWait: number;
+  readonly futexWake: number;
+  /** From the release of a spinlock until the next holder runs on: one contended cache line. */
+  readonly lockHandoff: number;
+  /** The sender's own part of a TLB shootdown, beside the IPIs. */
+  readonly shootdown: number;
+  /** A vCPU resumed on the pCPU it last ran on after another ran there; on a sibling in the same last-level cache; in another one. */
+  readonly cacheRefillSamePcpu: number;
+  readonly cacheRefillSameLlc: number;
+  readonly cacheRefillOtherLlc: number;
+  /** A spinner runs this long before the pause-loop exit, and at most this long after repeated exits. */
+  readonly pauseLoopWindow: number;
+  readonly pauseLoopWindowMax: number;
+  /** The exit itself. */
+  readonly pauseLoopExit: number;
+  /** A paravirtual lock's waiter spins this long, then halts. */
+  readonly paravirtualSpin: number;
+  /** Take a vCPU offline or back by light hotplug, by stock hotplug, by isolation. */
+  readonly balloonLight: number;
+  readonly balloonStock: number;
+  readonly balloonIsolate: number;
+  /** The longest that lock-holder avoidance delays a preemption. */
+  readonly preemptionDelayMax: number;
+}
+
+export const DEFAULT_COSTS: Costs = {
+  // simulator.md 2.3 uses 2 us for switch and world entry; LMbench-class figures are 1-5 us. Chosen.
+  vcpuSwitch: 2_000,
+  // Chosen: a switch between threads of one address space.
+  taskSwitch: 1_000,
+  // LATR (ASPLOS'18): one IPI 2.7 us on two sockets; here split between sender and receiver.
+  ipiSend: 1_200,
+  ipiReceive: 1_500,
+  // eCS (ATC'18): a virtualised wake-up of a sleeping vCPU takes 4,000-10,000 cycles; half of it at each end at 2 GHz.
+  futexWait: 1_500,
+  futexWake: 1_500,
+  // Chosen: one cache line transfer within a socket, about 100 ns.
+  lockHandoff: 100,
+  // LATR: a munmap of one page takes 2.4 us without its shootdown.
+  shootdown: 2_400,
+  // Chosen: refill of 32 KB L1 + 256 KB L2; of a task's share of the last-level cache.
+  cacheRefillSamePcpu: 0,
+  cacheRefillSameLlc: 5_000,
+  cacheRefillOtherLlc: 30_000,
+  // Linux 3.x and Xen 4.1: 4096 cycles (2.19 us at 1.87 GHz); modern KVM doubles it per exit. The ceiling is chosen:
+  // it bounds the number of events and stands for exits that find nobody to yield to.
+  pauseLoopWindow: 2_190,
+  pauseLoopWindowMax: 70_000,
+  pauseLoopExit: 1_000,
+  // Linux: SPIN_THRESHOLD = 2^15 iterations, about 8 cycles each at 2 GHz.
+  paravirtualSpin: 131_000,
+  // VCPU-Bal B-17: several us for the light way, hundreds of ms for stock hotplug; vScale: 2.1 us to freeze.
+  balloonLight: 5_000,
+  balloonStock: 100_000_000,
+  balloonIsolate: 3_000,
+  // eCS: one extra schedule of 1 ms avoids 85-100 % of preemptions in critical sections.
+  preemptionDelayMax: 1_000_000,
+};
+
+/** CFS of Linux 3.0-3.2 (kernel/sched_fair.c), in the guest and as KVM's host scheduler; times `cfsFactor`. */
+export const CFS_LATENCY = 6_000_000;
+export const CFS_MIN_GRANULARITY = 750_000;
+export const CFS_WAKEUP_GRANULARITY = 1_000_000;
+/** More runnable than this and the period grows with their number. */
+export const CFS_NR_LATENCY = 8;
+/** The weight of nice 0. */
+export const NICE_0_WEIGHT = 1024;
+
+/** Linux scales CFS's times with the number of processors: 1 + floor(log2(min(n, 8))). */
+export function cfsFactor(processors: number): number {
+  if (processors >= 8) return 4;
+  if (processors >= 4) return 3;
+  return processors >= 2 ? 2 : 1;
+}

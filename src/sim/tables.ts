@@ -1,0 +1,422 @@
+/**
+ * The state of the world as columns: one table per kind of thing, one typed array per property, ids as indexes.
+ * Tables only hold; the rules that change them are in guest/, guest_scheduler/ and host/.
+ * An id of -1 is nobody. Times are nanoseconds; `NEVER` is a time that does not come.
+ */
+import { CAUSE_COUNT, CAUSE_OFF } from "./metrics/causes.ts";
+
+export const NEVER: number = Number.POSITIVE_INFINITY;
+export const NOBODY = -1;
+
+// States of a vCPU.
+export const VCPU_OFFLINE = 0;
+/** Has nothing to run and waits for an interrupt. */
+export const VCPU_HALTED = 1;
+export const VCPU_RUNNABLE = 2;
+export const VCPU_RUNNING = 3;
+export const VCPU_STATES = 4;
+
+// Why a runnable vCPU is held back by its policy, for attribution.
+export const HELD_NOT = 0;
+export const HELD_CO_STOPPED = 1;
+export const HELD_PARKED = 2;
+
+// Whether the guest uses a vCPU, and if not, by which mechanism it was taken.
+export const BALLOON_OPEN = 0;
+export const BALLOON_OFFLINE = 1;
+export const BALLOON_ISOLATED = 2;
+
+// States of a task.
+export const TASK_READY = 0;
+export const TASK_CURRENT = 1;
+export const TASK_BLOCKED = 2;
+export const TASK_SLEEPING = 3;
+export const TASK_DONE = 4;
+
+// What a task does when its vCPU runs.
+export const DOES_WORK = 0;
+export const DOES_SPIN_LOCK = 1;
+export const DOES_SPIN_BARRIER = 2;
+export const DOES_SPIN_ACK = 3;
+/** Woken to try for a blocking lock again. */
+export const DOES_RETRY = 4;
+
+// Interrupts pending at a vCPU.
+export const IRQ_RESCHEDULE = 1;
+export const IRQ_SHOOTDOWN = 2;
+export const IRQ_DEVICE = 4;
+export const IRQ_BALLOON = 8;
+export const IRQ_TIMER = 16;
+
+const ints = (n: number, value = 0): Int32Array => new Int32Array(n).fill(value);
+const floats = (n: number, value = 0): Float64Array => new Float64Array(n).fill(value);
+
+export class Pcpus {
+  readonly count: number;
+  readonly current: Int32Array;
+  readonly lastVcpu: Int32Array;
+  /** End of the current slice, or of a delayed preemption. */
+  readonly hostDue: Float64Array;
+  /** When its current vCPU, or its idling, began; and when the switch to that vCPU was over. */
+  readonly switchedAt: Float64Array;
+  readonly resumeAt: Float64Array;
+  readonly idle: Float64Array;
+  readonly switching: Float64Array;
+  readonly run: Float64Array;
+  readonly reschedule: Uint8Array;
+  readonly core: Int32Array;
+  readonly llc: Int32Array;
+  readonly node: Int32Array;
+
+  constructor(places: readonly { core: number; llc: number; node: number }[]) {
+    const n = places.length;
+    this.count = n;
+    this.current = ints(n, NOBODY);
+    this.lastVcpu = ints(n, NOBODY);
+    this.hostDue = floats(n, NEVER);
+    this.switchedAt = floats(n);
+    this.resumeAt = floats(n);
+    this.idle = floats(n);
+    this.switching = floats(n);
+    this.run = floats(n);
+    this.reschedule = new Uint8Array(n);
+    this.core = Int32Array.from(places, (place) => place.core);
+    this.llc = Int32Array.from(places, (place) => place.llc);
+    this.node = Int32Array.from(places, (place) => place.node);
+  }
+}
+
+export class Vcpus {
+  readonly count: number;
+  readonly domain: Int32Array;
+  readonly index: Int32Array;
+  readonly state: Uint8Array;
+  readonly since: Float64Array;
+  /** Time spent in each state: `times[v * VCPU_STATES + state]`, settled at changes of state. */
+  readonly times: Float64Array;
+  readonly held: Uint8Array;
+  readonly pcpu: Int32Array;
+  readonly lastPcpu: Int32Array;
+  /** `allowed[v * pcpus + p]`: the pins. */
+  readonly allowed: Uint8Array;
+  /** Up to when the progress of a running vCPU is settled; in the future while the pCPU still switches to it. */
+  readonly mark: Float64Array;
+  readonly ran: Float64Array;
+  readonly current: Int32Array;
+  readonly lastTask: Int32Array;
+  /** Kernel work that goes before the current task: interrupts, context switches, cache refill. */
+  readonly overhead: Float64Array;
+  readonly irqs: Uint8Array;
+  readonly reschedule: Uint8Array;
+  /** On the guest's clock: since when the current task runs, and up to when it was charged for it. */
+  readonly pickedAt: Float64Array;
+  readonly chargedAt: Float64Array;
+  readonly guestDue: Float64Array;
+  readonly minVruntime: Float64Array;
+  readonly queueLength: Int32Array;
+  readonly queueBase: Int32Array;
+  readonly queue: Int32Array;
+  /** The address space is loaded here, so a shootdown must reach it. */
+  readonly mmActive: Uint8Array;
+  /** OPEN, or how it was taken: the guest puts no task on a vCPU that is not open. */
+  readonly balloon: Uint8Array;
+  /** What `balloon` is about to become. */
+  readonly balloonAim: Uint8Array;
+  /** Acknowledgements that it owes. */
+  readonly owedCount: Int32Array;
+  readonly preemptPending: Uint8Array;
+  readonly delayUsed: Uint8Array;
+  readonly pauseWindow: Float64Array;
+
+  constructor(
+    domainOf: readonly number[],
+    indexOf: readonly number[],
+    pcpus: number,
+    tasksOf: readonly number[],
+  ) {
+    const n = domainOf.length;
+    this.count = n;
+    this.domain = Int32Array.from(domainOf);
+    this.index = Int32Array.from(indexOf);
+    this.state = new Uint8Array(n);
+    this.since = floats(n);
+    this.times = floats(n * VCPU_STATES);
+    this.held = new Uint8Array(n);
+    this.pcpu = ints(n, NOBODY);
+    this.lastPcpu = ints(n, NOBODY);
+    this.allowed = new Uint8Array(n * pcpus).fill(1);
+    this.mark = floats(n);
+    this.ran = floats(n);
+    this.current = ints(n, NOBODY);
+    this.lastTask = ints(n, NOBODY);
+    this.overhead = floats(n);
+    this.irqs = new Uint8Array(n);
+    this.reschedule = new Uint8Array(n);
+    this.pickedAt = floats(n);
+    this.chargedAt = floats(n);
+    this.guestDue = floats(n, NEVER);
+    this.minVruntime = floats(n);
+    this.queueLength = ints(n);
+    this.queueBase = ints(n);
+    let base = 0;
+    for (let v = 0; v < n; v++) {
+      this.queueBase[v] = base;
+      base += tasksOf[domainOf[v]];
+    }
+    this.queue = ints(base, NOBODY);
+    this.mmActive = new Uint8Array(n);
+    this.balloon = new Uint8Array(n);
+    this.balloonAim = new Uint8Array(n);
+    this.owedCount = ints(n);
+    this.preemptPending = new Uint8Array(n);
+    this.delayUsed = new Uint8Array(n);
+    this.pauseWindow = floats(n);
+  }
+}
+
+/** A task holds at most this many spinlocks at once. */
+export const HELD_LOCKS_MAX = 4;
+
+export class Tasks {
+  readonly count: number;
+  readonly domain: Int32Array;
+  readonly vcpu: Int32Array;
+  readonly state: Uint8Array;
+  readonly does: Uint8Array;
+  /** Work: left of the current step. Spinning: left until it gives up. */
+  readonly remaining: Float64Array;
+  readonly kernelMode: Uint8Array;
+  readonly weight: Float64Array;
+  readonly vruntime: Float64Array;
+  /** Greater than 0: the guest's scheduler must not take it off its vCPU. */
+  readonly preemptDepth: Int32Array;
+  readonly heldCount: Int32Array;
+  readonly held: Int32Array;
+  readonly waitsFor: Int32Array;
+  readonly next: Int32Array;
+  readonly entry: Int32Array;
+  readonly pc: Int32Array;
+  readonly loops: Int32Array;
+  readonly key: Uint32Array;
+  readonly draws: Int32Array;
+  readonly acksOwed: Int32Array;
+  /** Of the targets that still owe an acknowledgement, how many are not on a pCPU. */
+  readonly acksOffPcpu: Int32Array;
+  readonly offCause: Uint8Array;
+  readonly offSince: Float64Array;
+  /** `times[h * CAUSE_COUNT + cause]`. */
+  readonly times: Float64Array;
+  readonly stallHolderSeen: Float64Array;
+  readonly stallWaiterSeen: Float64Array;
+  readonly marks: Float64Array;
+  readonly pauseLeft: Float64Array;
+
+  constructor(domainOf: readonly number[], loopDepth: number) {
+    const n = domainOf.length;
+    this.count = n;
+    this.domain = Int32Array.from(domainOf);
+    this.vcpu = ints(n);
+    this.state = new Uint8Array(n).fill(TASK_DONE);
+    this.does = new Uint8Array(n);
+    this.remaining = floats(n);
+    this.kernelMode = new Uint8Array(n);
+    this.weight = floats(n, 1024);
+    this.vruntime = floats(n);
+    this.preemptDepth = ints(n);
+    this.heldCount = ints(n);
+    this.held = ints(n * HELD_LOCKS_MAX, NOBODY);
+    this.waitsFor = ints(n, NOBODY);
+    this.next = ints(n, NOBODY);
+    this.entry = ints(n);
+    this.pc = ints(n);
+    this.loops = ints(n * loopDepth);
+    this.key = new Uint32Array(n);
+    this.draws = ints(n);
+    this.acksOwed = ints(n);
+    this.acksOffPcpu = ints(n);
+    this.offCause = new Uint8Array(n).fill(CAUSE_OFF);
+    this.offSince = floats(n);
+    this.times = floats(n * CAUSE_COUNT);
+    this.stallHolderSeen = floats(n);
+    this.stallWaiterSeen = floats(n);
+    this.marks = floats(n);
+    this.pauseLeft = floats(n, NEVER);
+  }
+}
+
+export class Domains {
+  readonly count: number;
+  readonly names: readonly string[];
+  readonly weight: Float64Array;
+  /** Thousandths of a pCPU; 0 for none. */
+  readonly cap: Float64Array;
+  readonly firstVcpu: Int32Array;
+  readonly vcpuCount: Int32Array;
+  readonly firstTask: Int32Array;
+  readonly taskCount: Int32Array;
+  readonly tasksLeft: Int32Array;
+  readonly startAt: Float64Array;
+  readonly finishedAt: Float64Array;
+  readonly restarts: Uint8Array;
+  readonly completions: Int32Array;
+  readonly stealAware: Uint8Array;
+  readonly nextPlacement: Int32Array;
+
+  constructor(names: readonly string[]) {
+    const n = names.length;
+    this.count = n;
+    this.names = names;
+    this.weight = floats(n, 256);
+    this.cap = floats(n);
+    this.firstVcpu = ints(n);
+    this.vcpuCount = ints(n);
+    this.firstTask = ints(n);
+    this.taskCount = ints(n);
+    this.tasksLeft = ints(n);
+    this.startAt = floats(n);
+    this.finishedAt = floats(n, NEVER);
+    this.restarts = new Uint8Array(n);
+    this.completions = ints(n);
+    this.stealAware = new Uint8Array(n);
+    this.nextPlacement = ints(n);
+  }
+}
+
+// Kinds of locks.
+export const LOCK_TEST_AND_SET = 0;
+export const LOCK_TICKET = 1;
+export const LOCK_QUEUED = 2;
+export const LOCK_PARAVIRTUAL = 3;
+export const LOCK_MUTEX = 4;
+export const LOCK_RWSEM = 5;
+
+// Who is off the pCPU while others spin for a lock.
+export const STALL_NONE = 0;
+export const STALL_HOLDER = 1;
+export const STALL_WAITER = 2;
+
+export class Locks {
+  readonly count: number;
+  readonly kind: Uint8Array;
+  readonly holder: Int32Array;
+  readonly readers: Int32Array;
+  /** Two clocks that run while the holder, or the waiter that it was passed to, is not on a pCPU. */
+  readonly stall: Uint8Array;
+  readonly stallSince: Float64Array;
+  readonly stallHolder: Float64Array;
+  readonly stallWaiter: Float64Array;
+  readonly acquisitions: Float64Array;
+
+  constructor(kinds: readonly number[]) {
+    const n = kinds.length;
+    this.count = n;
+    this.kind = Uint8Array.from(kinds);
+    this.holder = ints(n, NOBODY);
+    this.readers = ints(n);
+    this.stall = new Uint8Array(n);
+    this.stallSince = floats(n);
+    this.stallHolder = floats(n);
+    this.stallWaiter = floats(n);
+    this.acquisitions = floats(n);
+  }
+}
+
+export class Barriers {
+  readonly parties: Int32Array;
+  readonly spin: Float64Array;
+  readonly arrived: Int32Array;
+  readonly releases: Float64Array;
+
+  constructor(parties: readonly number[], spin: readonly number[]) {
+    this.parties = Int32Array.from(parties);
+    this.spin = Float64Array.from(spin);
+    this.arrived = ints(parties.length);
+    this.releases = floats(parties.length);
+  }
+}
+
+export class Queues {
+  readonly capacity: Int32Array;
+  readonly items: Int32Array;
+
+  constructor(capacity: readonly number[]) {
+    this.capacity = Int32Array.from(capacity);
+    this.items = ints(capacity.length);
+  }
+}
+
+export class Sources {
+  readonly count: number;
+  readonly queue: Int32Array;
+  readonly vcpu: Int32Array;
+  readonly duration: Int32Array;
+  readonly key: Uint32Array;
+  readonly draws: Int32Array;
+  /** Arrived at the device, not yet taken by the guest's interrupt handler. */
+  readonly waiting: Int32Array;
+  readonly arrived: Float64Array;
+  readonly dropped: Float64Array;
+
+  constructor(count: number) {
+    this.count = count;
+    this.queue = ints(count);
+    this.vcpu = ints(count);
+    this.duration = ints(count);
+    this.key = new Uint32Array(count);
+    this.draws = ints(count);
+    this.waiting = ints(count);
+    this.arrived = floats(count);
+    this.dropped = floats(count);
+  }
+}
+
+/** First-in first-out lists of waiting tasks; a task waits in one list at a time, so one link per task is enough. */
+export class WaitLists {
+  readonly head: Int32Array;
+  readonly tail: Int32Array;
+  readonly length: Int32Array;
+  private readonly next: Int32Array;
+
+  constructor(count: number, next: Int32Array) {
+    this.head = ints(count, NOBODY);
+    this.tail = ints(count, NOBODY);
+    this.length = ints(count);
+    this.next = next;
+  }
+
+  push(list: number, task: number): void {
+    this.next[task] = NOBODY;
+    if (this.head[list] === NOBODY) this.head[list] = task;
+    else this.next[this.tail[list]] = task;
+    this.tail[list] = task;
+    this.length[list]++;
+  }
+
+  /** Takes the first, or -1. */
+  shift(list: number): number {
+    const task = this.head[list];
+    if (task !== NOBODY) this.remove(list, task, NOBODY);
+    return task;
+  }
+
+  /** Takes `task`, whose predecessor is `before` (-1 when it is the first). */
+  remove(list: number, task: number, before: number): void {
+    const after = this.next[task];
+    if (before === NOBODY) this.head[list] = after;
+    else this.next[before] = after;
+    if (this.tail[list] === task) this.tail[list] = before;
+    this.next[task] = NOBODY;
+    this.length[list]--;
+  }
+
+  /** Takes `task` wherever it stands. */
+  take(list: number, task: number): void {
+    let before = NOBODY;
+    let at = this.head[list];
+    while (at !== task && at !== NOBODY) {
+      before = at;
+      at = this.next[at];
+    }
+    if (at === task) this.remove(list, task, before);
+  }
+}
