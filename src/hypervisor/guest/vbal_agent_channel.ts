@@ -133,9 +133,13 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     hello();
   }
   function endSession(error: CommandError): void {
-    mechanisms = null;
     for (const { reject } of pending.values()) reject(error);
     pending.clear();
+    unhear();
+  }
+  /** What the guest said counts no more, until it answers a greeting. */
+  function unhear(): void {
+    mechanisms = null;
     setWord(null);
   }
   function hello(): void {
@@ -192,7 +196,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
           );
         } else if (!heedAnswer(message)) {
           // It refused a ping: an agent that started anew and waits for a greeting.
-          mechanisms = null;
+          unhear();
           ticksToGreeting = 1;
         }
         break;
@@ -210,8 +214,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   }
   function heedHello(message: GuestMessage & { readonly kind: "hello" }): void {
     if (commonVersion(PROTOCOL_VERSIONS, message.versions) === null) {
-      mechanisms = null;
-      setWord(null);
+      unhear();
       complaints.add(
         "version",
         () =>
@@ -227,7 +230,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
       return;
     }
     // An agent that has just started, or that knows another host: it gets our greeting, and its word counts after it.
-    mechanisms = null;
+    unhear();
     greetingPause = 1;
     ticksToGreeting = 1;
     hello();
@@ -235,10 +238,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   function heedReport(message: GuestMessage & { readonly kind: "report" }): void {
     if (mechanisms === null) return;
     cancelStale();
-    cancelStale = timers.after(REPORTS_MISSED_MAX * reportEveryMs, () => {
-      mechanisms = null;
-      setWord(null);
-    });
+    cancelStale = timers.after(REPORTS_MISSED_MAX * reportEveryMs, unhear);
     setWord({
       report: {
         agent: "vbal-agent",

@@ -19,7 +19,6 @@ export interface Affinity {
 /** Loads the C library at the first call, so that a machine without it can import this file. */
 export const linuxAffinity: Affinity = {
   get(thread) {
-    const mask = new Uint8Array(MASK_BYTES);
     if (calls().get(thread, mask.length, mask) < 0) {
       if (koffi.errno() === constants.errno.ESRCH) return null;
       throw new Error(`Reading the affinity of thread ${thread} failed with errno ${koffi.errno()}`);
@@ -27,8 +26,7 @@ export const linuxAffinity: Affinity = {
     return pcpusOf(mask);
   },
   set(thread, pcpus) {
-    const mask = maskOf(pcpus);
-    if (calls().set(thread, mask.length, mask) === 0) return "done";
+    if (calls().set(thread, MASK_BYTES, maskOf(pcpus)) === 0) return "done";
     const errno = koffi.errno();
     switch (errno) {
       case constants.errno.ESRCH:
@@ -46,6 +44,9 @@ export const linuxAffinity: Affinity = {
 /** Room for 8,192 pCPUs, the most that a Linux kernel can be built for; a shorter mask is refused on a larger host. */
 const MASK_BYTES = 1_024;
 
+/** Written anew by each call of `get`. */
+const mask = new Uint8Array(MASK_BYTES);
+
 type Call = (thread: number, size: number, mask: Uint8Array) => number;
 let loaded: { readonly get: Call; readonly set: Call } | null = null;
 
@@ -61,17 +62,18 @@ function calls(): { readonly get: Call; readonly set: Call } {
 }
 
 function maskOf(pcpus: readonly PcpuId[]): Uint8Array {
-  const mask = new Uint8Array(MASK_BYTES);
+  const bytes = new Uint8Array(MASK_BYTES);
   for (const pcpu of pcpus) {
-    const byte = pcpu >> 3;
-    if (byte < MASK_BYTES) mask[byte]! |= 1 << (pcpu & 7);
+    const at = pcpu >> 3;
+    if (at < MASK_BYTES) bytes[at]! |= 1 << (pcpu & 7);
   }
-  return mask;
+  return bytes;
 }
 
-function pcpusOf(mask: Uint8Array): PcpuId[] {
+function pcpusOf(bytes: Uint8Array): PcpuId[] {
   const pcpus: PcpuId[] = [];
-  for (const [at, byte] of mask.entries()) {
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!;
     if (byte === 0) continue;
     for (let bit = 0; bit < 8; bit++) if ((byte >> bit) & 1) pcpus.push(at * 8 + bit);
   }

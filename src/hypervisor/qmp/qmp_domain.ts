@@ -56,8 +56,8 @@ interface Process {
   readonly pid: number;
   readonly startTime: string;
   cpus: readonly CpuInfo[];
-  /** The threads there were when `cpus` was read. */
-  threads: string;
+  /** All that there were when `cpus` was read, ascending. */
+  threads: readonly number[];
   running: boolean;
   resets: number;
   stale: boolean;
@@ -122,7 +122,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       );
     }
     if (closed) return;
-    const fresh = { cpus, threads: stampOf(pid), running: status.running, stale: false };
+    const fresh = { cpus, threads: threadsOf(pid), running: status.running, stale: false };
     if (process !== null && process.pid === pid && process.startTime === state.startTime) {
       Object.assign(process, fresh);
       return;
@@ -193,8 +193,8 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
 
   /** Reads the vCPUs again if they may have changed (pitfall 23). */
   async function refresh(known: Process, deadline: Milliseconds): Promise<void> {
-    const threads = stampOf(known.pid);
-    if (!known.stale && known.threads === threads) return;
+    const threads = threadsOf(known.pid);
+    if (!known.stale && String(known.threads) === String(threads)) return;
     if (qmp === null)
       throw new CommandError("connection-lost", connectionProblem ?? `${source.qmp} is not connected`);
     const cpus = await queryCpusFast(qmp, Math.min(deadline, QMP_DEADLINE_MS));
@@ -223,7 +223,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
         leave();
         return null;
       }
-      return look(known, channels);
+      return look(known, { state, channels });
     },
     async vcpuThreads(deadline) {
       const known = await demand(deadline);
@@ -260,14 +260,18 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
 }
 
 /** Everything that /proc and the kept answers say of a live process. */
-function look(known: Process, channels: readonly GuestChannel[]): DomainObservation {
+function look(
+  known: Process,
+  now: { readonly state: ThreadState; readonly channels: readonly GuestChannel[] },
+): DomainObservation {
+  const { state, channels } = now;
   const word = channels.map((channel) => channel.word()).find((said) => said !== null) ?? null;
   const cpus = [...known.cpus].sort((a, b) => a["cpu-index"] - b["cpu-index"]);
   return {
     snapshot: {
       id: known.id,
       incarnation: `${known.pid}@${known.startTime}#${known.resets}`,
-      state: runs(known, threadState(known.pid, known.pid)) ? "running" : "paused",
+      state: runs(known, state) ? "running" : "paused",
       vcpus: cpus.map(vcpuOf),
       emulatorPins: unionOf(emulatorThreadsOf(known).map((thread) => linuxAffinity.get(thread))),
       guest: word?.report ?? null,
@@ -313,15 +317,11 @@ function runs(known: Process, state: ThreadState | null): boolean {
 
 function emulatorThreadsOf(known: Process): number[] {
   const vcpus = new Set(known.cpus.map((cpu) => cpu["thread-id"]));
-  return threadsOf(known.pid).filter((thread) => !vcpus.has(thread));
+  return known.threads.filter((thread) => !vcpus.has(thread));
 }
 
 function sharesThreads(known: Process): boolean {
   return new Set(known.cpus.map((cpu) => cpu["thread-id"])).size < known.cpus.length;
-}
-
-function stampOf(pid: number): string {
-  return threadsOf(pid).join(",");
 }
 
 /** Where at least one of the threads may run; `null` when none of them could be read. */
