@@ -8,10 +8,24 @@ import { CliError, type ErrorJson } from "./cli_error.ts";
 import type { Deed } from "./command.ts";
 import { examples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
+import { explainCommand } from "./explain.ts";
 import { planCommand } from "./plan.ts";
+import { replayCommand } from "./replay.ts";
+import { setCommand } from "./set.ts";
+import { statusCommand } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
+import { topCommand } from "./top.ts";
+import { upCommand } from "./up.ts";
 
-const program: Parser<"sync", Deed> = or(planCommand);
+const program: Parser<"sync", Deed> = or(
+  upCommand,
+  statusCommand,
+  topCommand,
+  planCommand,
+  explainCommand,
+  setCommand,
+  replayCommand,
+);
 
 /** Runs one command line to its end; never rejects for what a person can put right. */
 export async function runProgram(

@@ -3,10 +3,10 @@ import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { CliError } from "./cli_error.ts";
 
-/** `-` is standard input. */
-export async function readNamedFile(file: string): Promise<string> {
+/** `-` is standard input. A journal is read as latin1, everything else as UTF-8. */
+export async function readNamedFile(file: string, encoding: "utf8" | "latin1" = "utf8"): Promise<string> {
   try {
-    return file === "-" ? await text(process.stdin) : await readFile(file, "utf8");
+    return file === "-" ? await text(process.stdin) : await readFile(file, encoding);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
     throw new CliError("badFile", `${file} cannot be read: ${WHY[code] ?? code}`);

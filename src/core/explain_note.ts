@@ -1,6 +1,7 @@
 /** Renders a note as one sentence for a person. */
 import { explainReason } from "./explain.ts";
 import type { Note } from "./note.ts";
+import type { Move } from "./plan.ts";
 import { formatRanges } from "./ranges.ts";
 import { unreachable } from "./unreachable.ts";
 
@@ -20,11 +21,8 @@ export function explainNote(note: Note): string {
       const change = note.from === null ? `target ${note.to}` : `target ${note.from} -> ${note.to}`;
       return `${note.domain}: ${change}. ${note.reasons.map(explainReason).join(" ")}`;
     }
-    case "vcpu-moved": {
-      const { domain, vcpu, from, to, why } = note.move;
-      const origin = from === null ? "unknown" : formatRanges(from);
-      return `${domain}: vCPU ${vcpu} goes from pCPU ${origin} to ${formatRanges(to)}. ${explainReason(why)}`;
-    }
+    case "vcpus-moved":
+      return `${note.domain}: ${describeMoves(note.moves)}`;
     case "target-reached":
       return `${note.domain}: the guest follows, vCPUs ${formatRanges(note.online)} online`;
     case "guest-changed-by-itself":
@@ -57,4 +55,16 @@ export function explainNote(note: Note): string {
 
 function count(n: number, thing: string): string {
   return `${n} ${thing}${n === 1 ? "" : "s"}`;
+}
+
+/** Moves with the same kind of reason: "vCPUs 0-5 go to pCPUs 0-5, one each. <the first one's reason>". */
+function describeMoves(moves: readonly Move[]): string {
+  const first = moves[0]!;
+  const vcpus = `vCPU${moves.length === 1 ? "" : "s"} ${formatRanges(moves.map(({ vcpu }) => vcpu))}`;
+  const go = moves.length === 1 ? "goes" : "go";
+  const pcpus = [...new Set(moves.flatMap(({ to }) => to))].sort((a, b) => a - b);
+  const oneEach =
+    moves.every(({ to }) => to.length === 1) && pcpus.length === moves.length && 1 < moves.length;
+  const from = moves.length === 1 && first.from !== null ? ` from pCPU ${formatRanges(first.from)}` : "";
+  return `${vcpus} ${go}${from} to pCPU ${formatRanges(pcpus)}${oneEach ? ", one each" : ""}. ${explainReason(first.why)}`;
 }

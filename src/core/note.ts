@@ -17,7 +17,8 @@ export type Note =
       readonly to: number;
       readonly reasons: readonly Reason[];
     }
-  | { readonly code: "vcpu-moved"; readonly move: Move }
+  /** All moves of one domain that have the same kind of reason. */
+  | { readonly code: "vcpus-moved"; readonly domain: DomainId; readonly moves: readonly Move[] }
   | { readonly code: "target-reached"; readonly domain: DomainId; readonly online: readonly VcpuIndex[] }
   /** The guest changed its vCPUs without being asked, or a udev rule did: it will be asked again (pitfall 5). */
   | {

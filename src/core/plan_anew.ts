@@ -7,7 +7,7 @@ import type { ControllerState, DomainState } from "./controller_state.ts";
 import { makePlan } from "./make_plan.ts";
 import type { DomainSnapshot, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
-import type { DomainPlan, Plan } from "./plan.ts";
+import type { DomainPlan, Move, Plan } from "./plan.ts";
 import { type Policy, policyOf } from "./policy.ts";
 import type { DomainId } from "./units.ts";
 
@@ -88,6 +88,12 @@ function noteChanges(before: Plan | null, after: Plan, notes: Note[]): void {
     const from = targets.get(id) ?? null;
     if (from !== target) notes.push({ code: "target-changed", domain: id, from, to: target, reasons });
   }
-  for (const move of after.moves) notes.push({ code: "vcpu-moved", move });
+  const moves = new Map<string, Move[]>();
+  for (const move of after.moves) {
+    const kind = `${move.why.code} ${move.domain}`;
+    moves.set(kind, [...(moves.get(kind) ?? []), move]);
+  }
+  for (const alike of moves.values())
+    notes.push({ code: "vcpus-moved", domain: alike[0]!.domain, moves: alike });
   for (const reason of after.notes) notes.push({ code: "host", reason });
 }

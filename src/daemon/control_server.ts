@@ -2,7 +2,8 @@
  * The control socket: HTTP over a unix socket that only its owner may open. It answers what the command line asks; the
  * daemon's decisions do not wait for it.
  *
- * GET /v1/state · POST /v1/domains/NAME (fields of the policy) · POST /v1/reload
+ * GET /v1/state · GET /v1/plan · POST /v1/domains/NAME (fields of the policy) · POST /v1/reload
+ * A refusal is `{ error: { message } }` with a status of 400 or above.
  */
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -19,6 +20,7 @@ const CONNECTIONS_MAX = 64;
 /** What the daemon can be asked. An answer has an HTTP status and a JSON body. */
 export interface ControlTarget {
   state(): unknown;
+  plan(): unknown;
   setDomain(name: string, fields: unknown): Answer;
   reload(): Answer;
 }
@@ -43,7 +45,7 @@ export async function serveControl(socket: string, target: ControlTarget): Promi
   rmSync(socket, { force: true });
   const server = createServer((request, response) => {
     answer(target, request, response).catch((error: unknown) => {
-      send(response, 500, { errors: [`Internal fault: ${String(error)}`] });
+      refuse(response, 500, [`Internal fault: ${String(error)}`]);
     });
   });
   server.requestTimeout = REQUEST_DEADLINE_MS;
@@ -69,11 +71,12 @@ async function answer(
   const route = `${request.method} ${path}`;
   const domain = /^POST \/v1\/domains\/([^/]+)$/.exec(route)?.[1];
   if (route === "GET /v1/state") return send(response, 200, target.state());
+  if (route === "GET /v1/plan") return send(response, 200, target.plan());
   if (route === "POST /v1/reload") return sendAnswer(response, target.reload());
   if (domain === undefined) {
-    return send(response, 404, {
-      errors: [`No route ${route}; there are GET /v1/state, POST /v1/domains/NAME and POST /v1/reload`],
-    });
+    return refuse(response, 404, [
+      `No route ${route}; there are GET /v1/state, GET /v1/plan, POST /v1/domains/NAME and POST /v1/reload`,
+    ]);
   }
   const body = await readJson(request);
   if (!body.ok) return sendAnswer(response, body);
@@ -101,7 +104,11 @@ async function readJson(
 
 function sendAnswer(response: ServerResponse, result: Answer): void {
   if (result.ok) send(response, 200, { message: result.message });
-  else send(response, 400, { errors: result.errors });
+  else refuse(response, 400, result.errors);
+}
+
+function refuse(response: ServerResponse, status: number, errors: readonly string[]): void {
+  send(response, status, { error: { message: errors.join("\n") } });
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

@@ -1,0 +1,107 @@
+/** `vbal up`: the daemon, in the foreground, until a signal ends it. */
+import { existsSync, readFileSync } from "node:fs";
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map, optional } from "@optique/core/modifiers";
+import { command, option } from "@optique/core/primitives";
+import { path } from "@optique/run/valueparser";
+import { Daemon, type LogLine } from "../daemon/daemon.ts";
+import { openHypervisor } from "../daemon/open_hypervisor.ts";
+import { type Config, DEFAULT_CONFIG, DEFAULT_CONFIG_FILE, parseConfig } from "../protocol/config.ts";
+import { badFile, CliError } from "./cli_error.ts";
+import { type Command, jsonOption } from "./command.ts";
+import { commandExamples } from "./examples.ts";
+import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
+import { readNamedFile } from "./read_file.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const upCommand: Command = command(
+  "up",
+  map(
+    object({
+      config: optional(
+        option("--config", "-c", path({ metavar: "FILE" }), {
+          description: message`The config file, by default ${DEFAULT_CONFIG_FILE} where that exists.`,
+        }),
+      ),
+      json: jsonOption(),
+    }),
+    ({ config, json }) =>
+      async (terminal) =>
+        await up(config, json, terminal),
+  ),
+  {
+    brief: message`Run the daemon: observe the host, give pCPUs by weight, and follow what changes.`,
+    description: message`Reads its config again when the file changes and on SIGHUP. SIGTERM and SIGINT put every domain back as it was found; kill -9 leaves everything as it is, and the next start goes on from there.`,
+    footer: commandExamples(
+      ["vbal up --config examples/vbal.yaml", "with a config file"],
+      ["vbal up --json", "one JSON value per line of the log"],
+    ),
+  },
+);
+
+async function up(file: string | undefined, json: boolean, terminal: Terminal): Promise<ExitCode> {
+  const configFile = file ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
+  const config = configFile === null ? DEFAULT_CONFIG : await readConfig(configFile);
+  const daemon = startable(() => {
+    return new Daemon({
+      config,
+      configFile,
+      hypervisor: openHypervisor(config.hypervisor),
+      version: packageVersion(),
+      log: logTo(terminal, json),
+    });
+  });
+  try {
+    await daemon.start();
+  } catch (error) {
+    await daemon.kill();
+    throw new CliError("failed", messageOf(error));
+  }
+  const onHangup = () => void daemon.reload();
+  process.on("SIGHUP", onHangup);
+  await untilSignal(["SIGTERM", "SIGINT"]);
+  process.off("SIGHUP", onHangup);
+  const left = await daemon.stop();
+  return left.length === 0 ? EXIT_CODE.ok : EXIT_CODE.failed;
+}
+
+async function readConfig(file: string): Promise<Config> {
+  const result = parseConfig({ file, text: await readNamedFile(file) });
+  if ("errors" in result) throw badFile(result.errors);
+  return result.config;
+}
+
+function startable(make: () => Daemon): Daemon {
+  try {
+    return make();
+  } catch (error) {
+    throw new CliError("failed", messageOf(error));
+  }
+}
+
+function logTo(terminal: Terminal, json: boolean): (line: LogLine) => void {
+  return ({ level, text }) => {
+    if (json) terminal.print(JSON.stringify({ atMs: Date.now(), level, text }));
+    else if (level === "info") terminal.print(text);
+    else
+      terminal.printError(
+        `${level === "error" ? terminal.style.bad("error:") : terminal.style.warn("warning:")} ${text}`,
+      );
+  };
+}
+
+function untilSignal(signals: readonly NodeJS.Signals[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of signals) process.once(signal, () => resolve());
+  });
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

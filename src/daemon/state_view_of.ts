@@ -1,0 +1,111 @@
+/** Builds what the daemon shows of itself (protocol/state_view.ts) from what the loop knows. Pure. */
+import type { Command } from "../core/action.ts";
+import type { ControllerState } from "../core/controller_state.ts";
+import { explainReason } from "../core/explain.ts";
+import type { DomainSnapshot } from "../core/model.ts";
+import { type Policy, policyOf } from "../core/policy.ts";
+import { formatRanges } from "../core/ranges.ts";
+import { onlineOf } from "../core/reconcile.ts";
+import type { Milliseconds } from "../core/units.ts";
+import { unreachable } from "../core/unreachable.ts";
+import type { Problem } from "../hypervisor/port.ts";
+import type {
+  CooperationView,
+  DaemonView,
+  DomainView,
+  NoteView,
+  PcpuView,
+  StateView,
+  VcpuView,
+} from "../protocol/state_view.ts";
+import type { UsageWindow } from "./usage_window.ts";
+
+export interface StateParts {
+  readonly now: Milliseconds;
+  readonly revision: number;
+  readonly daemon: DaemonView;
+  readonly policy: Policy;
+  readonly state: ControllerState;
+  readonly usage: UsageWindow;
+  readonly problems: readonly Problem[];
+  readonly notes: readonly NoteView[];
+}
+
+export function stateViewOf(parts: StateParts): StateView {
+  const { now, revision, daemon, state, problems, notes } = parts;
+  return {
+    version: 1,
+    atMs: now,
+    revision,
+    daemon,
+    host: { pcpus: pcpuViews(parts) },
+    domains: (state.snapshot?.domains ?? []).map((domain) => domainView(domain, parts)),
+    problems,
+    notes,
+  };
+}
+
+function pcpuViews({ state, policy }: StateParts): PcpuView[] {
+  const pool = policy.pool === null ? null : new Set(policy.pool);
+  return (state.snapshot?.pcpus ?? []).map((pcpu) => ({
+    ...pcpu,
+    inPool: pool?.has(pcpu.id) ?? pcpu.online,
+  }));
+}
+
+function domainView(domain: DomainSnapshot, { state, policy, usage }: StateParts): DomainView {
+  const own = policyOf(policy, domain.id);
+  const plan = state.plan?.domains.find(({ id }) => id === domain.id);
+  const online = onlineOf(domain);
+  return {
+    name: domain.id,
+    managed: own.managed,
+    weight: own.weight,
+    reservationMilliPcpu: own.reservation,
+    capMilliPcpu: own.cap,
+    vcpusMin: own.vcpusMin,
+    vcpusMax: own.vcpusMax,
+    entitlementMilliPcpu: plan?.entitlement ?? null,
+    target: plan?.target ?? null,
+    online: online?.length ?? null,
+    guestAgent: domain.guest?.agent ?? null,
+    cooperation: cooperationOf(domain, state),
+    sharesWith: plan?.sharesWith ?? [],
+    vcpus: domain.vcpus.map(
+      (vcpu): VcpuView => ({
+        index: vcpu.index,
+        online: online?.includes(vcpu.index) ?? null,
+        pcpus: vcpu.pins,
+        ...usage.shareOf(domain.id, vcpu.index),
+        lastPcpu: usage.lastPcpuOf(domain.id, vcpu.index),
+      }),
+    ),
+    reasons: (plan?.reasons ?? []).map((reason) => ({
+      code: reason.code,
+      text: explainReason(reason),
+      data: reason,
+    })),
+    pending: state.underWay
+      .filter(({ command }) => command.domain === domain.id)
+      .map(({ command }) => describeCommand(command)),
+  };
+}
+
+function cooperationOf(domain: DomainSnapshot, state: ControllerState): CooperationView {
+  if (domain.state === "paused") return "paused";
+  if (domain.guest === null) return "silent";
+  return state.domains.find(({ id }) => id === domain.id)?.cooperation.standing ?? "active";
+}
+
+function describeCommand(command: Command): string {
+  switch (command.kind) {
+    case "pin-vcpu":
+      return `Pin vCPU ${command.vcpu} to pCPU ${formatRanges(command.pcpus)}`;
+    case "pin-emulator":
+      return `Put the emulator's threads on pCPU ${formatRanges(command.pcpus)}`;
+    case "set-online":
+      return `Ask the guest to use vCPUs ${formatRanges(command.online)}`;
+    default:
+      return unreachable(command);
+  }
+}
