@@ -11,20 +11,25 @@
  */
 import type { BalloonMechanism, Snapshot } from "../core/model.ts";
 import type { DomainId, Milliseconds, Nanoseconds, PcpuId, VcpuIndex } from "../core/units.ts";
+import type { PreflightFinding } from "../protocol/guest_messages.ts";
 
 export interface Hypervisor {
   /** For messages: "qmp", "libvirt", "xen", "simulated". */
   readonly kind: string;
-  /** Begins to look for domains. `onChange` is a hint that an observation is worthwhile now. */
+  /**
+   * Begins to look for domains; resolves when those that could be reached at once have been. `onChange` is a hint
+   * that an observation is worthwhile now.
+   */
   start(onChange: (change: HypervisorChange) => void): Promise<void>;
   observe(deadline: Milliseconds): Promise<Observation>;
-  /** Lets a vCPU run on these pCPUs only. Read back before it resolves. */
+  /** Lets a vCPU run on these pCPUs only, each of them online. Read back before it resolves. */
   pinVcpu(domain: DomainId, vcpu: VcpuIndex, pcpus: readonly PcpuId[], deadline: Milliseconds): Promise<void>;
   /** The same for the emulator's and I/O threads. */
   pinEmulator(domain: DomainId, pcpus: readonly PcpuId[], deadline: Milliseconds): Promise<void>;
   /**
-   * Asks the guest to use exactly these vCPUs. Resolves with those in use when the guest confirmed, which may be
-   * others than asked for; rejects when it did not answer in time (the command may still take effect: observe).
+   * Asks the guest to use exactly these vCPUs, vCPU 0 always among them. Resolves with those in use when the guest
+   * confirmed, which may be others than asked for; rejects when it did not answer in time (the command may still
+   * take effect: observe). A silent guest has until the deadline to speak, unless it has no channel at all.
    */
   setOnline(
     domain: DomainId,
@@ -49,6 +54,12 @@ export interface Observation {
   /** Counters for people and for load measures; decisions about placement do not use them. */
   readonly usage: readonly DomainUsage[];
   readonly problems: readonly Problem[];
+  /** What the guests say would be displaced, or stands in the way, if a vCPU were taken; absent when nobody said. */
+  readonly preflight?: readonly DomainFinding[];
+}
+
+export interface DomainFinding extends PreflightFinding {
+  readonly domain: DomainId;
 }
 
 export interface DomainUsage {

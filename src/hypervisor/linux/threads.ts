@@ -25,7 +25,12 @@ export interface ThreadState {
   /** In clock ticks since boot; with the pid it names a process for ever. */
   readonly startTime: string;
   readonly lastPcpu: PcpuId;
+  /** `false` for a worker that the kernel runs in the process and places itself (io_uring has such). */
+  readonly pinnable: boolean;
 }
+
+/** PF_NO_SETAFFINITY in the kernel's include/linux/sched.h. */
+const NO_SETAFFINITY = 0x0400_0000;
 
 /** From /proc/PID/task/TID/stat; the process itself is the thread with its own number. */
 export function threadState(process: number, thread: number): ThreadState | null {
@@ -33,9 +38,9 @@ export function threadState(process: number, thread: number): ThreadState | null
   if (text === null) return null;
   // The name in parentheses may hold anything, spaces and parentheses too: count from its end (proc(5)).
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const [letter, startTime, lastPcpu] = [fields[0], fields[19], fields[36]];
+  const [letter, flags, startTime, lastPcpu] = [fields[0], fields[6], fields[19], fields[36]];
   if (letter === undefined || startTime === undefined || lastPcpu === undefined) return null;
-  return { letter, startTime, lastPcpu: Number(lastPcpu) };
+  return { letter, startTime, lastPcpu: Number(lastPcpu), pinnable: (Number(flags) & NO_SETAFFINITY) === 0 };
 }
 
 export interface ThreadTimes {

@@ -31,8 +31,11 @@ export interface DomainSourcesOptions {
   readonly directory: string | null;
   readonly listed: readonly DomainSource[];
   readonly timers: Timers;
-  /** The list may have changed, or a socket was made anew under its old name. */
-  readonly onChange: () => void;
+  /**
+   * `changed`: the list may have changed, or a socket was made anew under its old name. `rescanned`: the directory
+   * was read again because it was time to.
+   */
+  readonly onScan: (why: "changed" | "rescanned") => void;
 }
 
 /** So often the directory is read again, watched or not. */
@@ -43,9 +46,15 @@ const SETTLE_MS: Milliseconds = 20;
 export const DOMAINS_MAX = 4_096;
 
 export function watchDomainSources(options: DomainSourcesOptions): DomainSources {
-  const { directory, listed, timers, onChange } = options;
+  const { directory, listed, timers, onScan } = options;
   if (directory === null) {
-    return { list: () => listed, problem: () => null, stop: () => undefined };
+    let cancel: () => void = () => undefined;
+    const again = () => {
+      onScan("rescanned");
+      cancel = timers.after(RESCAN_EVERY_MS, again);
+    };
+    cancel = timers.after(RESCAN_EVERY_MS, again);
+    return { list: () => listed, problem: () => null, stop: () => cancel() };
   }
   let found: readonly DomainSource[] = [];
   let problem: string | null = null;
@@ -57,7 +66,7 @@ export function watchDomainSources(options: DomainSourcesOptions): DomainSources
     cancelRescan();
     cancelRescan = timers.after(RESCAN_EVERY_MS, () => {
       scan(folder);
-      onChange();
+      onScan("rescanned");
     });
     try {
       found = sourcesIn(folder, readdirSync(folder));
@@ -78,7 +87,7 @@ export function watchDomainSources(options: DomainSourcesOptions): DomainSources
       cancelSettle ??= timers.after(SETTLE_MS, () => {
         cancelSettle = null;
         scan(folder);
-        onChange();
+        onScan("changed");
       });
     });
     // The rescan goes on without it and opens another.

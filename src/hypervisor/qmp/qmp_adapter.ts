@@ -38,7 +38,8 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
   let onChange: (change: HypervisorChange) => void = () => undefined;
   let topology: { stamp: string; pcpus: Pcpu[] } | null = null;
 
-  function reconcileSources(): void {
+  /** Has a `QmpDomain` for each source; `changed` when something in the directory did. */
+  function reconcileSources(why: "changed" | "rescanned"): void {
     const wanted = new Map((sources?.list() ?? []).map((source) => [source.qmp, source]));
     for (const [path, domain] of domains) {
       const source = wanted.get(path);
@@ -47,7 +48,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
         domain.close();
         domains.delete(path);
       } else {
-        domain.nudge();
+        domain.look(why);
       }
     }
     for (const [path, source] of wanted) {
@@ -120,9 +121,10 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
           qga: qga ?? null,
         })),
         timers,
-        onChange: reconcileSources,
+        onScan: reconcileSources,
       });
-      reconcileSources();
+      reconcileSources("rescanned");
+      await Promise.all([...domains.values()].map((domain) => domain.tried));
     },
     async observe(deadline) {
       const { byId, doubles } = present();
@@ -138,6 +140,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
       return {
         snapshot: { pcpus: readPcpus(), domains: there.map((one) => one.snapshot) },
         usage: there.map((one) => one.usage),
+        preflight: there.flatMap((one) => one.preflight),
         problems,
       };
     },

@@ -11,7 +11,7 @@ import { createVbalAgentChannel } from "../guest/vbal_agent_channel.ts";
 import { type KeptConnection, keepConnected } from "../keep_connected.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
 import { processOf, type ThreadState, threadState, threadsOf, threadTimes } from "../linux/threads.ts";
-import { CommandError, type DomainUsage, type HypervisorChange } from "../port.ts";
+import { CommandError, type DomainFinding, type DomainUsage, type HypervisorChange } from "../port.ts";
 import type { Timers } from "../timers.ts";
 import type { DomainSource } from "./domain_sources.ts";
 import { type CpuInfo, queryCpusFast, queryName, queryStatus } from "./qmp_commands.ts";
@@ -32,14 +32,17 @@ export interface QmpDomain {
   /** vbal's own agent first; empty when the config names no channel. */
   channels(): readonly GuestChannel[];
   problems(): readonly string[];
-  /** Something changed in the directory: look now. */
-  nudge(): void;
+  /** Resolves when the monitor has been tried once, with or without success. */
+  readonly tried: Promise<void>;
+  /** Looks whether the process is still there; after a change in the directory, tries the monitor at once. */
+  look(why: "changed" | "rescanned"): void;
   close(): void;
 }
 
 export interface DomainObservation {
   readonly snapshot: DomainSnapshot;
   readonly usage: DomainUsage;
+  readonly preflight: readonly DomainFinding[];
 }
 
 export interface QmpDomainOptions {
@@ -58,6 +61,8 @@ interface Process {
   cpus: readonly CpuInfo[];
   /** All that there were when `cpus` was read, ascending. */
   threads: readonly number[];
+  /** Those of them that the kernel will not let us pin. */
+  readonly unpinnable: Set<number>;
   running: boolean;
   resets: number;
   stale: boolean;
@@ -65,6 +70,8 @@ interface Process {
 
 /** QMP answers within a millisecond when QEMU is well. */
 const QMP_DEADLINE_MS: Milliseconds = 2_000;
+/** An observation waits no longer for one monitor: what was known before is good enough until the next one. */
+const OBSERVE_PATIENCE_MS: Milliseconds = 250;
 /** More cores per die than any x86 has: makes one core number out of die and core. */
 const CORES_PER_DIE_MAX = 4_096;
 
@@ -75,6 +82,12 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
   let qmp: QmpConnection | null = null;
   let connectionProblem: string | null = null;
   let garbageProblem: string | null = null;
+  let refreshProblem: string | null = null;
+  let refreshing: Promise<void> | null = null;
+  let haveTried: () => void = () => undefined;
+  const tried = new Promise<void>((resolve) => {
+    haveTried = resolve;
+  });
   let closed = false;
 
   const kept: KeptConnection = keepConnected({
@@ -98,11 +111,13 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       if (closed) connection.close();
       connectionProblem = null;
       qmp = connection;
+      haveTried();
       return connection;
     },
     onFailure(error) {
       qmp = null;
       connectionProblem = `${error.message}${adviceFor(error)}`;
+      haveTried();
       leaveIfDead();
     },
   });
@@ -129,7 +144,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     }
     leave();
     const id = source.name ?? name ?? baseName(source.qmp);
-    process = { id, pid, startTime: state.startTime, resets: 0, ...fresh };
+    process = { id, pid, startTime: state.startTime, resets: 0, unpinnable: new Set(), ...fresh };
     openChannels(id);
     onChange({ kind: "domain-arrived", domain: id });
   }
@@ -191,20 +206,52 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     }
   }
 
-  /** Reads the vCPUs again if they may have changed (pitfall 23). */
-  async function refresh(known: Process, deadline: Milliseconds): Promise<void> {
+  /** Reads the vCPUs again if they may have changed (pitfall 23); one question at a time. */
+  function refresh(known: Process): Promise<void> {
     const threads = threadsOf(known.pid);
-    if (!known.stale && String(known.threads) === String(threads)) return;
-    if (qmp === null)
+    if (!known.stale && String(known.threads) === String(threads)) return Promise.resolve();
+    refreshing ??= readVcpus(known, threads).finally(() => {
+      refreshing = null;
+    });
+    return refreshing;
+  }
+  async function readVcpus(known: Process, threads: readonly number[]): Promise<void> {
+    if (qmp !== null) {
+      // An event that comes after the question makes its answer stale again.
+      known.stale = false;
+      try {
+        known.cpus = await queryCpusFast(qmp, QMP_DEADLINE_MS);
+        known.threads = threads;
+      } catch (error) {
+        known.stale = true;
+        throw error;
+      }
+    } else if (!known.stale && known.cpus.every((cpu) => threads.includes(cpu["thread-id"]))) {
+      // Workers come and go; the vCPUs that we know are there.
+      known.threads = threads;
+    } else {
       throw new CommandError("connection-lost", connectionProblem ?? `${source.qmp} is not connected`);
-    const cpus = await queryCpusFast(qmp, Math.min(deadline, QMP_DEADLINE_MS));
-    Object.assign(known, { cpus, threads, stale: false });
+    }
+  }
+  /** The question goes on when nobody waits for it any longer. */
+  function withinDeadline(question: Promise<void>, deadline: Milliseconds): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = timers.after(deadline, () =>
+        reject(
+          new CommandError("timed-out", `${source.qmp} did not say which vCPUs it has within ${deadline} ms`),
+        ),
+      );
+      question
+        .then(resolve, reject)
+        .finally(cancel)
+        .catch(() => undefined);
+    });
   }
   async function demand(deadline: Milliseconds): Promise<Process> {
     leaveIfDead();
     const known = process;
     if (known === null) throw new CommandError("no-such-domain", `The QEMU at ${source.qmp} has ended`);
-    await refresh(known, deadline);
+    await withinDeadline(refresh(known), deadline);
     return known;
   }
 
@@ -214,9 +261,12 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     async observe(deadline) {
       const known = process;
       if (known === null) return null;
-      await refresh(known, deadline).catch((error: unknown) => {
-        connectionProblem = error instanceof Error ? error.message : String(error);
-      });
+      try {
+        await withinDeadline(refresh(known), Math.min(deadline, OBSERVE_PATIENCE_MS));
+        refreshProblem = null;
+      } catch (error) {
+        refreshProblem = error instanceof Error ? error.message : String(error);
+      }
       const state = aliveState(known);
       if (process !== known) return null;
       if (state === null) {
@@ -230,13 +280,18 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       return new Map(known.cpus.map((cpu) => [cpu["cpu-index"], cpu["thread-id"]]));
     },
     async emulatorThreads(deadline) {
-      return emulatorThreadsOf(await demand(deadline));
+      const known = await demand(deadline);
+      for (const thread of emulatorThreadsOf(known)) {
+        if (threadState(known.pid, thread)?.pinnable === false) known.unpinnable.add(thread);
+      }
+      return emulatorThreadsOf(known);
     },
     isPaused: () => process !== null && !runs(process, aliveState(process)),
     channels: () => channels,
     problems() {
       const problems = channels.flatMap((channel) => channel.problems());
       if (connectionProblem !== null) problems.push(connectionProblem);
+      else if (refreshProblem !== null) problems.push(refreshProblem);
       if (garbageProblem !== null) problems.push(garbageProblem);
       if (process !== null && sharesThreads(process)) {
         problems.push(
@@ -245,12 +300,14 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       }
       return problems;
     },
-    nudge: () => {
+    tried,
+    look(why) {
       leaveIfDead();
-      if (qmp === null) kept.retryNow();
+      if (why === "changed" && qmp === null) kept.retryNow();
     },
     close() {
       closed = true;
+      haveTried();
       kept.stop();
       qmp?.close();
       for (const channel of channels.splice(0)) channel.close();
@@ -289,6 +346,7 @@ function look(
         };
       }),
     },
+    preflight: (word?.preflight ?? []).map((finding) => ({ domain: known.id, ...finding })),
   };
 }
 
@@ -317,7 +375,7 @@ function runs(known: Process, state: ThreadState | null): boolean {
 
 function emulatorThreadsOf(known: Process): number[] {
   const vcpus = new Set(known.cpus.map((cpu) => cpu["thread-id"]));
-  return known.threads.filter((thread) => !vcpus.has(thread));
+  return known.threads.filter((thread) => !vcpus.has(thread) && !known.unpinnable.has(thread));
 }
 
 function sharesThreads(known: Process): boolean {
