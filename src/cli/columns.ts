@@ -10,44 +10,74 @@ export interface Column {
   readonly align: "left" | "right";
   /** Cut to this width when the table is wider than the screen. */
   readonly shrinkTo?: number;
+  /** Left out altogether when shrinking is not enough: the column of the highest number first. */
+  readonly dropRank?: number;
 }
 
 const GAP = 2;
 
-/** Lines of a table no wider than `width`, if its columns may shrink so far; the title line first. */
+/** Lines of a table no wider than `width`; the title line first. */
 export function renderTable(table: {
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];
   readonly width: number;
   readonly titleLook: (text: string) => string;
 }): string[] {
-  const { columns, rows, titleLook } = table;
-  const natural = columns.map((column, i) =>
-    Math.max(textWidth(column.title), ...rows.map((row) => textWidth(row[i]?.text ?? ""))),
+  const titles = table.columns.map(({ title }): Cell => ({ text: title, look: table.titleLook }));
+  const lines = [titles, ...table.rows];
+  const natural = table.columns.map((_, i) =>
+    Math.max(...lines.map((cells) => textWidth(cells[i]?.text ?? ""))),
   );
-  const widths = shrink(natural, columns, table.width - GAP * (columns.length - 1));
-  const line = (cells: readonly Cell[]): string =>
-    cells
-      .map(({ text, look }, i) => {
-        const fitted = fit(text, widths[i]!, columns[i]!.align, i === cells.length - 1);
+  const kept = keep(table.columns, natural, table.width);
+  const widths = shrink(table.columns, natural, kept, table.width - GAP * (kept.length - 1));
+  return lines.map((cells) =>
+    kept
+      .map((column, i) => {
+        const { text, look } = cells[column]!;
+        const fitted = fit(text, widths[i]!, table.columns[column]!.align, i === kept.length - 1);
         return look === undefined ? fitted : look(fitted);
       })
       .join(" ".repeat(GAP))
-      .trimEnd();
-  return [line(columns.map(({ title }) => ({ text: title, look: titleLook }))), ...rows.map(line)];
+      .trimEnd(),
+  );
 }
 
-/** Takes what is too much from the columns that may shrink, the widest first. */
-function shrink(natural: readonly number[], columns: readonly Column[], available: number): number[] {
-  const widths = [...natural];
+/** The least width of a column, for its title says what it is. */
+function leastWidth({ title, shrinkTo }: Column, natural: number): number {
+  return Math.min(natural, Math.max(shrinkTo ?? natural, textWidth(title)));
+}
+
+/** The indexes of the columns that fit when all are as narrow as they may be. */
+function keep(columns: readonly Column[], natural: readonly number[], width: number): number[] {
+  const needs = (indexes: readonly number[]): number =>
+    indexes.reduce((sum, i) => sum + leastWidth(columns[i]!, natural[i]!) + GAP, -GAP);
+  let kept = columns.map((_, i) => i);
+  const droppable = kept
+    .filter((i) => columns[i]!.dropRank !== undefined)
+    .sort((a, b) => columns[b]!.dropRank! - columns[a]!.dropRank!);
+  for (const drop of droppable) {
+    if (needs(kept) <= width) break;
+    kept = kept.filter((i) => i !== drop);
+  }
+  return kept;
+}
+
+/** The widths of the kept columns: what is too much is taken from the widest first; when all else fails, from any. */
+function shrink(
+  columns: readonly Column[],
+  natural: readonly number[],
+  kept: readonly number[],
+  available: number,
+): number[] {
+  const widths = kept.map((i) => natural[i]!);
   let excess = widths.reduce((sum, width) => sum + width, 0) - available;
-  const byWidth = columns
-    .map((column, i) => ({ i, least: Math.max(column.shrinkTo ?? widths[i]!, textWidth(column.title)) }))
-    .sort((a, b) => widths[b.i]! - widths[a.i]! || a.i - b.i);
-  for (const { i, least } of byWidth) {
-    const taken = Math.min(Math.max(excess, 0), Math.max(widths[i]! - least, 0));
-    widths[i] = widths[i]! - taken;
-    excess -= taken;
+  const widestFirst = kept.map((_, k) => k).sort((a, b) => widths[b]! - widths[a]! || a - b);
+  for (const least of [(i: number) => leastWidth(columns[i]!, natural[i]!), () => 1]) {
+    for (const k of widestFirst) {
+      const taken = Math.min(Math.max(excess, 0), Math.max(widths[k]! - least(kept[k]!), 0));
+      widths[k] = widths[k]! - taken;
+      excess -= taken;
+    }
   }
   return widths;
 }

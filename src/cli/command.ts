@@ -18,3 +18,8 @@ export type Command = Parser<"sync", Deed>;
 export function jsonOption(): Parser<"sync", boolean> {
   return option("--json", { description: message`Print JSON, for other programs; errors too.` });
 }
+
+/** For terminals and fonts without more than ASCII. */
+export function asciiOption(): Parser<"sync", boolean> {
+  return option("--ascii", { description: message`Use no characters beyond ASCII.` });
+}

@@ -37,8 +37,8 @@ export function domainKey(number: number): string {
   return (rest === 0 ? "" : domainKey(rest - 1)) + LETTERS[number % LETTERS.length]!;
 }
 
-/** More domains on one pCPU than this are shown as a count. */
-const KEYS_IN_CELL_MAX = 3;
+/** Domains whose keys together are longer than this are shown as a count, so that cells stay narrow. */
+const KEYS_WIDTH_MAX = 3;
 
 export function renderPcpuMap(map: PcpuMap): string[] {
   const { pcpus, style } = map;
@@ -68,16 +68,16 @@ export function renderPcpuMap(map: PcpuMap): string[] {
 function renderCell(pcpu: MapPcpu, cellWidth: number, style: Style): string {
   const text = cellText(pcpu, style);
   const space = " ".repeat(cellWidth - text.length);
-  if (pcpu.state !== "in-use" || pcpu.occupants.length === 0) return space + style.faint(text);
-  if (KEYS_IN_CELL_MAX < pcpu.occupants.length) return space + style.warn(text);
+  if (pcpu.state !== "in-use") return space + style.faint(text);
+  if (KEYS_WIDTH_MAX < keysOf(pcpu).length) return space + style.warn(text);
   const keys = pcpu.occupants.map(({ number, isRunning }) =>
     isRunning ? style.domain(number, domainKey(number)) : style.faint(domainKey(number)),
   );
   return space + keys.join("");
 }
 
-function cellText({ state, occupants }: MapPcpu, style: Style): string {
-  switch (state) {
+function cellText(pcpu: MapPcpu, style: Style): string {
+  switch (pcpu.state) {
     case "offline":
       return "x";
     case "not-ours":
@@ -85,11 +85,12 @@ function cellText({ state, occupants }: MapPcpu, style: Style): string {
     case "idle":
       return style.unicode ? "·" : ".";
     case "in-use":
-      if (KEYS_IN_CELL_MAX < occupants.length) return `${occupants.length}${style.unicode ? "×" : "x"}`;
-      return occupants.length === 0
-        ? style.unicode
-          ? "·"
-          : "."
-        : occupants.map(({ number }) => domainKey(number)).join("");
+      return KEYS_WIDTH_MAX < keysOf(pcpu).length
+        ? `${pcpu.occupants.length}${style.unicode ? "×" : "x"}`
+        : keysOf(pcpu);
   }
+}
+
+function keysOf({ occupants }: MapPcpu): string {
+  return occupants.map(({ number }) => domainKey(number)).join("");
 }

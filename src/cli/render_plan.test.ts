@@ -1,14 +1,22 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import type { PlanView, ReasonView } from "../protocol/plan_view.ts";
 import { planFrom } from "./plan.ts";
 import { renderPlan } from "./render_plan.ts";
 import { PLAIN } from "./style.ts";
 
-/** What a person sees of an example's plan. */
+/** What a person sees of an example's plan, with a reason's code in place of its sentence, which the core words. */
 async function check(example: string, width = 100): Promise<string> {
   const plan = await planFrom(fileURLToPath(new URL(`../../examples/${example}.yaml`, import.meta.url)));
-  return `\n${renderPlan(plan, { width, style: PLAIN }).join("\n")}\n`;
+  return `\n${renderPlan(tersely(plan), { width, style: PLAIN }).join("\n")}\n`;
 }
+
+const tersely = (plan: PlanView): PlanView => ({
+  ...plan,
+  domains: plan.domains.map((domain) => ({ ...domain, reasons: domain.reasons.map(terse) })),
+  moves: plan.moves.map((move) => ({ ...move, why: terse(move.why) })),
+});
+const terse = (reason: ReasonView): ReasonView => ({ ...reason, text: `<${reason.code}>` });
 
 test("the paper's example: 8 and 4 vCPUs, pCPUs 0-7 and 8-11 (B-6, B-7)", async () => {
   expect(await check("paper-12pcpu")).toMatchInlineSnapshot(`
@@ -24,16 +32,16 @@ test("the paper's example: 8 and 4 vCPUs, pCPUs 0-7 and 8-11 (B-6, B-7)", async 
 
     Why
     vm1
-      Its weight 512 of 768 in all is a share of 8 pCPUs of the host's 12 pCPUs.
+      <share>
     vm2
-      Its weight 256 of 768 in all is a share of 4 pCPUs of the host's 12 pCPUs.
+      <share>
 
     Moves: 24 of 24 vCPUs
     domain  vCPUs  from pCPU  to pCPU         because
-    vm1     0-7    0-11       0-7, one each   It has not been placed before.
-    vm1     8-11   0-11       0-7             It is offline and confined to its domain's pCPUs, in case~
-    vm2     0-3    0-11       8-11, one each  It has not been placed before.
-    vm2     4-11   0-11       8-11            It is offline and confined to its domain's pCPUs, in case~
+    vm1     0-7    0-11       0-7, one each   <first-placement>
+    vm1     8-11   0-11       0-7             <confined-while-offline>
+    vm2     0-3    0-11       8-11, one each  <first-placement>
+    vm2     4-11   0-11       8-11            <confined-while-offline>
     "
   `);
 });
@@ -56,48 +64,42 @@ test("domains that share a pCPU are named as sharing (B-21), and narrow screens 
 
     Why
     build
-      Its weight 512 of 1408 in all is a share of 1.455 pCPUs of the host's
-        4 pCPUs.
-      1.454 pCPUs is rounded down to 1 vCPU.
+      <share>
+      <rounded-down>
     cache
-      Its weight 128 of 1408 in all is a share of 0.364 pCPUs of the host's
-        4 pCPUs.
-      It always keeps at least 1 vCPU.
-      It shares pCPU 3 with mail.
+      <share>
+      <raised-to-minimum>
+      <shares-pcpus>
     mail
-      Its weight 128 of 1408 in all is a share of 0.364 pCPUs of the host's
-        4 pCPUs.
-      It always keeps at least 1 vCPU.
-      It shares pCPU 3 with cache.
+      <share>
+      <raised-to-minimum>
+      <shares-pcpus>
     proxy
-      Its weight 128 of 1408 in all is a share of 0.364 pCPUs of the host's
-        4 pCPUs.
-      It always keeps at least 1 vCPU.
-      It shares pCPU 2 with web-1.
+      <share>
+      <raised-to-minimum>
+      <shares-pcpus>
     web-1
-      Its weight 256 of 1408 in all is a share of 0.727 pCPUs of the host's
-        4 pCPUs.
-      It always keeps at least 1 vCPU.
-      It shares pCPU 2 with proxy.
+      <share>
+      <raised-to-minimum>
+      <shares-pcpus>
     web-2
-      Its weight 256 of 1408 in all is a share of 0.727 pCPUs of the host's
-        4 pCPUs.
-      It always keeps at least 1 vCPU.
+      <share>
+      <raised-to-minimum>
 
     Moves: 18 of 18 vCPUs
     domain  vCPUs  from pCPU  to pCPU  because
-    build   0      0-3        0        It has not been placed before.
-    build   1-3    0-3        0        It is offline and confined to its do~
-    cache   0      0-3        3        It has not been placed before.
-    cache   1      0-3        3        It is offline and confined to its do~
-    mail    0      0-3        3        It has not been placed before.
-    mail    1      0-3        3        It is offline and confined to its do~
-    proxy   0      0-3        2        It has not been placed before.
-    proxy   1      0-3        2        It is offline and confined to its do~
-    web-1   0      0-3        2        It has not been placed before.
-    web-1   1-3    0-3        2        It is offline and confined to its do~
-    web-2   0      0-3        1        It has not been placed before.
-    web-2   1-3    0-3        1        It is offline and confined to its do~
+    build   0      0-3        0        <first-placement>
+    build   1-3    0-3        0        <confined-while-offline>
+    cache   0      0-3        3        <first-placement>
+    cache   1      0-3        3        <confined-while-offline>
+    mail    0      0-3        3        <first-placement>
+    mail    1      0-3        3        <confined-while-offline>
+    proxy   0      0-3        2        <first-placement>
+    proxy   1      0-3        2        <confined-while-offline>
+    web-1   0      0-3        2        <first-placement>
+    web-1   1-3    0-3        2        <confined-while-offline>
+    web-2   0      0-3        1        <first-placement>
+    web-2   1-3    0-3        1        <confined-while-offline>
     "
   `);
 });
@@ -119,21 +121,21 @@ test("nodes and a silent guest", async () => {
 
     Why
     database
-      Its weight 512 of 1024 in all is a share of 8 pCPUs of the host's 16 pCPUs.
+      <share>
     frontend
-      Its weight 256 of 1024 in all is a share of 4 pCPUs of the host's 16 pCPUs.
-      It gets 2 pCPUs more, which other domains cannot use.
+      <share>
+      <surplus-from-others>
     legacy
-      Its weight 256 of 1024 in all is a share of 4 pCPUs of the host's 16 pCPUs.
-      It can use no more than its 2 vCPUs, so the rest is divided among the others.
-      Its guest does not answer, so its vCPUs all stay online and are only confined to its pCPUs.
+      <share>
+      <lowered-to-vcpus>
+      <silent-guest>
 
     Moves: 18 of 18 vCPUs
     domain    vCPUs  from pCPU  to pCPU         because
-    database  0-7    0-15       8-15, one each  It has not been placed before.
-    frontend  0-5    0-15       2-7, one each   It has not been placed before.
-    frontend  6-7    0-15       2-7             It is offline and confined to its domain's pCPUs, in ca~
-    legacy    0-1    0-1        0-1, one each   Its domain has 1 pCPU to run on now, and it was on 2.
+    database  0-7    0-15       8-15, one each  <first-placement>
+    frontend  0-5    0-15       2-7, one each   <first-placement>
+    frontend  6-7    0-15       2-7             <confined-while-offline>
+    legacy    0-1    0-1        0-1, one each   <set-resized>
     "
   `);
 });

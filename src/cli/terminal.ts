@@ -11,6 +11,8 @@ export interface Terminal {
   readonly columns: () => number;
   readonly rows: () => number;
   readonly style: Style;
+  /** How far the person's clocks are ahead of UTC. */
+  readonly utcOffsetMinutes: number;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -30,6 +32,7 @@ export function processTerminal(): Terminal {
     style: wantsColour(isScreen, env)
       ? { ...COLOURED, unicode: hasUnicode(env) }
       : { ...PLAIN, unicode: hasUnicode(env) },
+    utcOffsetMinutes: -new Date().getTimezoneOffset(),
     environment: env,
   };
 }

@@ -1,0 +1,41 @@
+/** A change to one domain's policy, as `vbal set` sends it: POST /v1/domains/NAME with fields of the config file. */
+import { parse } from "yaml";
+import { type Checked, checkShape } from "./check_shape.ts";
+import { DOMAIN_KEYS, type DomainFields, domainFields } from "./domain_fields.ts";
+import type { LocatedYaml } from "./located_yaml.ts";
+
+/** Holds what was sent (plain data) against the rules of the config file. Merge it with `withFields`. */
+export function parseDomainChange(value: unknown): Checked<DomainFields> {
+  const nowhere = { line: 1, column: 1 };
+  const source: LocatedYaml = { file: "change", value, locate: () => nowhere, locateKey: () => nowhere };
+  return checkShape(source, domainFields, (path) => (path.length === 0 ? DOMAIN_KEYS : ["min", "max"]));
+}
+
+/** "weight=512", "vcpus.max=4" as the fields of a config file. */
+export function parsePolicyAssignments(
+  assignments: readonly string[],
+): { readonly value: Readonly<Record<string, unknown>> } | { readonly problem: string } {
+  const value: Record<string, unknown> = {};
+  for (const assignment of assignments) {
+    const match = /^([A-Za-z]+)(?:\.([A-Za-z]+))?=(.*)$/s.exec(assignment);
+    if (match === null) {
+      return {
+        problem: `${JSON.stringify(assignment)} is no FIELD=VALUE. Write it as in weight=512 or vcpus.max=4`,
+      };
+    }
+    const [, outer, inner, text] = match as unknown as [string, string, string | undefined, string];
+    const scalar = readScalar(text);
+    if (inner === undefined) value[outer] = scalar;
+    else value[outer] = { ...(value[outer] as object | undefined), [inner]: scalar };
+  }
+  return { value };
+}
+
+/** As YAML reads it; what is no YAML stays text, and the rules of the field say what is wrong. */
+function readScalar(text: string): unknown {
+  try {
+    return parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
