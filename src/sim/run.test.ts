@@ -159,6 +159,8 @@ function barrier(n: number, spin: number | undefined): Workload {
 const SCHEDULERS: Record<string, HostConfig["scheduler"]> = {
   "round robin": { kind: "round-robin", slice: 5 * MS },
   CFS: { kind: "cfs" },
+  credit: { kind: "credit" },
+  "credit with weights per domain": { kind: "credit", weightPer: "domain" },
   "CFS without groups": { kind: "cfs", groups: false },
 };
 

@@ -1,10 +1,11 @@
 /** Every host policy by name. The config of each is its own type, so a scenario cannot give one what another takes. */
 import { unreachable } from "../../core/unreachable.ts";
 import { type CfsConfig, cfs } from "./cfs.ts";
+import { type CreditConfig, credit } from "./credit.ts";
 import type { Host, HostPolicy } from "./policy.ts";
 import { type RoundRobinConfig, roundRobin } from "./round_robin.ts";
 
-export type SchedulerConfig = RoundRobinConfig | CfsConfig;
+export type SchedulerConfig = RoundRobinConfig | CfsConfig | CreditConfig;
 
 export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
   switch (config.kind) {
@@ -12,6 +13,8 @@ export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
       return roundRobin(host, config);
     case "cfs":
       return cfs(host, config);
+    case "credit":
+      return credit(host, config);
     default:
       return unreachable(config);
   }
