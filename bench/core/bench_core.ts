@@ -1,0 +1,48 @@
+/** The benchmark of the decision core: how fast it plans, how good its placements are, what each rounding costs. */
+import { type EvennessRow, measureEvenness, measureQuality, type QualityRow } from "./quality.ts";
+import { measureRounding, type RoundingRow } from "./rounding.ts";
+import { measureSpeed, type SpeedRow } from "./speed.ts";
+
+export async function benchCore(options: Partial<BenchCoreOptions> = {}): Promise<BenchCoreResult> {
+  const settings = { ...DEFAULTS, ...options };
+  const { seed, qualityCases, roundingCases } = settings;
+  return {
+    settings,
+    speed: await measureSpeed(settings),
+    quality: measureQuality({ seed, cases: qualityCases }),
+    evenness: measureEvenness({ seed, cases: qualityCases }),
+    rounding: measureRounding({ seed, cases: roundingCases }),
+  };
+}
+
+export interface BenchCoreOptions {
+  readonly seed: number;
+  readonly pcpus: readonly number[];
+  readonly domains: readonly number[];
+  /** Measured plans for each pair of sizes. */
+  readonly rounds: number;
+  readonly warmUp: number;
+  /** Bootstrap resamples for each interval. */
+  readonly resamples: number;
+  readonly qualityCases: number;
+  readonly roundingCases: number;
+}
+
+export interface BenchCoreResult {
+  readonly settings: BenchCoreOptions;
+  readonly speed: readonly SpeedRow[];
+  readonly quality: readonly QualityRow[];
+  readonly evenness: EvennessRow;
+  readonly rounding: readonly RoundingRow[];
+}
+
+const DEFAULTS: BenchCoreOptions = {
+  seed: 1,
+  pcpus: [8, 64, 512],
+  domains: [10, 100, 1000],
+  rounds: 400,
+  warmUp: 100,
+  resamples: 1000,
+  qualityCases: 500,
+  roundingCases: 2000,
+};
