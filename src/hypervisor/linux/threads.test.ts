@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { linuxAffinity } from "./affinity.ts";
-import { processOf, threadState, threadsOf, threadTimes } from "./threads.ts";
+import { processOf, threadState, threadsOf, watchThread } from "./threads.ts";
 import { hostSysTree, readTopology } from "./topology.ts";
 
 /** No kernel gives out so high a number. */
@@ -15,9 +15,13 @@ describe.runIf(process.platform === "linux")("this very process, seen from outsi
     const state = threadState(self, self)!;
     expect(["R", "S"]).toContain(state.letter);
     expect(Number(state.startTime)).toBeGreaterThan(0);
-    const before = threadTimes(self, self)!;
-    const after = threadTimes(self, self)!;
+    const watched = watchThread(self, self);
+    const before = watched.times()!;
+    const after = watched.times()!;
     expect(before.run).toBeLessThanOrEqual(after.run);
+    expect(watched.state()!.startTime).toBe(state.startTime);
+    watched.close();
+    expect(watched.times()).toBeNull();
   });
 
   test("its affinity is read, written and read back", () => {
@@ -41,6 +45,8 @@ describe.runIf(process.platform === "linux")("this very process, seen from outsi
     expect(threadsOf(NOBODY)).toEqual([]);
     expect(processOf(NOBODY)).toBeNull();
     expect(threadState(NOBODY, NOBODY)).toBeNull();
-    expect(threadTimes(NOBODY, NOBODY)).toBeNull();
+    const watched = watchThread(NOBODY, NOBODY);
+    expect([watched.times(), watched.state()]).toEqual([null, null]);
+    watched.close();
   });
 });

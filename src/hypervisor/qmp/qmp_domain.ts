@@ -10,7 +10,14 @@ import { createQemuGuestAgent } from "../guest/qemu_guest_agent.ts";
 import { createVbalAgentChannel } from "../guest/vbal_agent_channel.ts";
 import { type KeptConnection, keepConnected } from "../keep_connected.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
-import { processOf, type ThreadState, threadState, threadsOf, threadTimes } from "../linux/threads.ts";
+import {
+  processOf,
+  type ThreadState,
+  threadState,
+  threadsOf,
+  type WatchedThread,
+  watchThread,
+} from "../linux/threads.ts";
 import { CommandError, type DomainFinding, type DomainUsage, type HypervisorChange } from "../port.ts";
 import type { Timers } from "../timers.ts";
 import type { DomainSource } from "./domain_sources.ts";
@@ -63,6 +70,8 @@ interface Process {
   threads: readonly number[];
   /** Those of them that the kernel will not let us pin. */
   readonly unpinnable: Set<number>;
+  /** The vCPUs' threads with their open files, by thread. */
+  readonly watched: Map<number, WatchedThread>;
   running: boolean;
   resets: number;
   stale: boolean;
@@ -140,11 +149,20 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     const fresh = { cpus, threads: threadsOf(pid), running: status.running, stale: false };
     if (process !== null && process.pid === pid && process.startTime === state.startTime) {
       Object.assign(process, fresh);
+      unwatch(process, cpus);
       return;
     }
     leave();
     const id = source.name ?? name ?? baseName(source.qmp);
-    process = { id, pid, startTime: state.startTime, resets: 0, unpinnable: new Set(), ...fresh };
+    process = {
+      id,
+      pid,
+      startTime: state.startTime,
+      resets: 0,
+      unpinnable: new Set(),
+      watched: new Map(),
+      ...fresh,
+    };
     openChannels(id);
     onChange({ kind: "domain-arrived", domain: id });
   }
@@ -165,6 +183,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     for (const channel of channels.splice(0)) channel.close();
     if (process === null) return;
     const { id } = process;
+    unwatch(process, []);
     process = null;
     onGone(id);
     onChange({ kind: "domain-departed", domain: id });
@@ -222,6 +241,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       try {
         known.cpus = await queryCpusFast(qmp, QMP_DEADLINE_MS);
         known.threads = threads;
+        unwatch(known, known.cpus);
       } catch (error) {
         known.stale = true;
         throw error;
@@ -311,6 +331,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       kept.stop();
       qmp?.close();
       for (const channel of channels.splice(0)) channel.close();
+      if (process !== null) unwatch(process, []);
       process = null;
     },
   };
@@ -336,18 +357,37 @@ function look(
     usage: {
       domain: known.id,
       vcpus: cpus.map((cpu) => {
-        const times = threadTimes(known.pid, cpu["thread-id"]);
+        const thread = watchedThread(known, cpu["thread-id"]);
+        const times = thread.times();
         return {
           index: cpu["cpu-index"],
           run: times?.run ?? null,
           wait: times?.wait ?? null,
           steal: word?.steal.get(cpu["cpu-index"]) ?? null,
-          lastPcpu: threadState(known.pid, cpu["thread-id"])?.lastPcpu ?? null,
+          lastPcpu: thread.state()?.lastPcpu ?? null,
         };
       }),
     },
     preflight: (word?.preflight ?? []).map((finding) => ({ domain: known.id, ...finding })),
   };
+}
+
+function watchedThread(known: Process, thread: number): WatchedThread {
+  let watched = known.watched.get(thread);
+  if (watched === undefined) {
+    watched = watchThread(known.pid, thread);
+    known.watched.set(thread, watched);
+  }
+  return watched;
+}
+
+/** Closes the files of the threads that are no vCPUs (any more). */
+function unwatch(known: Process, cpus: readonly CpuInfo[]): void {
+  for (const [thread, watched] of known.watched) {
+    if (cpus.some((cpu) => cpu["thread-id"] === thread)) continue;
+    watched.close();
+    known.watched.delete(thread);
+  }
 }
 
 function vcpuOf(cpu: CpuInfo): Vcpu {
