@@ -67,165 +67,181 @@ const worlds: fc.Arbitrary<World> = fc
     return { policy, snapshot: { ...settled, pcpus } };
   });
 
-/** Calls `property` with every world and its plan. */
-function check(property: (plan: Plan, world: World) => void): void {
-  fc.assert(
-    fc.property(worlds, (world) => {
-      property(makePlan(world.policy, world.snapshot), world);
-    }),
+/** The smallest world that breaks the rule, with what is broken in it; `null` if none does. */
+function counterexample(rule: (plan: Plan, world: World) => string[]) {
+  const broken = ({ policy, snapshot }: World) => rule(makePlan(policy, snapshot), { policy, snapshot });
+  const details = fc.check(
+    fc.property(worlds, (world) => broken(world).length === 0),
     { seed: SEED, numRuns: RUNS },
   );
+  if (!details.failed) return null;
+  const [world] = details.counterexample!;
+  return { broken: broken(world), world };
 }
 
 const onlineOf = ({ snapshot }: World) => snapshot.pcpus.filter(({ online }) => online).map(({ id }) => id);
 const pcpusOf = ({ vcpus }: DomainPlan) => new Set(vcpus.flatMap(({ pcpus }) => pcpus));
-const followsOf = ({ snapshot }: World, { id }: DomainPlan) => {
-  const domain = snapshot.domains.find((candidate) => candidate.id === id)!;
-  return domain.guest !== null && domain.state === "running";
-};
+const domainIn = ({ snapshot }: World, { id }: DomainPlan) =>
+  snapshot.domains.find((domain) => domain.id === id)!;
+const idsOf = (domains: readonly DomainPlan[]) => domains.map(({ id }) => id);
+const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+
+/** The bounds that the policy sets, within what is plugged. */
+function boundsOf({ policy }: World, { id, vcpus }: DomainPlan) {
+  const { vcpusMin, vcpusMax, cap } = policy.domains[id]!;
+  const least = Math.min(vcpusMin, vcpus.length);
+  const most = Math.max(least, Math.min(vcpusMax ?? vcpus.length, vcpus.length));
+  const capped = cap === null ? most : Math.min(most, Math.floor(cap / MILLI_PER_PCPU));
+  return { least, most, whole: Math.max(least, capped), cap: cap ?? Number.POSITIVE_INFINITY };
+}
 
 describe(`makePlan(), ${RUNS} worlds from seed ${SEED}`, () => {
   it("B-5: conserves capacity; the sum is all of it unless every ceiling is reached", () => {
-    check((plan, world) => {
-      const capacity = onlineOf(world).length * MILLI_PER_PCPU;
+    const rule = (plan: Plan, world: World) => {
       const sum = plan.domains.reduce((total, { entitlement }) => total + entitlement, 0);
-      const ceilings = plan.domains.reduce((total, { id, vcpus }) => {
-        const { vcpusMin, vcpusMax, cap } = world.policy.domains[id]!;
-        const most = Math.max(
-          Math.min(vcpusMax ?? vcpus.length, vcpus.length),
-          Math.min(vcpusMin, vcpus.length),
-        );
-        return total + Math.min(most * MILLI_PER_PCPU, cap ?? Number.POSITIVE_INFINITY);
+      const ceilings = plan.domains.reduce((total, domain) => {
+        const { most, cap } = boundsOf(world, domain);
+        return total + Math.min(most * MILLI_PER_PCPU, cap);
       }, 0);
-      expect(sum).toBe(Math.min(capacity, ceilings));
-    });
+      const wanted = Math.min(onlineOf(world).length * MILLI_PER_PCPU, ceilings);
+      return sum === wanted ? [] : [`${sum} instead of ${wanted}`];
+    };
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("pitfalls 2 and 3: every domain keeps vCPU 0 and its vCPUs min, and stays within its ceiling", () => {
-    check((plan, world) => {
-      for (const domain of plan.domains) {
-        const { vcpusMin, vcpusMax } = world.policy.domains[domain.id]!;
-        expect(domain.vcpus[0]).toMatchObject({ index: 0, online: true });
-        expect(domain.target).toBe(domain.vcpus.filter(({ online }) => online).length);
-        if (!followsOf(world, domain)) continue;
-        const least = Math.min(vcpusMin, domain.vcpus.length);
-        const kept = domain.reasons.some(({ code }) => code === "cannot-offline");
-        expect(domain.target).toBeGreaterThanOrEqual(least);
-        if (!kept)
-          expect(domain.target).toBeLessThanOrEqual(Math.max(least, vcpusMax ?? domain.vcpus.length));
-      }
-    });
+    const rule = (plan: Plan, world: World) =>
+      idsOf(
+        plan.domains.filter((domain) => {
+          const { guest, state } = domainIn(world, domain);
+          const { least, whole } = boundsOf(world, domain);
+          const stuck = domain.reasons.some(({ code }) => code === "cannot-offline");
+          const target = domain.vcpus.filter(({ online }) => online).length;
+          if (!domain.vcpus[0]!.online || domain.target !== target) return true;
+          if (guest === null || state === "paused") return false;
+          return target < least || (!stuck && whole < target);
+        }),
+      );
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("invariant 6: a silent or paused guest is never planned smaller than it is", () => {
-    check((plan, { snapshot }) => {
-      for (const { id, vcpus } of plan.domains) {
-        const { guest, state } = snapshot.domains.find((domain) => domain.id === id)!;
-        if (guest === null) expect(vcpus.every(({ online }) => online)).toBe(true);
-        else if (state === "paused") {
-          expect(vcpus.map(({ online }) => online)).toEqual(guest.vcpus.map(({ online }) => online));
-        }
-      }
-    });
+    const rule = (plan: Plan, world: World) =>
+      idsOf(
+        plan.domains.filter((domain) => {
+          const { guest, state, vcpus } = domainIn(world, domain);
+          const planned = domain.vcpus.map(({ online }) => online);
+          const present = guest?.vcpus.map(({ online }) => online) ?? vcpus.map(() => true);
+          return (guest === null || state === "paused") && !same(planned, present);
+        }),
+      );
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("B-20: only online pCPUs are used, every vCPU has one, and the idle ones are named", () => {
-    check((plan, world) => {
-      const online = onlineOf(world);
+    const rule = (plan: Plan, world: World) => {
+      const online = new Set(onlineOf(world));
       const used = new Set(plan.domains.flatMap((domain) => [...pcpusOf(domain)]));
-      for (const { vcpus, emulatorPcpus } of plan.domains) {
-        for (const { pcpus } of [...vcpus, { pcpus: emulatorPcpus }]) {
-          expect(pcpus.length).toBeGreaterThan(0);
-          expect(pcpus).toEqual(pcpus.toSorted((a, b) => a - b));
-          for (const pcpu of pcpus) expect(online).toContain(pcpu);
-        }
-      }
-      expect(plan.idlePcpus).toEqual(online.filter((pcpu) => !used.has(pcpu)));
-    });
+      const wrong = plan.domains.filter(({ vcpus, emulatorPcpus }) =>
+        [emulatorPcpus, ...vcpus.map(({ pcpus }) => pcpus)].some((pcpus) => {
+          const ascending = pcpus.every((pcpu, order) => order === 0 || pcpus[order - 1]! < pcpu);
+          return pcpus.length === 0 || !ascending || pcpus.some((pcpu) => !online.has(pcpu));
+        }),
+      );
+      const idle = [...online].filter((pcpu) => !used.has(pcpu));
+      return same(plan.idlePcpus, idle) ? idsOf(wrong) : ["idle", ...idsOf(wrong)];
+    };
+    expect(counterexample(rule)).toBeNull();
   });
 
-  it("B-21: work-conserving: nothing idle unless every domain is at its ceiling (not with floor)", () => {
-    check((plan, world) => {
-      if (world.policy.rounding === "floor" || plan.idlePcpus.length === 0) return;
-      for (const domain of plan.domains) {
-        const { cap, vcpusMin, vcpusMax, placement } = world.policy.domains[domain.id]!;
-        if (placement === "shared") continue;
-        const plugged = domain.vcpus.length;
-        const capped = cap === null ? plugged : Math.floor(cap / MILLI_PER_PCPU);
-        const ceiling = Math.max(Math.min(vcpusMax ?? plugged, plugged, capped), Math.min(vcpusMin, plugged));
-        // With ceil, a whole pCPU of one's own beyond the rounded entitlement is not given.
-        const due =
-          world.policy.rounding === "ceil" ? Math.ceil(domain.entitlement / MILLI_PER_PCPU) : ceiling;
-        expect(pcpusOf(domain).size).toBeGreaterThanOrEqual(Math.min(ceiling, due));
-      }
-    });
+  it("B-21: work-conserving: while a pCPU is idle nobody is below its ceiling (with floor: below its due)", () => {
+    const rule = (plan: Plan, world: World) => {
+      if (plan.idlePcpus.length === 0) return [];
+      const { rounding, domains } = world.policy;
+      return idsOf(
+        plan.domains.filter((domain) => {
+          const { whole } = boundsOf(world, domain);
+          const due = domain.entitlement / MILLI_PER_PCPU;
+          const wanted = { "largest-remainder": whole, ceil: Math.ceil(due), floor: Math.floor(due) }[
+            rounding
+          ];
+          const floats = domains[domain.id]!.placement === "shared";
+          return !floats && pcpusOf(domain).size < Math.min(whole, wanted);
+        }),
+      );
+    };
+    expect(counterexample(rule)).toBeNull();
   });
 
-  it("B-7: siblings never stack while the domain has as many pCPUs as vCPUs in use", () => {
-    check((plan) => {
-      for (const { vcpus, reasons, sharesWith } of plan.domains) {
-        const used = vcpus.filter(({ online }) => online);
-        const crowded = reasons.some(({ code }) => code === "more-vcpus-than-pcpus");
-        const single = used.filter(({ pcpus }) => pcpus.length === 1).map(({ pcpus }) => pcpus[0]);
-        if (!crowded) expect(new Set(single).size).toBe(single.length);
-        if (!crowded && sharesWith.length === 0 && single.length < used.length) {
-          expect(used.every(({ pcpus }) => pcpus.length >= used.length)).toBe(true);
-        }
-      }
-    });
+  it("B-7, B-28: siblings never stack while the domain has as many pCPUs as vCPUs in use", () => {
+    const rule = (plan: Plan) =>
+      idsOf(
+        plan.domains.filter(({ vcpus, reasons }) => {
+          const used = vcpus.filter(({ online }) => online).map(({ pcpus }) => pcpus);
+          const single = used.filter((pcpus) => pcpus.length === 1).map((pcpus) => pcpus[0]);
+          const crowded = reasons.some(({ code }) => code === "more-vcpus-than-pcpus");
+          const stacked = new Set(single).size < single.length;
+          const tight = used.some((pcpus) => 1 < pcpus.length && pcpus.length < used.length);
+          return !crowded && (stacked || tight);
+        }),
+      );
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("B-7: none is promised twice: domains that use the same pCPU name each other, others do not", () => {
-    check((plan) => {
-      const tenants = new Map<number, string[]>();
-      for (const domain of plan.domains) {
-        for (const pcpu of pcpusOf(domain)) tenants.set(pcpu, [...(tenants.get(pcpu) ?? []), domain.id]);
-      }
-      for (const domain of plan.domains) {
-        const met = new Set([...pcpusOf(domain)].flatMap((pcpu) => tenants.get(pcpu)!));
-        met.delete(domain.id);
-        expect(domain.sharesWith).toEqual([...met].sort());
-      }
-    });
+    const rule = (plan: Plan) =>
+      idsOf(
+        plan.domains.filter((domain) => {
+          const mine = pcpusOf(domain);
+          const met = plan.domains.filter(
+            (other) => other !== domain && [...pcpusOf(other)].some((pcpu) => mine.has(pcpu)),
+          );
+          return !same(idsOf(met), domain.sharesWith);
+        }),
+      );
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("B-7: exclusive where counts allow: no sharing while everybody's whole part and minimum fit", () => {
-    check((plan, world) => {
-      if (world.policy.rounding === "ceil") return;
-      const least = plan.domains.reduce((sum, { id, entitlement, vcpus }) => {
-        const minimum = Math.min(world.policy.domains[id]!.vcpusMin, vcpus.length);
-        return sum + Math.max(minimum, Math.floor(entitlement / MILLI_PER_PCPU));
+    const rule = (plan: Plan, world: World) => {
+      const least = plan.domains.reduce((sum, domain) => {
+        return sum + Math.max(boundsOf(world, domain).least, Math.floor(domain.entitlement / MILLI_PER_PCPU));
       }, 0);
-      if (onlineOf(world).length < least) return;
-      for (const domain of plan.domains) {
-        if (world.policy.domains[domain.id]!.placement === "exclusive") expect(domain.sharesWith).toEqual([]);
-      }
-    });
+      if (world.policy.rounding === "ceil" || onlineOf(world).length < least) return [];
+      return idsOf(
+        plan.domains.filter(({ id, sharesWith }) => {
+          return world.policy.domains[id]!.placement === "exclusive" && 0 < sharesWith.length;
+        }),
+      );
+    };
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("fair to within rounding: a domain's own pCPUs are less than one below its entitlement", () => {
-    check((plan, world) => {
-      for (const domain of plan.domains) {
-        const { cap, placement } = world.policy.domains[domain.id]!;
-        if (placement === "shared" || 0 < domain.sharesWith.length || cap !== null) continue;
-        expect(pcpusOf(domain).size * MILLI_PER_PCPU).toBeGreaterThan(domain.entitlement - MILLI_PER_PCPU);
-      }
-    });
+    const rule = (plan: Plan, world: World) =>
+      idsOf(
+        plan.domains.filter((domain) => {
+          const { cap, placement } = world.policy.domains[domain.id]!;
+          if (placement === "shared" || 0 < domain.sharesWith.length || cap !== null) return false;
+          return pcpusOf(domain).size * MILLI_PER_PCPU <= domain.entitlement - MILLI_PER_PCPU;
+        }),
+      );
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("pitfall 28: an offline vCPU is confined to its domain's pCPUs", () => {
-    check((plan) => {
-      for (const domain of plan.domains) {
-        const used = domain.vcpus.filter(({ online }) => online).flatMap(({ pcpus }) => pcpus);
-        for (const { online, pcpus } of domain.vcpus) {
-          if (!online) expect(used.every((pcpu) => pcpus.includes(pcpu))).toBe(true);
-        }
-      }
-    });
+    const rule = (plan: Plan) =>
+      idsOf(
+        plan.domains.filter((domain) => {
+          const all = [...pcpusOf(domain)].sort((a, b) => a - b);
+          return domain.vcpus.some(({ online, pcpus }) => !online && !same(pcpus, all));
+        }),
+      );
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("invariant 1: the order of the input does not matter", () => {
-    check((plan, { policy, snapshot }) => {
+    const rule = (plan: Plan, { policy, snapshot }: World) => {
       const turned: Snapshot = {
         pcpus: snapshot.pcpus.toReversed(),
         domains: snapshot.domains.toReversed().map((domain) => ({
@@ -236,16 +252,16 @@ describe(`makePlan(), ${RUNS} worlds from seed ${SEED}`, () => {
           guest: domain.guest && { ...domain.guest, vcpus: domain.guest.vcpus.toReversed() },
         })),
       };
-      expect(JSON.stringify(makePlan(policy, turned))).toBe(JSON.stringify(plan));
-    });
+      return same(makePlan(policy, turned), plan) ? [] : ["differs"];
+    };
+    expect(counterexample(rule)).toBeNull();
   });
 
   it("a plan that was carried out asks for nothing more", () => {
-    check((plan, { policy, snapshot }) => {
-      const after = carriedOut(snapshot, plan);
-      const again = makePlan(policy, after);
-      expect(again.moves).toEqual([]);
-      expect(again.domains.map(({ vcpus }) => vcpus)).toEqual(plan.domains.map(({ vcpus }) => vcpus));
-    });
+    const rule = (plan: Plan, { policy, snapshot }: World) => {
+      const again = makePlan(policy, carriedOut(snapshot, plan));
+      return again.moves.map(({ domain, vcpu, why }) => `${domain}.${vcpu} ${why.code}`);
+    };
+    expect(counterexample(rule)).toBeNull();
   });
 });
