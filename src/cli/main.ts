@@ -4,10 +4,13 @@ import { readFileSync } from "node:fs";
 import { runProgram } from "./program.ts";
 import { processTerminal } from "./terminal.ts";
 
-// A reader that went away (`vbal plan | head`) is no fault.
+// A reader that went away (`vbal top | head`) ends the program as if it had been asked to: the daemon still puts
+// everything back. What it prints on the way meets the same fault, which says nothing new.
+let isReaderGone = false;
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
+  if (error.code !== "EPIPE") throw error;
+  if (!isReaderGone) process.kill(process.pid, "SIGTERM");
+  isReaderGone = true;
 });
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {

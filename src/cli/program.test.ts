@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PlanView } from "../protocol/plan_view.ts";
+import { exampleState } from "./example_state_suite.ts";
 import { EXIT_CODE } from "./exit_code.ts";
 import { runProgram } from "./program.ts";
 import { PLAIN } from "./style.ts";
@@ -99,13 +101,52 @@ describe("vbal plan --from", () => {
   });
 });
 
+describe("with a daemon", () => {
+  const state = exampleState({
+    pcpus: 2,
+    domains: [{ name: "web", at: [0, null], reasons: [{ code: "share", text: "Its share is one pCPU." }] }],
+  });
+  const socket = join(folder, "control.sock");
+  const changes: unknown[] = [];
+  const daemon = createServer((request, response) => {
+    if (request.method === "GET") return void response.end(JSON.stringify(state));
+    request.on("data", (body: Buffer) => changes.push(request.url, JSON.parse(body.toString())));
+    return void request.on("end", () => response.end('{"message":"web is set"}'));
+  });
+  beforeAll(() => new Promise<void>((resolve) => void daemon.listen(socket, resolve)));
+  afterAll(() => void daemon.close());
+
+  test.each<[args: string[], said: RegExp]>([
+    [["status"], /^A {2}web +256 +1\.00 +1 +0 /m],
+    [["status", "--ascii"], /#{8}\.\./],
+    [["top", "--count", "2", "--interval", "0.1"], /^vbal[\s\S]*\n\nvbal/],
+    [["explain", "web"], /Its share is one pCPU\./],
+    [["set", "web", "weight=512", "vcpus.max=2"], /^web is set$/],
+  ])("%j prints what the daemon says", async (args, said) => {
+    const plain = await check(...args, "--control", socket);
+    expect(plain).toEqual({ code: EXIT_CODE.ok, out: expect.stringMatching(said), err: "" });
+  });
+
+  test("--json prints the daemon's own data, `top` one value per line", async () => {
+    expect(JSON.parse((await check("status", "--json", "--control", socket)).out)).toEqual(state);
+    expect(JSON.parse((await check("explain", "web", "--json", "--control", socket)).out)).toEqual(
+      state.domains[0],
+    );
+    const { out } = await check("top", "--json", "--count", "2", "--interval", "0.1", "--control", socket);
+    expect(out.split("\n").map((line) => JSON.parse(line) as unknown)).toEqual([state, state]);
+  });
+
+  test("`set` sends fields as in the config file", () => {
+    expect(changes).toEqual(["/v1/domains/web", { weight: 512, vcpus: { max: 2 } }]);
+  });
+});
+
 describe("the command line", () => {
   test.each<[args: string[], code: number, said: RegExp]>([
-    [["plna"], EXIT_CODE.usage, /plan/],
-    [["plan", "--fron", "x"], EXIT_CODE.usage, /--fro/],
-    [[], EXIT_CODE.usage, /./],
+    [["plna"], EXIT_CODE.usage, /`plna`\. Did you mean `plan`\?\nSee `vbal --help`$/],
+    [["plan", "--form", "x"], EXIT_CODE.usage, /`--form`\. Did you mean `--from`\?\nSee `vbal plan --help`$/],
     [["top", "--interval", "0"], EXIT_CODE.usage, /0\.1/],
-    [["set", "web"], EXIT_CODE.usage, /./],
+    [["set", "web"], EXIT_CODE.usage, /Say what to set, as in weight=512/],
     [["set", "web", "weight"], EXIT_CODE.usage, /"weight" is no FIELD=VALUE\. Write it as in weight=512/],
     [
       ["set", "web", "weight=0"],
@@ -142,6 +183,10 @@ describe("the command line", () => {
       expect(help.code).toBe(EXIT_CODE.ok);
       expect(help.out).toMatch(new RegExp(`Examples:\\n +vbal ${name}`));
     }
+  });
+
+  test("without a word says what it can do, and that this was no command", async () => {
+    expect(await check()).toEqual({ code: EXIT_CODE.usage, out: "", err: (await check("--help")).out });
   });
 
   test("writes completions", async () => {

@@ -1,6 +1,6 @@
 /** The command line as a whole: the choice of a command, help, version, completions, and how errors are told. */
 import { or } from "@optique/core/constructs";
-import { message } from "@optique/core/message";
+import { lineBreak, message } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { runSync } from "@optique/run/run";
 import { renderFault } from "../protocol/fault.ts";
@@ -16,6 +16,7 @@ import { statusCommand } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
 import { topCommand } from "./top.ts";
 import { upCommand } from "./up.ts";
+import { usageError } from "./usage_error.ts";
 
 const program: Parser<"sync", Deed> = or(
   upCommand,
@@ -55,27 +56,33 @@ class Finished extends Error {
 
 function parse(args: readonly string[], version: string, terminal: Terminal): Deed {
   const complaints: string[] = [];
+  // Without a word, the program says what it can do; that is still no success for a script.
+  const isBare = args.length === 0;
   return runSync(program, {
     programName: "vbal",
-    args,
+    args: isBare ? ["--help"] : args,
     brief: message`Weights become pCPUs, vCPUs follow.`,
     examples: examples(
       ["vbal plan --from examples/paper-12pcpu.yaml", "try it without a host"],
       ["vbal up --config /etc/vbal/vbal.yaml", "run the daemon"],
       ["vbal top", "watch who runs where"],
     ),
-    footer: message`Exit codes: 0 ok, 1 failed, 2 wrong command line, 3 no daemon, 4 wrong or unreadable file.`,
+    footer: [
+      ...message`Exit codes: 0 ok, 1 failed, 2 wrong command line, 3 no daemon, 4 wrong or unreadable file.`,
+      lineBreak(),
+      ...message`Colours end up on screens only, and not where NO_COLOR is set.`,
+    ],
     help: "both",
     version: { value: version, option: true },
     completion: "command",
     aboveError: "none",
     colors: terminal.style.title("x") !== "x",
     maxWidth: Math.max(terminal.columns(), WIDTH_MIN),
-    stdout: terminal.print,
+    stdout: isBare ? terminal.printError : terminal.print,
     stderr: (text) => void complaints.push(text),
     onExit: (code) => {
-      if (complaints.length > 0) throw new CliError("usage", complaints.join("\n").replace(/^Error: /, ""));
-      throw new Finished(code === 0 ? EXIT_CODE.ok : EXIT_CODE.usage);
+      if (complaints.length > 0) throw usageError(complaints.join("\n"), args, program);
+      throw new Finished(code === 0 && !isBare ? EXIT_CODE.ok : EXIT_CODE.usage);
     },
   });
 }
@@ -85,9 +92,8 @@ const WIDTH_MIN = 60;
 
 function tell({ kind, message, faults }: CliError, json: boolean, terminal: Terminal): void {
   const told: ErrorJson = { error: { kind, exitCode: EXIT_CODE[kind], message, faults } };
-  const hint = kind === "usage" ? "\nSee `vbal --help`" : "";
   if (json) terminal.print(JSON.stringify(told, null, 2));
   // Faults begin with file:line:column, so that editors can jump to them.
   else if (faults.length > 0) terminal.printError(faults.map(renderFault).join("\n"));
-  else terminal.printError(`${terminal.style.bad("vbal:")} ${message}${hint}`);
+  else terminal.printError(`${terminal.style.bad("vbal:")} ${message}`);
 }

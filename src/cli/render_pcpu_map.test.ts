@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { renderBar } from "./render_bar.ts";
+import { renderLoadBar } from "./render_bar.ts";
 import { domainKey, type MapPcpu, renderPcpuMap } from "./render_pcpu_map.ts";
 import { PLAIN, PLAIN_ASCII } from "./style.ts";
 
@@ -55,13 +55,15 @@ test("keys of domains go on after z", () => {
 });
 
 test.each([
-  [0, "░░░░", "...."],
-  [0.5, "██░░", "##.."],
-  [0.53, "██▏░", "##.."],
-  [1, "████", "####"],
-  [7, "████", "####"],
-  [-1, "░░░░", "...."],
-])("a bar of %d", (fraction, unicode, ascii) => {
-  expect(renderBar(fraction, 4, true)).toBe(unicode);
-  expect(renderBar(fraction, 4, false)).toBe(ascii);
+  [0, 0, "░░░░", "...."],
+  [0.5, 0, "██░░", "##.."],
+  [0.53, 0, "██▏░", "##.."],
+  [0.5, 0.25, "██▒░", "##w."],
+  [0.8, 0.9, "███▒", "###w"],
+  [1, 1, "████", "####"],
+  [7, 0, "████", "####"],
+  [-1, 2, "▒▒▒▒", "wwww"],
+])("a bar of %d running and %d waiting", (run, wait, unicode, ascii) => {
+  expect(renderLoadBar({ run, wait }, 4, true)).toBe(unicode);
+  expect(renderLoadBar({ run, wait }, 4, false)).toBe(ascii);
 });

@@ -29,9 +29,9 @@ function renderDomains(plan: PlanView, { width, style }: PlanLayout): string[] {
     columns: [
       { title: "", align: "left" },
       { title: "domain", align: "left", shrinkTo: 8 },
-      { title: "weight", align: "right" },
-      { title: "entitled", align: "right" },
-      { title: "online now", align: "right" },
+      { title: "weight", align: "right", dropRank: 2 },
+      { title: "entitled", align: "right", dropRank: 1 },
+      { title: "online now", align: "right", dropRank: 3 },
       { title: "target", align: "right" },
       { title: "pCPUs", align: "left", shrinkTo: 8 },
       { title: "shares with", align: "left", shrinkTo: 11 },
@@ -81,7 +81,7 @@ function renderMoves(plan: PlanView, { width, style }: PlanLayout): string[] {
     columns: [
       { title: "domain", align: "left", shrinkTo: 8 },
       { title: "vCPUs", align: "left", shrinkTo: 6 },
-      { title: "from pCPU", align: "left", shrinkTo: 9 },
+      { title: "from pCPU", align: "left", shrinkTo: 9, dropRank: 1 },
       { title: "to pCPU", align: "left", shrinkTo: 10 },
       { title: "because", align: "left", shrinkTo: 20 },
     ],

@@ -54,7 +54,7 @@ describe("the status", () => {
       Domains
          domain  weight  entitled  vCPUs  pCPUs                   run  wait  steal  guest
       A  backup      64      1.00      1  11 shared  ▏░░░░░░░░░    1%    0%     0%  follows
-      B  legacy     256      1.00      1  11         ███░░░░░░░   30%   20%    20%  silent
+      B  legacy     256      1.00      1  11         ███▒▒░░░░░   30%   20%    20%  silent
       C  own        256         -      2  6-7        ████████░░  160%    0%     0%  left alone
       D  vm1        512      6.00      6  0-5        ███████▌░░  450%    0%     0%  follows
       E  vm2        256      2.00    2→3  8-9        ████████░░  160%    0%     0%  stuck (qga)
@@ -82,7 +82,7 @@ describe("the status", () => {
       Domains
          domain  vCPUs  pCPUs                  run  wait
       A  backup      1  11 shar~  ..........    1%    0%
-      B  legacy      1  11        ###.......   30%   20%
+      B  legacy      1  11        ###ww.....   30%   20%
       C  own         2  6-7       ########..  160%    0%
       D  vm1         6  0-5       ########..  450%    0%
       E  vm2       2>3  8-9       ########..  160%    0%

@@ -2,7 +2,7 @@
 import { formatRanges } from "../core/ranges.ts";
 import type { CooperationView, DomainView, StateView } from "../protocol/state_view.ts";
 import { type Cell, type Column, renderTable, truncate, wrap } from "./columns.ts";
-import { renderBar } from "./render_bar.ts";
+import { renderLoadBar } from "./render_bar.ts";
 import { domainKey, type MapPcpu, renderPcpuMap } from "./render_pcpu_map.ts";
 import { renderTime } from "./render_time.ts";
 import type { Style } from "./style.ts";
@@ -146,7 +146,7 @@ function rowOf(domain: DomainView, number: number, style: Style): Cell[] {
   const run = sumKnown(domain.vcpus.map(({ runPercent }) => runPercent));
   const wait = sumKnown(domain.vcpus.map(({ waitPercent }) => waitPercent));
   const steal = sumKnown(domain.vcpus.map(({ stealPercent }) => stealPercent));
-  const online = domain.online ?? domain.vcpus.length;
+  const whole = 100 * Math.max(domain.online ?? domain.vcpus.length, 1);
   const standing = standingOf(domain, style);
   const pcpus = [
     ...new Set(domain.vcpus.filter((vcpu) => vcpu.online !== false).flatMap((vcpu) => vcpu.pcpus ?? [])),
@@ -159,7 +159,7 @@ function rowOf(domain: DomainView, number: number, style: Style): Cell[] {
     vcpusCell(domain, style),
     { text: formatRanges(pcpus.sort((a, b) => a - b)) + (domain.sharesWith.length > 0 ? " shared" : "") },
     {
-      text: renderBar((run ?? 0) / (100 * Math.max(online, 1)), BAR_WIDTH, style.unicode),
+      text: renderLoadBar({ run: (run ?? 0) / whole, wait: (wait ?? 0) / whole }, BAR_WIDTH, style.unicode),
       look: (text) => style.domain(number, text),
     },
     { text: renderPercent(run) },

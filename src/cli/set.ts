@@ -21,7 +21,7 @@ export const setCommand: Command = command(
         argument(string({ metavar: "FIELD=VALUE" }), {
           description: message`A field of the config file with its new value, as in weight=512 or vcpus.max=4.`,
         }),
-        { min: 1 },
+        { min: 1, errors: { tooFew: message`Say what to set, as in weight=512.` } },
       ),
       control: controlOption(),
       json: jsonOption(),

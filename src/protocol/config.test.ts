@@ -231,6 +231,13 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       ],
     ],
     [
+      "nothing left to divide",
+      "pool: 0-1\nemulator: 0-3\n",
+      [
+        "2:11: emulator: The pCPUs set apart for emulators leave none of the pool to divide. Name other pCPUs here, or fewer",
+      ],
+    ],
+    [
       "a duration without a unit",
       "interval: 5\n",
       [

@@ -200,6 +200,15 @@ function policyFrom(written: WrittenConfig): Policy {
 
 function policyFaults(located: LocatedYaml, written: WrittenConfig, policy: Policy): Fault[] {
   const faults: Fault[] = [];
+  if (policy.pool?.every((pcpu) => policy.emulatorPcpus?.includes(pcpu)) === true) {
+    faults.push(
+      faultAt(located, ["emulator"], {
+        rule: "The pCPUs set apart for emulators leave none of the pool to divide",
+        fix: "Name other pCPUs here, or fewer",
+        value: undefined,
+      }),
+    );
+  }
   const { stuckAfter, uncooperativeAfter } = policy.patience;
   if (uncooperativeAfter < stuckAfter) {
     const at = written.patience?.uncooperativeAfter === undefined ? "stuckAfter" : "uncooperativeAfter";
