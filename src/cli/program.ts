@@ -6,6 +6,7 @@ import { runSync } from "@optique/run/run";
 import { renderFault } from "../protocol/fault.ts";
 import { CliError, type ErrorJson } from "./cli_error.ts";
 import type { Deed } from "./command.ts";
+import { demoCommand } from "./demo.ts";
 import { examples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { explainCommand } from "./explain.ts";
@@ -26,6 +27,7 @@ const program: Parser<"sync", Deed> = or(
   explainCommand,
   setCommand,
   replayCommand,
+  demoCommand,
 );
 
 /** Runs one command line to its end; never rejects for what a person can put right. */

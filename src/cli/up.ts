@@ -1,5 +1,5 @@
 /** `vbal up`: the daemon, in the foreground, until a signal ends it. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
@@ -12,6 +12,7 @@ import { badFile, CliError } from "./cli_error.ts";
 import { type Command, jsonOption } from "./command.ts";
 import { commandExamples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
+import { packageVersion } from "./package_version.ts";
 import { readNamedFile } from "./read_file.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -95,11 +96,6 @@ function untilSignal(signals: readonly NodeJS.Signals[]): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of signals) process.once(signal, () => resolve());
   });
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function messageOf(error: unknown): string {
