@@ -86,6 +86,41 @@ describe("a real QEMU", { timeout: 2 * BOOT_MS }, () => {
     });
   });
 
+  test("a daemon that comes back within the guest's patience finds the vCPUs as it left them", async () => {
+    await withLab(async ({ lab, adapter, until }) => {
+      await lab.boot({ name: "a", vcpus: 2, agent: "vbal" });
+      await until("the agent reports", speaks);
+      expect(await adapter.setOnline("a", [0], "offline", BOOT_MS)).toEqual([0]);
+      await adapter.close();
+      const again = createQmpAdapter({ directory: lab.folder });
+      try {
+        await again.start(() => undefined);
+        let seen = await again.observe(DEADLINE_MS);
+        for (let waited = 0; !speaks(seen) && waited < BOOT_MS; waited += STEP_MS) {
+          await sleep(STEP_MS);
+          seen = await again.observe(DEADLINE_MS);
+        }
+        expect(inUse(seen)).toEqual([0]);
+        expect(await again.setOnline("a", [0, 1], "offline", BOOT_MS)).toEqual([0, 1]);
+      } finally {
+        await again.close();
+      }
+    });
+  });
+
+  test("the agent is killed: its domain stays, its word counts no more; started again, it is heard again", async () => {
+    await withLab(async ({ lab, changes, until }) => {
+      const guest = await lab.boot({ name: "a", vcpus: 2, agent: "vbal", respawnAgent: true });
+      const before = await until("the agent reports", speaks);
+      changes.length = 0;
+      await guest.output(["killall", "-9", "vbal-agent"]);
+      const after = await until("it went and came", (seen) => changes.length >= 2 && speaks(seen));
+      expect(changes.every((change) => change.kind === "guest-reported")).toBe(true);
+      expect(after.snapshot.domains[0]!.incarnation).toBe(before.snapshot.domains[0]!.incarnation);
+      expect(inUse(after)).toEqual([0, 1]);
+    });
+  });
+
   test("a guest with the stock agent only is ballooned through that", async () => {
     await withLab(async ({ lab, adapter, until }) => {
       await lab.boot({ name: "a", vcpus: 3, agent: "qga" });
