@@ -160,6 +160,8 @@ const SCHEDULERS: Record<string, HostConfig["scheduler"]> = {
   "round robin": { kind: "round-robin", slice: 5 * MS },
   CFS: { kind: "cfs" },
   credit: { kind: "credit" },
+  "strict co-scheduling": { kind: "strict-co", slice: 10 * MS },
+  "balance scheduling": { kind: "cfs", balance: "siblings-apart" },
   "credit with weights per domain": { kind: "credit", weightPer: "domain" },
   "CFS without groups": { kind: "cfs", groups: false },
 };

@@ -64,6 +64,8 @@ export class Pcpus {
   readonly switching: Float64Array;
   readonly run: Float64Array;
   readonly reschedule: Uint8Array;
+  readonly deciding: Uint8Array;
+  readonly picked: Int32Array;
   readonly core: Int32Array;
   readonly llc: Int32Array;
   readonly node: Int32Array;
@@ -80,6 +82,8 @@ export class Pcpus {
     this.switching = floats(n);
     this.run = floats(n);
     this.reschedule = new Uint8Array(n);
+    this.deciding = new Uint8Array(n);
+    this.picked = ints(n, NOBODY);
     this.core = Int32Array.from(places, (place) => place.core);
     this.llc = Int32Array.from(places, (place) => place.llc);
     this.node = Int32Array.from(places, (place) => place.node);

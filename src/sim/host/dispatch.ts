@@ -25,8 +25,8 @@ import {
 import { AVOID_NOTHING, type World } from "../world.ts";
 import { changeOffCause, enterPcpu, inKernel, leavePcpu, offCauseOf, setStall, settle } from "./settle.ts";
 
-/** Decisions that one event may lead to: each pCPU a few times over. More means that a policy goes round in circles. */
-const DECISIONS_PER_PCPU_MAX = 16;
+/** Rounds of decisions that one event may lead to. More means that a policy goes round in circles. */
+const DECISION_ROUNDS_MAX = 64;
 
 /** Decide again on this pCPU after the current event. */
 export function askReschedule(w: World, p: number): void {
@@ -35,36 +35,54 @@ export function askReschedule(w: World, p: number): void {
   w.reschedules++;
 }
 
-/** Makes every decision that was asked for, in ascending order of pCPU, until nobody asks any more. */
+/**
+ * Makes every decision that was asked for, in rounds until nobody asks any more. The decisions of a round are made
+ * together: first all their pCPUs let go, then all pick, then all switch. So a vCPU may change places with another in
+ * one instant, and a gang may start as one.
+ */
 export function makeDecisions(w: World): void {
   const { pcpus } = w;
-  let budget = pcpus.count * DECISIONS_PER_PCPU_MAX;
-  while (w.reschedules > 0) {
-    for (let p = 0; p < pcpus.count && w.reschedules > 0; p++) {
-      if (pcpus.reschedule[p] === 0) continue;
+  for (let round = 0; w.reschedules > 0; round++) {
+    if (round === DECISION_ROUNDS_MAX)
+      throw new Error(`The host policy asks for decisions without end at ${w.now} ns`);
+    w.reschedules = 0;
+    for (let p = 0; p < pcpus.count; p++) {
+      pcpus.deciding[p] = pcpus.reschedule[p];
       pcpus.reschedule[p] = 0;
-      w.reschedules--;
-      if (budget-- === 0) throw new Error(`The host policy asks for decisions without end at ${w.now} ns`);
-      decide(w, p);
     }
+    for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) letGo(w, p);
+    for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) pick(w, p);
+    for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) switchAway(w, p);
+    for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) switchTo(w, p);
   }
 }
 
-function decide(w: World, p: number): void {
-  const { pcpus, vcpus } = w;
-  const previous = pcpus.current[p];
-  if (previous !== NOBODY) {
-    settle(w, previous);
-    if (delayPreemption(w, p, previous)) return;
-    w.policy.onPreempt(previous, p);
-  }
+function letGo(w: World, p: number): void {
+  const { pcpus } = w;
+  const current = pcpus.current[p];
+  if (current === NOBODY) return;
+  settle(w, current);
+  if (delayPreemption(w, p, current)) pcpus.deciding[p] = 0;
+  else w.policy.onPreempt(current, p);
+}
+
+function pick(w: World, p: number): void {
   const next = w.policy.pickNext(p);
-  if (next !== NOBODY) checkPick(w, p, next, previous);
-  if (next !== previous) {
-    if (previous !== NOBODY) switchOut(w, p, previous, VCPU_RUNNABLE);
-    if (next !== NOBODY) switchIn(w, p, next);
-  }
+  w.pcpus.picked[p] = next;
+  if (next !== NOBODY) checkPick(w, p, next);
+}
+
+function switchAway(w: World, p: number): void {
+  const { pcpus } = w;
+  const current = pcpus.current[p];
+  if (current !== NOBODY && current !== pcpus.picked[p]) switchOut(w, p, current, VCPU_RUNNABLE);
+}
+
+function switchTo(w: World, p: number): void {
+  const { pcpus, vcpus } = w;
+  const next = pcpus.picked[p];
   if (next !== NOBODY) {
+    if (next !== pcpus.current[p]) switchIn(w, p, next);
     vcpus.preemptPending[next] = 0;
     vcpus.delayUsed[next] = 0;
     pcpus.hostDue[p] = w.now + w.policy.slice(next, p);
@@ -72,17 +90,15 @@ function decide(w: World, p: number): void {
   arm(w, p);
 }
 
-function checkPick(w: World, p: number, next: number, previous: number): void {
+function checkPick(w: World, p: number, next: number): void {
   const { vcpus, pcpus } = w;
-  const state = vcpus.state[next];
-  if (state !== VCPU_RUNNABLE && next !== previous) {
-    throw new Error(
-      `The host policy picked vCPU ${next} for pCPU ${p} at ${w.now} ns; its state is ${state}, not runnable`,
-    );
-  }
-  if (vcpus.allowed[next * pcpus.count + p] === 0) {
-    throw new Error(`The host policy picked vCPU ${next} for pCPU ${p} at ${w.now} ns; its pins forbid it`);
-  }
+  const complain = (why: string): never => {
+    throw new Error(`The host policy picked vCPU ${next} for pCPU ${p} at ${w.now} ns; ${why}`);
+  };
+  const runsOn = vcpus.pcpu[next];
+  if (vcpus.state[next] < VCPU_RUNNABLE) complain("it is not runnable");
+  if (runsOn !== NOBODY && pcpus.deciding[runsOn] === 0) complain(`it runs on pCPU ${runsOn}`);
+  if (vcpus.allowed[next * pcpus.count + p] === 0) complain("its pins forbid it");
 }
 
 /** Lock-holder preemption avoidance: once per slice, let a vCPU go on until it is safe to take the pCPU away. */

@@ -6,6 +6,8 @@
  * `groups: false` every vCPU weighs 1024 (X-6). Flattened: a vCPU's weight is its domain's shares divided by the
  * domain's runnable vCPUs, which is what the hierarchy comes to when the group's load is spread evenly.
  *
+ * With `balance`, every choice of a pCPU, at wake-up and when pulling, first avoids pCPUs that have a sibling.
+ *
  * Simplified: no last buddy, no average idle time before idle balancing, one balancing domain for the whole host, the
  * waker's pCPU is no candidate at wake-up (interrupts have none).
  */
@@ -24,6 +26,11 @@ export interface CfsConfig {
   readonly kind: "cfs";
   /** One group per domain; default true. */
   readonly groups?: boolean;
+  /**
+   * Balance scheduling (O. Sukwong, H. Kim, EuroSys'11): siblings are kept in the queues of different pCPUs, without
+   * being run at the same time. `load-conscious` lets go of that where it would overload a pCPU (H. Kim, ASPLOS'13).
+   */
+  readonly balance?: "off" | "siblings-apart" | "load-conscious";
   /** The host's timer tick; default 4 ms (HZ 250). */
   readonly tick?: number;
   /** Default: Linux's, scaled by the number of pCPUs. */
@@ -35,6 +42,8 @@ export interface CfsConfig {
 /** Busy pCPUs are balanced every 64 ms (busy_factor 64 times 1 ms), when the busiest has 25 % more (imbalance_pct 125). */
 const BALANCE_INTERVAL = 64_000_000;
 const IMBALANCE_PERCENT = 125;
+/** `load-conscious`: a pCPU with more than this part of the average load is no candidate (cpu.balsched's default). */
+const BALANCED_LOAD_PERCENT = 150;
 /** A vCPU that ran this recently is cache-hot and stays (sysctl_sched_migration_cost). */
 const MIGRATION_COST = 500_000;
 const SHARES_MIN = 2;
@@ -48,6 +57,7 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
   const wakeupGranularity = config.wakeupGranularity ?? CFS_WAKEUP_GRANULARITY * factor;
   const tick = config.tick ?? 4_000_000;
   const groups = config.groups ?? true;
+  const balanceMode = config.balance ?? "off";
   const balanceTimer = host.pcpus;
 
   const queues = Array.from({ length: host.pcpus }, () => new VcpuQueue(host.vcpus));
@@ -128,8 +138,36 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
     if (queues[p].length > 0) host.arm(p, (Math.floor(host.now() / tick) + 1) * tick);
   }
 
+  /** Balance scheduling: may v go there without sharing the pCPU with a sibling? */
+  function isApart(v: number, p: number): boolean {
+    const d = host.domainOf(v);
+    const current = host.running(p);
+    if (current >= 0 && current !== v && host.domainOf(current) === d) return false;
+    for (let u = queues[p].first; u >= 0; u = queues[p].next(u))
+      if (u !== v && host.domainOf(u) === d) return false;
+    if (balanceMode !== "load-conscious") return true;
+    let total = 0;
+    for (let q = 0; q < host.pcpus; q++) total += loadOf(q);
+    return (loadOf(p) + 1) * host.pcpus * 100 <= BALANCED_LOAD_PERCENT * (total + 1) || loadOf(p) === 0;
+  }
+
+  /** Where v goes under balance scheduling: of the pCPUs without a sibling the least loaded, its last one on a tie. */
+  function choosePcpuApart(v: number): number {
+    const last = host.lastPcpuOf(v);
+    let best = -1;
+    for (let i = 0; i < host.pcpus; i++) {
+      const p = last < 0 ? i : (last + i) % host.pcpus;
+      if (host.allowed(v, p) && isApart(v, p) && (best < 0 || loadOf(p) < loadOf(best))) best = p;
+    }
+    return best;
+  }
+
   /** The last pCPU when idle, else an idle one that shares its cache, else the last; a new vCPU where load is least. */
   function choosePcpu(v: number): number {
+    if (balanceMode !== "off") {
+      const apart = choosePcpuApart(v);
+      if (apart >= 0) return apart;
+    }
     const last = host.lastPcpuOf(v);
     if (last >= 0 && host.allowed(v, last)) {
       if (host.isIdle(last)) return last;
@@ -164,7 +202,7 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
     for (const q of from) {
       const queue = queues[q];
       for (let v = queue.first; v >= 0; v = queue.next(v)) {
-        if (!host.allowed(v, p)) continue;
+        if (!host.allowed(v, p) || (balanceMode !== "off" && !isApart(v, p))) continue;
         if (!idle && host.now() - leftAt[v] < MIGRATION_COST) continue;
         queue.remove(v);
         moveTo(v, p);
@@ -197,7 +235,8 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
   }
 
   return {
-    workConserving: true,
+    // Keeping siblings apart may leave a pCPU idle that only a sibling could use.
+    workConserving: balanceMode === "off",
     onWake(v) {
       runnable[host.domainOf(v)]++;
       const p = choosePcpu(v);

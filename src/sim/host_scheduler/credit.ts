@@ -59,6 +59,8 @@ export function credit(host: Host, config: CreditConfig): HostPolicy {
   let lastTickled = 0;
   let started = false;
 
+  const coreOf = (p: number): number => host.coreOf(p);
+  const llcOf = (p: number): number => host.llcOf(p);
   const termOf = (d: number): number => host.weightOf(d) * (perDomain ? 1 : activeVcpus[d].length);
   const priorityOn = (p: number): number => (host.running(p) < 0 ? IDLE : priority[host.running(p)]);
 
@@ -129,8 +131,8 @@ export function credit(host: Host, config: CreditConfig): HostPolicy {
       if (!host.isIdle(p) || !host.allowed(v, p)) continue;
       const better =
         host.llcOf(p) === host.llcOf(best)
-          ? idleNear(best, host.coreOf) < idleNear(p, host.coreOf)
-          : 2 * idleNear(best, host.llcOf) < idleNear(p, host.llcOf);
+          ? idleNear(best, coreOf) < idleNear(p, coreOf)
+          : 2 * idleNear(best, llcOf) < idleNear(p, llcOf);
       if (better) best = p;
     }
     return best;

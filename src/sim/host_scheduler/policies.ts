@@ -4,8 +4,9 @@ import { type CfsConfig, cfs } from "./cfs.ts";
 import { type CreditConfig, credit } from "./credit.ts";
 import type { Host, HostPolicy } from "./policy.ts";
 import { type RoundRobinConfig, roundRobin } from "./round_robin.ts";
+import { type StrictCoConfig, strictCo } from "./strict_co.ts";
 
-export type SchedulerConfig = RoundRobinConfig | CfsConfig | CreditConfig;
+export type SchedulerConfig = RoundRobinConfig | CfsConfig | CreditConfig | StrictCoConfig;
 
 export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
   switch (config.kind) {
@@ -15,6 +16,8 @@ export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
       return cfs(host, config);
     case "credit":
       return credit(host, config);
+    case "strict-co":
+      return strictCo(host, config);
     default:
       return unreachable(config);
   }

@@ -9,8 +9,10 @@
  *   `onWake` and `onPreempt`, and must forget it on `onHalt` (which also comes for vCPUs that were running).
  * - `pickNext(p)` takes the vCPU that runs next on p out of the queue, or returns -1 to leave p idle. It may return
  *   only runnable vCPUs that `host.allowed(v, p)`.
- * - It asks for a new decision with `host.reschedule(p)`. Decisions are made after the current event, in ascending
- *   order of p, so a policy never sees a half-done state and may ask for as many as it likes.
+ * - It asks for a new decision with `host.reschedule(p)`. Decisions are made after the current event, so a policy
+ *   never sees a half-done state and may ask for as many as it likes. Those asked for in one event are made together:
+ *   `onPreempt` for each of their pCPUs in ascending order, then `pickNext` for each, then all switch. A gang starts
+ *   and stops, and vCPUs change places, in one instant.
  * - It may read everything through `host`, and may change nothing but its own columns, timers and `host.hold`.
  * - Equal states must give equal answers: ties go to the lower id, no clock but `host.now()`, no random numbers but
  *   `host.draw()`.

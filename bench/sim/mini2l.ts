@@ -1,0 +1,255 @@
+/**
+ * MINI-2L: the smallest model with both levels, for comparing engines. `mini2l.cpp` is its twin: same rules, same
+ * draws, same order of events, so the same digest.
+ *
+ * V domains of C vCPUs with one task each share P pCPUs. A task computes exp(100 us), takes its domain's ticket lock,
+ * works exp(2 us) under it, and after every K sections meets the others at a barrier, where it blocks. Each pCPU has a
+ * first-in first-out queue; slices last 30 ms, a switch takes 2 us; a woken vCPU goes to its last pCPU when that
+ * idles, else to the first idle one, else into its last one's queue; an idle pCPU steals from the longest queue. A
+ * spinner has no event.
+ */
+import { DIGEST_START, digest } from "../../src/sim/engine/digest.ts";
+import { bits, exponential, keyOf } from "../../src/sim/engine/draw.ts";
+import { Slots } from "../../src/sim/engine/slots.ts";
+
+export interface MiniConfig {
+  readonly pcpus: number;
+  readonly domains: number;
+  readonly vcpus: number;
+  /** Sections between barriers. */
+  readonly sections: number;
+  readonly seed: number;
+  readonly events: number;
+}
+
+export interface MiniResult {
+  readonly digest: number;
+  readonly simulatedNs: number;
+  /** Lock sections finished. */
+  readonly sections: number;
+  readonly holderPreemptions: number;
+  /** Locks passed to a vCPU without a pCPU. */
+  readonly waiterPreemptions: number;
+}
+
+const COMPUTE_MEAN = 100_000;
+const SECTION_MEAN = 2_000;
+const SLICE = 30_000_000;
+const SWITCH = 2_000;
+
+const KIND_WORK = 0;
+const KIND_SLICE = 1;
+
+const COMPUTES = 0;
+const SPINS = 1;
+const HOLDS = 2;
+
+export function runMini2l(config: MiniConfig): MiniResult {
+  const { pcpus, domains, vcpus: perDomain } = config;
+  const vcpus = domains * perDomain;
+  const slots = new Slots(pcpus, 0);
+
+  // pCPUs: who runs, until when, and the queue as a ring.
+  const current = new Int32Array(pcpus).fill(-1);
+  const sliceEnd = new Float64Array(pcpus);
+  const ring = new Int32Array(pcpus * vcpus);
+  const head = new Int32Array(pcpus);
+  const length = new Int32Array(pcpus);
+  // vCPUs, each with its task.
+  const doing = new Uint8Array(vcpus);
+  const left = new Float64Array(vcpus);
+  const mark = new Float64Array(vcpus);
+  const pcpuOf = new Int32Array(vcpus).fill(-1);
+  const last = new Int32Array(vcpus);
+  const key = new Uint32Array(vcpus);
+  const draws = new Int32Array(vcpus);
+  const done = new Int32Array(vcpus);
+  const nextWaiter = new Int32Array(vcpus).fill(-1);
+  // Domains: the ticket lock and the barrier.
+  const holder = new Int32Array(domains).fill(-1);
+  const firstWaiter = new Int32Array(domains).fill(-1);
+  const lastWaiter = new Int32Array(domains).fill(-1);
+  const arrived = new Int32Array(domains);
+
+  // In a typed array: a number in a closure that is not a small integer would be allocated at every change.
+  const clock = new Float64Array(1);
+  let hash = DIGEST_START;
+  let sections = 0;
+  let holderPreemptions = 0;
+  let waiterPreemptions = 0;
+
+  function draw(v: number, mean: number): number {
+    return Math.floor(mean * exponential(bits(key[v]!, draws[v]!++)) + 0.5);
+  }
+
+  function arm(p: number): void {
+    const now = clock[0]!;
+    const v = current[p]!;
+    const end = sliceEnd[p]!;
+    const work = doing[v] === SPINS ? Number.POSITIVE_INFINITY : Math.max(now, mark[v]!) + left[v]!;
+    if (work <= end) slots.arm(p, work, KIND_WORK);
+    else slots.arm(p, end, KIND_SLICE);
+  }
+
+  function settle(v: number): void {
+    const now = clock[0]!;
+    if (now <= mark[v]!) return;
+    if (doing[v] !== SPINS) left[v] = left[v]! - (now - mark[v]!);
+    mark[v] = now;
+  }
+
+  function enqueue(p: number, v: number): void {
+    ring[p * vcpus + ((head[p]! + length[p]!) % vcpus)] = v;
+    length[p] = length[p]! + 1;
+  }
+
+  function dequeue(p: number): number {
+    const v = ring[p * vcpus + head[p]!]!;
+    head[p] = (head[p]! + 1) % vcpus;
+    length[p] = length[p]! - 1;
+    return v;
+  }
+
+  function dispatch(p: number, v: number): void {
+    const now = clock[0]!;
+    current[p] = v;
+    pcpuOf[v] = p;
+    last[v] = p;
+    mark[v] = now + SWITCH;
+    sliceEnd[p] = now + SWITCH + SLICE;
+    arm(p);
+  }
+
+  /** From its own queue, else from the longest of the others. */
+  function next(p: number): void {
+    if (length[p]! > 0) {
+      dispatch(p, dequeue(p));
+      return;
+    }
+    let longest = -1;
+    for (let q = 0; q < pcpus; q++)
+      if (length[q]! > 0 && (longest < 0 || length[q]! > length[longest]!)) longest = q;
+    if (longest >= 0) {
+      dispatch(p, dequeue(longest));
+      return;
+    }
+    current[p] = -1;
+    slots.arm(p, Number.POSITIVE_INFINITY, KIND_WORK);
+  }
+
+  function wake(v: number): void {
+    let p = last[v]!;
+    if (current[p]! >= 0) {
+      for (let q = 0; q < pcpus; q++) {
+        if (current[q]! < 0) {
+          p = q;
+          break;
+        }
+      }
+    }
+    if (current[p]! < 0) dispatch(p, v);
+    else enqueue(p, v);
+  }
+
+  function grant(d: number, v: number): void {
+    holder[d] = v;
+    const p = pcpuOf[v]!;
+    if (p >= 0) settle(v);
+    else waiterPreemptions++;
+    doing[v] = HOLDS;
+    left[v] = draw(v, SECTION_MEAN);
+    if (p >= 0) arm(p);
+  }
+
+  function lock(d: number, v: number): void {
+    if (holder[d]! < 0) {
+      grant(d, v);
+      return;
+    }
+    doing[v] = SPINS;
+    nextWaiter[v] = -1;
+    if (firstWaiter[d]! < 0) firstWaiter[d] = v;
+    else nextWaiter[lastWaiter[d]!] = v;
+    lastWaiter[d] = v;
+    arm(pcpuOf[v]!);
+  }
+
+  function unlock(d: number): void {
+    holder[d] = -1;
+    const v = firstWaiter[d]!;
+    if (v < 0) return;
+    firstWaiter[d] = nextWaiter[v]!;
+    grant(d, v);
+  }
+
+  function begin(v: number): void {
+    doing[v] = COMPUTES;
+    left[v] = draw(v, COMPUTE_MEAN);
+  }
+
+  function barrier(d: number, v: number): void {
+    const p = pcpuOf[v]!;
+    arrived[d] = arrived[d]! + 1;
+    begin(v);
+    if (arrived[d]! < perDomain) {
+      pcpuOf[v] = -1;
+      current[p] = -1;
+      next(p);
+      return;
+    }
+    arrived[d] = 0;
+    arm(p);
+    for (let u = d * perDomain; u < (d + 1) * perDomain; u++) if (u !== v) wake(u);
+  }
+
+  function onWork(p: number): void {
+    const v = current[p]!;
+    const d = Math.floor(v / perDomain);
+    settle(v);
+    if (doing[v] === COMPUTES) {
+      lock(d, v);
+      return;
+    }
+    sections++;
+    unlock(d);
+    done[v] = done[v]! + 1;
+    if (done[v]! % config.sections === 0) {
+      barrier(d, v);
+      return;
+    }
+    begin(v);
+    arm(p);
+  }
+
+  function onSlice(p: number): void {
+    const now = clock[0]!;
+    const v = current[p]!;
+    settle(v);
+    if (length[p] === 0) {
+      sliceEnd[p] = now + SLICE;
+      arm(p);
+      return;
+    }
+    if (doing[v] === HOLDS) holderPreemptions++;
+    pcpuOf[v] = -1;
+    enqueue(p, v);
+    next(p);
+  }
+
+  for (let v = 0; v < vcpus; v++) {
+    key[v] = keyOf(config.seed, v);
+    last[v] = v % pcpus;
+    begin(v);
+  }
+  for (let v = 0; v < vcpus; v++) wake(v);
+  for (let i = 0; i < config.events; i++) {
+    const p = slots.first();
+    const now = slots.time[p]!;
+    clock[0] = now;
+    const kind = slots.kind[p]!;
+    hash = digest(hash, now, kind, p);
+    if (kind === KIND_WORK) onWork(p);
+    else onSlice(p);
+  }
+  return { digest: hash >>> 0, simulatedNs: clock[0]!, sections, holderPreemptions, waiterPreemptions };
+}
