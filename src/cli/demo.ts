@@ -5,11 +5,18 @@ import { map, optional } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
 import { type DemoState, runDemo } from "../lab/demo.ts";
+import { runSimulatedDemo, type SimulatedDemoState } from "../lab/simulated_demo.ts";
 import { CliError } from "./cli_error.ts";
 import type { Command } from "./command.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { packageVersion } from "./package_version.ts";
-import { renderDemo, renderDemoLine, renderDemoResult } from "./render_demo.ts";
+import {
+  type DemoLayout,
+  renderDemo,
+  renderDemoLine,
+  renderDemoResult,
+  renderSimulatedDemo,
+} from "./render_demo.ts";
 import { openScreen, type Screen } from "./screen.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -22,37 +29,46 @@ export const demoCommand: Command = command(
           description: message`End by itself so long after the guests are up; without it the demo stays until Ctrl-C.`,
         }),
       ),
+      simulated: option("--simulated", {
+        description: message`On a simulated host, for machines without QEMU or without root.`,
+      }),
     }),
-    (options) => async (terminal) => await demo(options.for ?? null, terminal),
+    (options) => async (terminal) =>
+      await demo({ forSeconds: options.for ?? null, simulated: options.simulated }, terminal),
   ),
   { brief: message`Show on two real guests what vbal does; npm start runs it.` },
 );
 
-async function demo(forSeconds: number | null, terminal: Terminal): Promise<ExitCode> {
+interface DemoChoice {
+  readonly forSeconds: number | null;
+  readonly simulated: boolean;
+}
+
+async function demo({ forSeconds, simulated }: DemoChoice, terminal: Terminal): Promise<ExitCode> {
   const ending = new AbortController();
   const screen = terminal.isScreen ? openScreen() : null;
   const end = () => ending.abort();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, end);
   const watching = screen === null ? null : watchKeys(screen, end, ending.signal);
-  const painter = screen === null ? linePainter(terminal) : screenPainter(screen, terminal);
   let clockStarted = false;
+  const startClock = () => {
+    if (forSeconds === null || clockStarted) return;
+    clockStarted = true;
+    setTimeout(end, forSeconds * 1000).unref();
+  };
+  const common = {
+    version: packageVersion(),
+    signal: ending.signal,
+    log: ({ text }: { readonly text: string }) => {
+      if (screen === null) terminal.print(text);
+    },
+  };
   try {
-    const last = await runDemo({
-      version: packageVersion(),
-      signal: ending.signal,
-      log: ({ text }) => {
-        if (screen === null) terminal.print(text);
-      },
-      onState: (state) => {
-        if (forSeconds !== null && !clockStarted && state.stage !== "booting") {
-          clockStarted = true;
-          setTimeout(end, forSeconds * 1000).unref();
-        }
-        painter(state);
-      },
-    });
+    const result = simulated
+      ? await runSimulatedDemo({ ...common, onState: simulatedPainter(screen, terminal, startClock) })
+      : await runDemo({ ...common, onState: painter(screen, terminal, startClock) });
     screen?.close();
-    for (const line of renderDemoResult(last)) terminal.print(line);
+    for (const line of result === undefined ? [] : renderDemoResult(result)) terminal.print(line);
     return EXIT_CODE.ok;
   } catch (error) {
     screen?.close();
@@ -71,28 +87,43 @@ async function watchKeys(screen: Screen, end: () => void, signal: AbortSignal): 
   while (!signal.aborted) if ((await screen.nextKey(KEY_WAIT_MS)) === "quit") end();
 }
 
-function screenPainter(screen: Screen, terminal: Terminal): (state: DemoState) => void {
-  return (state) =>
-    screen.draw(
-      renderDemo(state, {
-        width: terminal.columns(),
-        height: terminal.rows(),
-        style: terminal.style,
-        utcOffsetMinutes: terminal.utcOffsetMinutes,
-      }),
-    );
+function painter(
+  screen: Screen | null,
+  terminal: Terminal,
+  startClock: () => void,
+): (state: DemoState) => void {
+  const line = linePrinter(terminal);
+  return (state) => {
+    if (state.stage !== "booting") startClock();
+    if (screen !== null) screen.draw(renderDemo(state, layoutOf(terminal)));
+    // After the stages made their point, a line every so many seconds is enough.
+    else if (state.secondsInStage % LINE_EVERY_SECONDS === 0) line(renderDemoLine(state));
+  };
 }
 
-/** After the stages made their point, a line every so many seconds is enough. */
 const LINE_EVERY_SECONDS = 5;
 
-function linePainter(terminal: Terminal): (state: DemoState) => void {
-  let last = "";
+function simulatedPainter(
+  screen: Screen | null,
+  terminal: Terminal,
+  startClock: () => void,
+): (state: SimulatedDemoState) => void {
+  const line = linePrinter(terminal);
   return (state) => {
-    if (state.secondsInStage % LINE_EVERY_SECONDS !== 0) return;
-    const line = renderDemoLine(state);
-    if (line === last) return;
-    last = line;
-    terminal.print(line);
+    startClock();
+    if (screen !== null) screen.draw(renderSimulatedDemo(state, layoutOf(terminal)));
+    else line(`--- ${state.scene}`);
   };
+}
+
+function linePrinter({ print }: Terminal): (line: string) => void {
+  let last = "";
+  return (line) => {
+    if (line !== last) print(line);
+    last = line;
+  };
+}
+
+function layoutOf({ columns, rows, style, utcOffsetMinutes }: Terminal): DemoLayout {
+  return { width: columns(), height: rows(), style, utcOffsetMinutes };
 }

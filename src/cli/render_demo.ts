@@ -1,6 +1,8 @@
 /** One frame of the demo, and its lines for a pipe: the rates side by side, above the daemon's own status. */
 import type { DemoGuest, DemoState } from "../lab/demo.ts";
 import { DEFAULT_STAGE_SECONDS } from "../lab/demo.ts";
+import type { SimulatedDemoState } from "../lab/simulated_demo.ts";
+import type { StateView } from "../protocol/state_view.ts";
 import { truncate, wrap } from "./columns.ts";
 import { renderBar } from "./render_bar.ts";
 import { renderStatus } from "./render_status.ts";
@@ -14,7 +16,7 @@ export interface DemoLayout {
 }
 
 export function renderDemo(state: DemoState, layout: DemoLayout): string[] {
-  const { width, height, style } = layout;
+  const { width, style } = layout;
   const head = [
     `${style.title("vbal demo")}  ${style.faint(truncate(setting(state), width - 11))}`,
     ...wrap(stageText(state), width),
@@ -22,12 +24,31 @@ export function renderDemo(state: DemoState, layout: DemoLayout): string[] {
     ...renderRates(state, layout),
     "",
   ];
+  return withStatus(head, state, layout);
+}
+
+export function renderSimulatedDemo(state: SimulatedDemoState, layout: DemoLayout): string[] {
+  const { width, style } = layout;
+  const head = [
+    `${style.title("vbal demo")}  ${style.faint(truncate("the shipped daemon on a simulated host of 12 pCPUs", width - 11))}`,
+    ...wrap(state.scene, width).map(style.good),
+    "",
+  ];
+  return withStatus(head, state, layout);
+}
+
+/** The head, as much of the daemon's status as fits below it, and the keys. */
+function withStatus(
+  head: readonly string[],
+  { view, controlSocket }: { readonly view: StateView | null; readonly controlSocket: string },
+  layout: DemoLayout,
+): string[] {
+  const { width, height, style } = layout;
   const keys = style.faint(
-    truncate(`q quit   In another terminal: npx vbal top --control ${state.controlSocket}`, width),
+    truncate(`q quit   In another terminal: npx vbal top --control ${controlSocket}`, width),
   );
   const room = height - head.length - 1;
-  const status =
-    state.view === null ? [] : renderStatus(state.view, { ...layout, height: room }).slice(0, room);
+  const status = view === null ? [] : renderStatus(view, { ...layout, height: room }).slice(0, room);
   const filler = Array.from({ length: Math.max(0, room - status.length) }, () => "");
   return [...head, ...status, ...filler, keys].slice(0, height);
 }
