@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -63,6 +63,31 @@ describe("vbal plan --from", () => {
     ).toBe(true);
     expect(plan.moves).toHaveLength(24);
   });
+
+  const examples = new URL("../../examples/", import.meta.url);
+  const described = readdirSync(examples).filter((file) => file !== "vbal.yaml");
+
+  test.each(described)(
+    "examples/%s: nothing is promised twice, nothing is lost, vCPU 0 stays",
+    async (file) => {
+      const { code, out } = await check("plan", "--from", fileURLToPath(new URL(file, examples)), "--json");
+      expect(code).toBe(EXIT_CODE.ok);
+      const { domains, host } = JSON.parse(out) as PlanView;
+      const due = domains.reduce((sum, { entitlementMilliPcpu }) => sum + entitlementMilliPcpu, 0);
+      expect(due).toBeLessThanOrEqual(host.pcpus.length * 1000);
+      const owners = new Map<number, Set<string>>();
+      for (const { name, vcpus, target } of domains) {
+        expect(vcpus.filter(({ online }) => online)).toHaveLength(target);
+        expect(vcpus[0]).toMatchObject({ index: 0, online: true });
+        for (const { online, pcpus } of vcpus) {
+          for (const pcpu of online ? pcpus : []) owners.set(pcpu, (owners.get(pcpu) ?? new Set()).add(name));
+        }
+      }
+      const named = (name: string): boolean =>
+        [...owners.values()].some((some) => some.has(name) && some.size > 1);
+      expect(domains.map(({ shared }) => shared)).toEqual(domains.map(({ name }) => named(name)));
+    },
+  );
 
   test("a broken file ends with code 4 and every fault with its place, for people and for programs", async () => {
     const file = written(

@@ -42,11 +42,12 @@ export const setCommand: Command = command(
       },
   ),
   {
-    brief: message`Change a domain's policy until the daemon reads its config file again.`,
+    brief: message`Change a domain's policy in the running daemon, over what its config file says.`,
     footer: commandExamples(
       ["vbal set web weight=512", "twice the usual share"],
       ["vbal set web cap=1.5 vcpus.max=4", "several fields at once"],
       ["vbal set web cap=none", "take a cap away"],
+      ["vbal set web weight=default", "back to what the config file says"],
     ),
   },
 );

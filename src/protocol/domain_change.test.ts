@@ -22,6 +22,7 @@ test.each<[assignments: string[], expected: unknown]>([
   [["vcpus.max=4"], { ...BASE, vcpusMax: 4 }],
   [["vcpus.min=1", "vcpus.max=none"], { ...BASE, vcpusMin: 1, vcpusMax: null }],
   [["managed=false", "placement=shared"], { ...BASE, managed: false, placement: "shared" }],
+  [["weight=default", "vcpus.max=default", "cap=2"], { ...BASE, cap: 2000 }],
   [["weight"], '"weight" is no FIELD=VALUE. Write it as in weight=512 or vcpus.max=4'],
   [["=5"], '"=5" is no FIELD=VALUE. Write it as in weight=512 or vcpus.max=4'],
   [["cap="], { ...BASE, cap: null }],

@@ -4,11 +4,21 @@ import { type Checked, checkShape } from "./check_shape.ts";
 import { DOMAIN_KEYS, type DomainFields, domainFields } from "./domain_fields.ts";
 import type { LocatedYaml } from "./located_yaml.ts";
 
-/** Holds what was sent (plain data) against the rules of the config file. Merge it with `withFields`. */
-export function parseDomainChange(value: unknown): Checked<DomainFields> {
+/** In place of a value: what the config file says holds again. */
+export const BACK_TO_CONFIG = "default";
+
+/** Holds what was sent (plain data) against the rules of the config file; fields that go back to it are passed over. */
+export function parseDomainChange(sent: unknown): Checked<DomainFields> {
+  const value = withoutDefaults(sent);
   const nowhere = { line: 1, column: 1 };
   const source: LocatedYaml = { file: "change", value, locate: () => nowhere, locateKey: () => nowhere };
   return checkShape(source, domainFields, (path) => (path.length === 0 ? DOMAIN_KEYS : ["min", "max"]));
+}
+
+function withoutDefaults(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const kept = Object.entries(value).filter(([, inner]) => inner !== BACK_TO_CONFIG);
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutDefaults(inner)]));
 }
 
 /** "weight=512", "vcpus.max=4" as the fields of a config file. */

@@ -203,8 +203,9 @@ function domainFaults(located: LocatedYaml, written: WrittenHostFile, pcpus: rea
   const complain: Complain = (path, rule, fix) => {
     faults.push(faultAt(located, path, { rule, fix, value: undefined }));
   };
-  checkPcpus(["pool"], written.pool ?? [], pcpus, complain);
-  checkPcpus(["emulator"], written.emulator ?? [], pcpus, complain);
+  const known = new Set(pcpus.map((pcpu) => pcpu.id));
+  checkPcpus(["pool"], written.pool ?? [], known, complain);
+  checkPcpus(["emulator"], written.emulator ?? [], known, complain);
   const names = new Set<string>();
   for (const [index, domain] of written.domains.entries()) {
     const at = (...inner: FieldPath): FieldPath => ["domains", index, ...inner];
@@ -213,7 +214,7 @@ function domainFaults(located: LocatedYaml, written: WrittenHostFile, pcpus: rea
     }
     names.add(domain.name);
     checkDomainPolicy(at, domain, pcpus, complain);
-    checkPresentState(at, domain, pcpus, complain);
+    checkPresentState(at, domain, known, complain);
   }
   const inAll = written.domains.reduce((sum, { vcpus }) => sum + vcpus, 0);
   if (VCPUS_IN_ALL_MAX < inAll) {
@@ -252,7 +253,7 @@ function checkDomainPolicy(
 function checkPresentState(
   at: (...inner: FieldPath) => FieldPath,
   domain: WrittenDomain,
-  pcpus: readonly Pcpu[],
+  known: ReadonlySet<PcpuId>,
   complain: Complain,
 ): void {
   const { vcpus, online, pins } = domain;
@@ -267,16 +268,16 @@ function checkPresentState(
       "Add or remove lists",
     );
   }
-  for (const [vcpu, list] of (pins ?? []).entries()) checkPcpus(at("pins", vcpu), list, pcpus, complain);
+  for (const [vcpu, list] of (pins ?? []).entries()) checkPcpus(at("pins", vcpu), list, known, complain);
 }
 
 function checkPcpus(
   path: FieldPath,
   named: readonly PcpuId[],
-  pcpus: readonly Pcpu[],
+  known: ReadonlySet<PcpuId>,
   complain: Complain,
 ): void {
-  const strange = named.filter((id) => !pcpus.some((pcpu) => pcpu.id === id));
+  const strange = named.filter((id) => !known.has(id));
   if (strange.length > 0)
     complain(path, `The host has no pCPU ${strange.join(", ")}`, "Name pCPUs of the host");
 }
