@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { GuestMessage } from "../protocol/guest_messages.ts";
 import { Agent } from "./agent.ts";
@@ -310,6 +311,15 @@ describe("everything comes back as it was found", () => {
     expectAsFound(guest);
   });
 
+  test("not because the guest itself stood still: the host gets its patience anew", () => {
+    const { guest } = start(3);
+    take(guest);
+    guest.standStill(600_000);
+    expect(guest.onlineNow()).toBe("0-1");
+    guest.pass(10_000);
+    expectAsFound(guest);
+  });
+
   test("by the next life after kill -9, when no host comes within the patience of the last one", () => {
     const { guest } = start(3);
     take(guest);
@@ -348,6 +358,16 @@ describe("everything comes back as it was found", () => {
     startAgent(guest);
     guest.pass(60_000);
     expect(guest.onlineNow()).toBe("0-1");
+  });
+
+  test.each([
+    ["not JSON", "{"],
+    ["not an object", "[]"],
+    ["of another shape", '{"boot":"boot-1","record":{"found":{"1":"lost"}}}'],
+  ])("a record that is %s is said to be unreadable", (_, text) => {
+    const { guest } = start(2, (g) => g.files.set(RECORD, text));
+    expect(guest.logged).toEqual([expect.stringMatching(/^The record .* is unreadable: .* must be /)]);
+    expect(setOnline(guest, [0])).toMatchObject({ online: [0] });
   });
 
   test("a second agent finds the port busy and changes nothing", () => {
@@ -423,6 +443,18 @@ describe("what a host may say wrongly", () => {
     ],
   ])("%s", (_, said, answers) => {
     expect(start(2).guest.say(said)).toEqual(answers);
+  });
+
+  test("no bytes whatever stop the agent or touch a vCPU", () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 }), (chunks) => {
+        const { guest } = start(2);
+        for (const chunk of chunks) guest.sayBytes(chunk);
+        guest.sayBytes(Uint8Array.of(0x0a));
+        expect(guest.say({ kind: "ping", id: 4 })).toEqual([{ kind: "pong", id: 4 }]);
+        expect(guest.writes).toEqual([]);
+      }),
+    );
   });
 
   test("a flood of rubbish earns one answer per chunk, and the next command is understood", () => {

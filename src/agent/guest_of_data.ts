@@ -30,12 +30,12 @@ export class GuestOfData implements Platform {
 
   constructor(vcpus: number) {
     const all = formatVcpuList(Array.from({ length: vcpus }, (_, i) => i));
-    this.files.set(`${CPU}/present`, all).set(`${CPU}/online`, all);
+    this.files.set(`${VCPUS}/present`, all).set(`${VCPUS}/online`, all);
     for (let v = 0; v < vcpus; v++) {
-      if (v > 0) this.files.set(`${CPU}/cpu${v}/online`, "1\n");
-      this.files.set(`${CPU}/cpu${v}/topology/physical_package_id`, "0\n");
-      this.files.set(`${CPU}/cpu${v}/topology/core_id`, `${v}\n`);
-      this.files.set(`${CPU}/cpu${v}/node0/distance`, "10\n");
+      if (v > 0) this.files.set(`${VCPUS}/cpu${v}/online`, "1\n");
+      this.files.set(`${VCPUS}/cpu${v}/topology/physical_package_id`, "0\n");
+      this.files.set(`${VCPUS}/cpu${v}/topology/core_id`, `${v}\n`);
+      this.files.set(`${VCPUS}/cpu${v}/node0/distance`, "10\n");
     }
     this.files
       .set(
@@ -44,7 +44,7 @@ export class GuestOfData implements Platform {
       )
       .set("/proc/sys/kernel/random/boot_id", "boot-1\n")
       .set("/proc/sys/kernel/osrelease", "6.1.0-56-cloud-amd64\n")
-      .set("/proc/interrupts", "     CPU0 CPU1\n  4:  1  2  ttyS0\nNMI:  0  0\n")
+      .set("/proc/interrupts", "           CPU0 CPU1\n  4:  1  2  ttyS0\nNMI:  0  0\n")
       .set("/proc/irq/4/smp_affinity_list", `${all}\n`)
       .set("/proc/irq/4/ttyS0/", "")
       .set(`${CGROUP}/cgroup.controllers`, "cpuset cpu memory\n")
@@ -93,6 +93,12 @@ export class GuestOfData implements Platform {
     this.#now = Math.max(this.#now, end);
   }
 
+  /** The guest stands still, and goes on later: no timer was called meanwhile. */
+  standStill(ms: number): void {
+    this.#now += ms;
+    this.pass(0);
+  }
+
   /** The agent is killed with no time for anything: its timers and its port are gone. */
   killAgent(): void {
     this.#timers = [];
@@ -114,7 +120,7 @@ export class GuestOfData implements Platform {
   }
 
   onlineNow(): string {
-    return (this.files.get(`${CPU}/online`) ?? "").trim();
+    return (this.files.get(`${VCPUS}/online`) ?? "").trim();
   }
 
   isolatedNow(): string {
@@ -170,7 +176,7 @@ export class GuestOfData implements Platform {
     const [program, , mask, pid] = command;
     if (program !== "taskset" || !this.hasTaskset) return 127;
     const bits = BigInt(`0x${mask}`);
-    const vcpus = parseVcpuList(this.files.get(`${CPU}/present`)!).filter((v) => (bits >> BigInt(v)) & 1n);
+    const vcpus = parseVcpuList(this.files.get(`${VCPUS}/present`)!).filter((v) => (bits >> BigInt(v)) & 1n);
     this.#setAllowed(Number(pid), vcpus);
     return 0;
   }
@@ -222,8 +228,8 @@ export class GuestOfData implements Platform {
     if (why !== undefined && !online) return why;
     const now = parseVcpuList(this.onlineNow());
     const next = online ? [...without(now, [vcpu]), vcpu].toSorted((a, b) => a - b) : without(now, [vcpu]);
-    this.files.set(`${CPU}/online`, `${formatVcpuList(next)}\n`);
-    this.files.set(`${CPU}/cpu${vcpu}/online`, online ? "1\n" : "0\n");
+    this.files.set(`${VCPUS}/online`, `${formatVcpuList(next)}\n`);
+    this.files.set(`${VCPUS}/cpu${vcpu}/online`, online ? "1\n" : "0\n");
     if (!online) this.#setLoose(next);
     return null;
   }
@@ -235,7 +241,7 @@ export class GuestOfData implements Platform {
       if (pid === undefined) continue;
       const allowed = parseVcpuList(this.allowedOf(Number(pid)));
       if (allowed.some((v) => online.includes(v))) continue;
-      this.#setAllowed(Number(pid), parseVcpuList(this.files.get(`${CPU}/present`)!));
+      this.#setAllowed(Number(pid), parseVcpuList(this.files.get(`${VCPUS}/present`)!));
     }
   }
 
@@ -255,6 +261,6 @@ interface Timer {
   readonly call: () => void;
 }
 
-const CPU = "/sys/devices/system/cpu";
+const VCPUS = "/sys/devices/system/cpu";
 const CGROUP = "/sys/fs/cgroup";
 const PARTITION = `${CGROUP}/vbal-isolated`;

@@ -3,6 +3,8 @@
  * It is written to a small file under /run before each change: a record of something that did not happen is
  * harmless, the other way round a vCPU would be lost. A record of an earlier boot is worth nothing and is dropped.
  */
+import { fieldsOf, integer, list, oneOf, parsed, text } from "../protocol/parse_fields.ts";
+import { vcpuList } from "../protocol/parse_shared.ts";
 import type { Platform } from "./platform.ts";
 
 export interface AgentRecord {
@@ -42,16 +44,11 @@ export function isEmpty(record: AgentRecord): boolean {
 
 /** The record of an earlier life in this boot, or an empty one. */
 export function readRecord(platform: Platform, path: string): AgentRecord {
-  const text = platform.readFile(path);
-  if (text === null) return EMPTY_RECORD;
-  try {
-    const saved = JSON.parse(text) as { boot: unknown; record: AgentRecord };
-    if (saved.boot === bootId(platform)) return { ...EMPTY_RECORD, ...saved.record };
-  } catch {
-    platform.log(
-      `The record ${path} is unreadable; what an earlier agent took is not known and stays as it is`,
-    );
-  }
+  const saved = platform.readFile(path);
+  if (saved === null) return EMPTY_RECORD;
+  const result = parsed(() => savedRecord(saved));
+  if (result.ok) return result.message.boot === bootId(platform) ? result.message.record : EMPTY_RECORD;
+  platform.log(`The record ${path} is unreadable: ${result.why}; what an earlier agent took stays as it is`);
   return EMPTY_RECORD;
 }
 
@@ -65,4 +62,45 @@ export function writeRecord(platform: Platform, path: string, record: AgentRecor
 
 function bootId(platform: Platform): string {
   return (platform.readFile("/proc/sys/kernel/random/boot_id") ?? "").trim();
+}
+
+function savedRecord(json: string): { readonly boot: unknown; readonly record: AgentRecord } {
+  let value: unknown = null;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    // `fieldsOf` says that it is not an object.
+  }
+  const saved = fieldsOf(value, "record");
+  const record = fieldsOf(saved["record"], "record.record");
+  return {
+    boot: saved["boot"],
+    record: {
+      found: mapOf(record["found"], "found", (item, path) => oneOf(item, path, ["used", "offline"])),
+      interrupts: mapOf(record["interrupts"], "interrupts", kernelText),
+      tasks: list(record["tasks"], "tasks", { max: Number.MAX_SAFE_INTEGER, item: taskAffinity }),
+      narrowed: vcpuList(record["narrowed"], "narrowed"),
+      patienceMs: integer(record["patienceMs"], "patienceMs", { min: 0, max: Number.MAX_SAFE_INTEGER }),
+    },
+  };
+}
+
+function mapOf<T>(value: unknown, path: string, item: (item: unknown, path: string) => T): Record<string, T> {
+  const entries = Object.entries(fieldsOf(value, path));
+  return Object.fromEntries(entries.map(([key, entry]) => [key, item(entry, `${path}.${key}`)]));
+}
+
+function taskAffinity(value: unknown, path: string): TaskAffinity {
+  const task = fieldsOf(value, path);
+  return {
+    task: integer(task["task"], `${path}.task`, { min: 1, max: Number.MAX_SAFE_INTEGER }),
+    started: kernelText(task["started"], `${path}.started`),
+    name: kernelText(task["name"], `${path}.name`),
+    allowed: kernelText(task["allowed"], `${path}.allowed`),
+  };
+}
+
+/** Lists of vCPUs can be long: 1,024 numbers and commas. */
+function kernelText(value: unknown, path: string): string {
+  return text(value, path, { min: 0, max: 5_120 });
 }

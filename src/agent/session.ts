@@ -272,14 +272,24 @@ function wake(session: Session, nowMs: number): Stepped {
     now = { ...now, reportedAtMs: nowMs };
     effects.push({ kind: "report" });
   }
-  if (now.holding && now.heardAtMs + now.patienceMs <= nowMs) {
-    effects.push({ kind: "log", line: `Host not heard of for ${now.patienceMs} ms: every vCPU comes back` });
-    effects.push({ kind: "restore", id: null });
-    // A vCPU that would not come back is tried again after the same patience.
-    now = { ...now, work: null, heardAtMs: nowMs };
+  const lateMs = nowMs - (now.heardAtMs + now.patienceMs);
+  if (!now.holding || lateMs < 0) return { session: now, effects };
+  // Either way the patience begins anew: a vCPU that would not come back is tried again after it.
+  now = { ...now, heardAtMs: nowMs };
+  if (lateMs >= STOPPED_MS) {
+    const line = `This guest stood still for ${Math.round(lateMs)} ms or more: the host gets its patience anew`;
+    return { session: now, effects: [...effects, { kind: "log", line }] };
   }
-  return { session: now, effects };
+  effects.push({ kind: "log", line: `Host not heard of for ${now.patienceMs} ms: every vCPU comes back` });
+  effects.push({ kind: "restore", id: null });
+  return { session: { ...now, work: null }, effects };
 }
+
+/**
+ * A wake-up this late means that the guest itself was stopped (paused, migrated, starved): the silence then proves
+ * nothing, and what the host said meanwhile still waits to be read.
+ */
+const STOPPED_MS = 1_000;
 
 function wakeAt(session: Session): number | null {
   const times: number[] = [];
