@@ -9,6 +9,9 @@ import type { Timers } from "./timers.ts";
 export interface LineSocket {
   /** `false`: the peer has not read what it was sent before, and this was not sent. */
   send(bytes: string | Uint8Array): boolean;
+  /** Reads no more until `resume`. */
+  pause(): void;
+  resume(): void;
   close(): void;
 }
 
@@ -18,6 +21,8 @@ export interface LineSocketOptions {
   readonly deadline: Milliseconds;
   readonly timers: Timers;
   readonly lineBytesMax: number;
+  /** How many of so many bytes to look at; the rest is dropped. All where not given. */
+  readonly admit?: (bytes: number) => number;
   /** Without its newline. */
   readonly onLine: (line: string) => void;
   /** A line was longer than `lineBytesMax` and was left out. */
@@ -36,7 +41,7 @@ export async function connectLines(options: LineSocketOptions): Promise<LineSock
   let lastError: Error | null = null;
   const split = createLineSplitter(options);
   socket.on("data", (chunk: Buffer) => {
-    if (!closed) split(chunk);
+    if (!closed) split(options.admit === undefined ? chunk : chunk.subarray(0, options.admit(chunk.length)));
   });
   socket.on("error", (error) => {
     lastError = error;
@@ -52,6 +57,8 @@ export async function connectLines(options: LineSocketOptions): Promise<LineSock
       socket.write(bytes);
       return true;
     },
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
     close() {
       closed = true;
       socket.destroy();

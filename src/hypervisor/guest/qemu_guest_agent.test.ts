@@ -148,6 +148,12 @@ describe("the stock agent", () => {
     expect(channel.word()!.report.vcpus).toHaveLength(2);
   });
 
+  test("floods: one problem, however long it lasts", async () => {
+    await begin({ online: [true, true], rubbish: `${"x".repeat(3_000_000)}\n` });
+    await eventually(() => channel.problems().some((problem) => problem.includes("sends too much")));
+    expect(channel.problems().filter((problem) => problem.includes("sends too much"))).toHaveLength(1);
+  });
+
   test("is left alone while a better channel speaks", async () => {
     await begin({ online: [true, true] }, () => false);
     await eventually(() => peer.connections.length === 1);

@@ -12,6 +12,7 @@ import { connectLines, type LineSocket } from "../line_socket.ts";
 import { CommandError } from "../port.ts";
 import type { Timers } from "../timers.ts";
 import { createComplaints } from "./complaints.ts";
+import { createFloodGate } from "./flood_gate.ts";
 import type { GuestChannel, GuestWord } from "./guest_channel.ts";
 
 export interface QemuGuestAgentOptions {
@@ -28,6 +29,8 @@ export const POLL_EVERY_MS: Milliseconds = 2_000;
 export const ANSWER_DEADLINE_MS: Milliseconds = 3_000;
 /** A guest without an agent is asked no more often than this. */
 export const SILENT_POLL_EVERY_MS: Milliseconds = 10_000;
+/** A guest that stirs is asked this much later, so that it cannot make us ask without end. */
+const STIR_MS: Milliseconds = 100;
 /** A list of 1,024 vCPUs with their times has some 300 bytes each. */
 const LINE_BYTES_MAX = 1_048_576;
 const NANOSECONDS_PER_MILLISECOND = 1_000_000;
@@ -43,8 +46,21 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
   /** Agents before QEMU 7.1 have no account of steal time. */
   let hasCpuStats = true;
   let answer: ((line: string) => void) | null = null;
+  let stirred = false;
   /** One exchange at a time: the protocol has no ids. */
   let turn: Promise<unknown> = Promise.resolve();
+
+  const gate = createFloodGate({
+    timers,
+    onFlood() {
+      socket?.pause();
+      complaints.add(
+        "flood",
+        (times) => `${path} sends too much; the rest of ${times} seconds was dropped. Restart its agent`,
+      );
+    },
+    onCalm: () => socket?.resume(),
+  });
 
   const kept = keepConnected({
     timers,
@@ -58,7 +74,8 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
         deadline: ANSWER_DEADLINE_MS,
         timers,
         lineBytesMax: LINE_BYTES_MAX,
-        onLine: (line) => answer?.(line),
+        admit: (bytes) => gate.admitBytes(bytes),
+        onLine: hear,
         onOversize: () =>
           complaints.add("garbage", () => `${path} sent a line of more than ${LINE_BYTES_MAX} bytes`),
         onClose: end,
@@ -81,6 +98,15 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
     },
   });
 
+  function hear(line: string): void {
+    if (answer !== null) answer(line);
+    else if (word === null && !stirred) {
+      // An answer that nobody waits for any longer: an agent has come to life.
+      stirred = true;
+      pollSoon(STIR_MS);
+    }
+  }
+
   let cancelPoll: () => void = () => undefined;
   function pollSoon(delay: Milliseconds): void {
     cancelPoll();
@@ -88,6 +114,7 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
   }
   async function poll(): Promise<void> {
     if (closed) return;
+    stirred = false;
     if (socket !== null && isNeeded()) await alone(readWord).catch(() => setWord(null));
     if (!closed) pollSoon(word === null ? SILENT_POLL_EVERY_MS : POLL_EVERY_MS);
   }
@@ -256,6 +283,7 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
       closed = true;
       kept.stop();
       cancelPoll();
+      gate.stop();
       socket?.close();
       socket = null;
     },
