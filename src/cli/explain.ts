@@ -12,6 +12,7 @@ import { connectControl, controlOption } from "./control_client.ts";
 import { commandExamples } from "./examples.ts";
 import { EXIT_CODE } from "./exit_code.ts";
 import { renderExplain } from "./render_explain.ts";
+import { renderJson } from "./render_json.ts";
 
 export const explainCommand: Command = command(
   "explain",
@@ -27,9 +28,7 @@ export const explainCommand: Command = command(
         const domain = domainOf(state, name);
         const { style, utcOffsetMinutes } = terminal;
         const layout = { width: terminal.columns(), style, utcOffsetMinutes };
-        terminal.print(
-          json ? JSON.stringify(domain, null, 2) : renderExplain(state, domain, layout).join("\n"),
-        );
+        terminal.print(json ? renderJson(domain, terminal) : renderExplain(state, domain, layout).join("\n"));
         return EXIT_CODE.ok;
       },
   ),

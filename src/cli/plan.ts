@@ -14,6 +14,7 @@ import { connectControl, controlOption } from "./control_client.ts";
 import { commandExamples } from "./examples.ts";
 import { EXIT_CODE } from "./exit_code.ts";
 import { readNamedFile } from "./read_file.ts";
+import { renderJson } from "./render_json.ts";
 import { renderPlan } from "./render_plan.ts";
 
 export const planCommand: Command = command(
@@ -33,7 +34,7 @@ export const planCommand: Command = command(
         const view =
           from === undefined ? await connectControl(control, terminal).plan() : await planFrom(from);
         const layout = { width: terminal.columns(), style: terminal.style };
-        terminal.print(json ? JSON.stringify(view, null, 2) : renderPlan(view, layout).join("\n"));
+        terminal.print(json ? renderJson(view, terminal) : renderPlan(view, layout).join("\n"));
         return EXIT_CODE.ok;
       },
   ),

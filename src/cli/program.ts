@@ -11,6 +11,7 @@ import { examples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { explainCommand } from "./explain.ts";
 import { planCommand } from "./plan.ts";
+import { renderJson } from "./render_json.ts";
 import { replayCommand } from "./replay.ts";
 import { setCommand } from "./set.ts";
 import { statusCommand } from "./status.ts";
@@ -94,7 +95,7 @@ const WIDTH_MIN = 60;
 
 function tell({ kind, message, faults }: CliError, json: boolean, terminal: Terminal): void {
   const told: ErrorJson = { error: { kind, exitCode: EXIT_CODE[kind], message, faults } };
-  if (json) terminal.print(JSON.stringify(told, null, 2));
+  if (json) terminal.print(renderJson(told, terminal));
   // Faults begin with file:line:column, so that editors can jump to them.
   else if (faults.length > 0) terminal.printError(faults.map(renderFault).join("\n"));
   else terminal.printError(`${terminal.style.bad("vbal:")} ${message}`);

@@ -11,6 +11,7 @@ import { type Command, jsonOption } from "./command.ts";
 import { connectControl, controlOption } from "./control_client.ts";
 import { commandExamples } from "./examples.ts";
 import { EXIT_CODE } from "./exit_code.ts";
+import { renderJson } from "./render_json.ts";
 
 export const setCommand: Command = command(
   "set",
@@ -37,7 +38,7 @@ export const setCommand: Command = command(
           throw new CliError("usage", sentences.join("\n"), []);
         }
         const said = await connectControl(control, terminal).set(name, fields.value);
-        terminal.print(json ? JSON.stringify({ domain: name, message: said }, null, 2) : said);
+        terminal.print(json ? renderJson({ domain: name, message: said }, terminal) : said);
         return EXIT_CODE.ok;
       },
   ),

@@ -7,6 +7,7 @@ import { asciiOption, type Command, jsonOption } from "./command.ts";
 import { connectControl, controlOption } from "./control_client.ts";
 import { commandExamples } from "./examples.ts";
 import { EXIT_CODE } from "./exit_code.ts";
+import { renderJson } from "./render_json.ts";
 import { renderStatus } from "./render_status.ts";
 
 export const statusCommand: Command = command(
@@ -18,7 +19,7 @@ export const statusCommand: Command = command(
         const state = await connectControl(control, terminal).state();
         const style = { ...terminal.style, unicode: terminal.style.unicode && !ascii };
         const lines = json
-          ? [JSON.stringify(state, null, 2)]
+          ? [renderJson(state, terminal)]
           : renderStatus(state, {
               width: terminal.columns(),
               style,

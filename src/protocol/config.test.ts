@@ -67,6 +67,12 @@ domains:
     expect(policyOf(policy, "toString")).toBe(policy.defaults);
   });
 
+  test("takes names as hypervisors allow them, with spaces and in any script", () => {
+    expect(
+      Object.keys(check('domains: { "my web server": {}, größe: , 日本: , 7: }').policy.domains),
+    ).toEqual(["7", "my web server", "größe", "日本"]);
+  });
+
   test("takes relative paths from the file's own folder", () => {
     expect(check("hypervisor: { kind: simulated, from: host.yaml }").hypervisor).toEqual({
       kind: "simulated",
@@ -320,7 +326,7 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       "a name with a slash",
       "domains: { a/b: {} }\n",
       [
-        '1:12: domains.a/b: A domain\'s name has 1 to 128 characters, no space and none of / ? # %, not "a/b". Write the name that the hypervisor shows',
+        '1:12: domains.a/b: A domain\'s name has 1 to 128 characters, no / in it and no space at its ends, not "a/b". Write the name that the hypervisor shows',
       ],
     ],
     [

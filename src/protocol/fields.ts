@@ -151,16 +151,18 @@ export function yesNo(): z.ZodType<boolean> {
 /** The longest name that libvirt and QEMU users give; it bounds a line on a terminal. */
 const NAME_CHARACTERS_MAX = 128;
 
-/** A domain's name may hold what libvirt allows, except what would break a line, a path or a URL. */
+/** A domain's name may hold what libvirt allows, spaces too, but nothing that would break a line or a path. */
 export function readName(value: unknown): string | undefined {
   const text = typeof value === "number" ? String(value) : value;
-  return typeof text === "string" && text.length <= NAME_CHARACTERS_MAX && /^[^\s/?#%\p{C}]+$/u.test(text)
+  return typeof text === "string" &&
+    text.length <= NAME_CHARACTERS_MAX &&
+    /^(?! )[^/\p{C}]+(?<! )$/u.test(text)
     ? text
     : undefined;
 }
 
 export const NAME: FieldKind<string> = {
-  rule: `A domain's name has 1 to ${NAME_CHARACTERS_MAX} characters, no space and none of / ? # %`,
+  rule: `A domain's name has 1 to ${NAME_CHARACTERS_MAX} characters, no / in it and no space at its ends`,
   fix: "Write the name that the hypervisor shows",
   read: readName,
 };
