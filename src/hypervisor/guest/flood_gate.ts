@@ -9,13 +9,17 @@ export interface FloodGate {
   admitBytes(count: number): number;
   /** Whether one more message may be looked at. */
   admitMessage(): boolean;
+  /** A command was sent: what answers it soon is no flood, however often we ask. */
+  expectAnswer(): void;
   stop(): void;
 }
 
 /** Four of the longest honest frames (protocol/frame.ts); a usual report has a few hundred bytes. */
 export const BYTES_PER_SECOND_MAX = 1_048_576;
-/** An honest guest reports a few times per second at most, and answers as often as it is asked. */
-export const MESSAGES_PER_SECOND_MAX = 200;
+/** Beside its answers an honest guest reports a few times per second; each report may set off an observation. */
+export const MESSAGES_PER_SECOND_MAX = 50;
+/** The answer, the report after it, and reports of progress. */
+export const MESSAGES_PER_ANSWER = 4;
 
 const WINDOW_MS = 1_000;
 
@@ -30,6 +34,7 @@ export interface FloodGateOptions {
 export function createFloodGate({ timers, onFlood, onCalm }: FloodGateOptions): FloodGate {
   let bytes = 0;
   let messages = 0;
+  let owed = 0;
   let flooded = false;
   let cancel: (() => void) | null = null;
 
@@ -38,6 +43,7 @@ export function createFloodGate({ timers, onFlood, onCalm }: FloodGateOptions): 
       const wasFlooded = flooded;
       bytes = 0;
       messages = 0;
+      owed = 0;
       flooded = false;
       cancel = null;
       if (wasFlooded) onCalm();
@@ -60,10 +66,18 @@ export function createFloodGate({ timers, onFlood, onCalm }: FloodGateOptions): 
     admitMessage() {
       open();
       if (flooded) return false;
+      if (0 < owed) {
+        owed -= 1;
+        return true;
+      }
       messages += 1;
       if (messages <= MESSAGES_PER_SECOND_MAX) return true;
       flood();
       return false;
+    },
+    expectAnswer() {
+      open();
+      owed += MESSAGES_PER_ANSWER;
     },
     stop() {
       cancel?.();

@@ -268,6 +268,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   ): Promise<GuestMessage> {
     return new Promise((resolve, reject) => {
       pending.set(message.id, { resolve, reject });
+      gate.expectAnswer();
       signal.addEventListener("abort", () => {
         pending.delete(message.id);
         reject(signal.reason as Error);

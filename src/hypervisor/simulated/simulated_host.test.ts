@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { type ContractFixture, describeHypervisorContract } from "../contract_suite.ts";
+import { eventually } from "../peer_suite.ts";
 import type { HypervisorChange } from "../port.ts";
+import { runInRealTime, TICK_MS } from "./run_in_real_time.ts";
 import { createSimulatedHost, type SimulatedHost } from "./simulated_host.ts";
 import { FLAP_AFTER_MS, type GuestBehaviour, SLOW_STEP_MS } from "./world.ts";
 
@@ -154,4 +156,12 @@ test.each<[string, { pcpus: number; pins: number[][]; busy?: number }, { run: nu
   const [usage] = (await hypervisor.observe(0)).usage;
   expect(usage!.vcpus.map((vcpu) => vcpu.run! / 1e6)).toEqual(expected.run);
   expect(usage!.vcpus.map((vcpu) => vcpu.wait! / 1e6)).toEqual(expected.wait);
+});
+
+test("in real time, a simulated host lives by itself until it is stopped", async () => {
+  const host = createSimulatedHost({ pcpus: 1 });
+  const stop = runInRealTime(host);
+  await eventually(() => 0 < host.now());
+  stop();
+  expect(host.now() % TICK_MS).toBe(0);
 });
