@@ -39,7 +39,7 @@ export interface SpeedRow {
 }
 
 /** Each world is a host on which an earlier plan was carried out and then one domain left and another came. */
-const WORLDS_PER_ROW = 16;
+const WORLDS_PER_ROW = 4;
 const VCPUS_MAX = 16;
 
 function measureRow(options: SpeedOptions & RowSizes): SpeedRow {

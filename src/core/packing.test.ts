@@ -48,7 +48,28 @@ describe("packShared()", () => {
         [0, 500, 0],
         [1, 500, 0],
       ],
-      binOf: [0, 1],
+      binOf: [1, 0],
+    },
+    {
+      why: "not for a twentieth of a pCPU",
+      bins: 2,
+      items: [
+        [0, 500, 0],
+        [1, 480, 1],
+        [2, 40, 0],
+      ],
+      binOf: [0, 1, 0],
+    },
+    {
+      why: "and then no more move than it takes",
+      bins: 3,
+      items: [
+        [0, 500, 0],
+        [1, 400, 0],
+        [2, 300, 1],
+        [3, 100, 2],
+      ],
+      binOf: [0, 2, 1, 2],
     },
     { why: "nobody", bins: 0, items: [], binOf: [] },
   ] as const)("$why", ({ bins, items, binOf }) => {

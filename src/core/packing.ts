@@ -5,8 +5,9 @@
  * time first) puts the heaviest item on the least loaded machine, and so on; its largest load is at most
  * 4/3 - 1/(3m) times the optimum (Graham, SIAM J. Applied Mathematics 17, 1969).
  *
- * Stability. A second candidate leaves every vCPU where it is and places only the others by LPT; it wins when its
- * largest load is not larger.
+ * Stability. Every vCPU stays where it is and only newcomers are placed by LPT, as long as the largest load is within
+ * `LOAD_MARGIN` of what a fresh packing has. Beyond it, vCPUs leave the fullest bins one by one until it is; a fresh
+ * packing is used only where that does not get there.
  *
  * Example. Loads 600, 600, 400, 400 on two pCPUs: 600 + 400 on each.
  */
@@ -15,10 +16,13 @@ import type { MilliPcpu } from "./units.ts";
 /** For each item the bin, from 0. A domain has at most `bins` items. */
 export function packShared(bins: number, items: readonly SharedVcpu[]): number[] {
   const heaviestFirst = [...items.keys()].sort((a, b) => items[b]!.load - items[a]!.load || a - b);
-  const kept = pack(bins, items, heaviestFirst, true);
   const fresh = pack(bins, items, heaviestFirst, false);
-  return fresh.largest < kept.largest ? fresh.binOf : kept.binOf;
+  const goal = fresh.largest + LOAD_MARGIN;
+  return relieved(bins, items, pack(bins, items, heaviestFirst, true), goal) ?? fresh.binOf;
 }
+
+/** A load less even by this much is not worth moving a vCPU for: a twentieth of a pCPU. */
+const LOAD_MARGIN: MilliPcpu = 50;
 
 export interface SharedVcpu {
   /** Siblings have the same number. */
@@ -33,7 +37,12 @@ interface Packed {
   readonly largest: MilliPcpu;
 }
 
-function pack(bins: number, items: readonly SharedVcpu[], heaviestFirst: readonly number[], keep: boolean): Packed {
+function pack(
+  bins: number,
+  items: readonly SharedVcpu[],
+  heaviestFirst: readonly number[],
+  keep: boolean,
+): Packed {
   const loads = new Float64Array(bins);
   const counts = new Int32Array(bins);
   const binOf = items.map(() => -1);
@@ -54,7 +63,7 @@ function pack(bins: number, items: readonly SharedVcpu[], heaviestFirst: readonl
   // Of equally loaded bins an empty one comes first, then the lowest.
   const isBefore = (a: number, b: number) =>
     loads[a] !== loads[b] ? loads[a]! < loads[b]! : counts[a] !== counts[b] ? counts[a]! < counts[b]! : a < b;
-  const queue = Array.from({ length: bins }, (_, bin) => bin).sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  const queue = Int32Array.from({ length: bins }, (_, bin) => bin).sort((a, b) => (isBefore(a, b) ? -1 : 1));
   for (const item of heaviestFirst) {
     if (binOf[item] !== -1) continue;
     // A bin that holds a sibling is passed over; there are fewer siblings than bins.
@@ -68,7 +77,7 @@ function pack(bins: number, items: readonly SharedVcpu[], heaviestFirst: readonl
 }
 
 /** Puts the bin at `index`, which has become heavier, back in its place in the sorted queue. */
-function reinsert(queue: number[], index: number, isBefore: (a: number, b: number) => boolean): void {
+function reinsert(queue: Int32Array, index: number, isBefore: (a: number, b: number) => boolean): void {
   const bin = queue[index]!;
   let low = index + 1;
   let high = queue.length;
@@ -79,4 +88,68 @@ function reinsert(queue: number[], index: number, isBefore: (a: number, b: numbe
   }
   queue.copyWithin(index, index + 1, low);
   queue[low - 1] = bin;
+}
+
+/** The same packing with as few vCPUs moved as it takes to get every bin to `goal`; `null` if that fails. */
+function relieved(
+  bins: number,
+  items: readonly SharedVcpu[],
+  packed: Packed,
+  goal: MilliPcpu,
+): number[] | null {
+  if (packed.largest <= goal) return packed.binOf;
+  const binOf = [...packed.binOf];
+  const loads = new Float64Array(bins);
+  const members: number[][] = Array.from({ length: bins }, () => []);
+  binOf.forEach((bin, item) => {
+    loads[bin]! += items[item]!.load;
+    members[bin]!.push(item);
+  });
+  // Each vCPU is moved once at most on average; beyond that a fresh packing is the better start.
+  for (let moved = 0; moved <= items.length; moved++) {
+    const fullest = loads.reduce((most, load, bin) => (loads[most]! < load ? bin : most), 0);
+    const excess = loads[fullest]! - goal;
+    if (excess <= 0) return binOf;
+    const move = bestRelief({ items, loads, members, from: fullest, excess, goal });
+    if (move === null) return null;
+    binOf[move.item] = move.to;
+    loads[fullest]! -= items[move.item]!.load;
+    loads[move.to]! += items[move.item]!.load;
+    members[fullest] = members[fullest]!.filter((item) => item !== move.item);
+    members[move.to]!.push(move.item);
+  }
+  return null;
+}
+
+/** The lightest vCPU that takes all of the excess away, else the heaviest that fits anywhere. */
+function bestRelief({ items, loads, members, from, excess, goal }: ReliefOptions) {
+  const loadOf = (item: number) => items[item]!.load;
+  const enough = members[from]!.filter((item) => excess <= loadOf(item)).sort(
+    (a, b) => loadOf(a) - loadOf(b) || a - b,
+  );
+  const tooLittle = members[from]!.filter((item) => loadOf(item) < excess).sort(
+    (a, b) => loadOf(b) - loadOf(a) || a - b,
+  );
+  for (const item of [...enough, ...tooLittle]) {
+    const { domain, load } = items[item]!;
+    let to = -1;
+    loads.forEach((present, bin) => {
+      const fits =
+        bin !== from &&
+        present + load <= goal &&
+        !members[bin]!.some((other) => items[other]!.domain === domain);
+      if (fits && (to === -1 || present < loads[to]!)) to = bin;
+    });
+    if (to !== -1) return { item, to };
+  }
+  return null;
+}
+
+interface ReliefOptions {
+  readonly items: readonly SharedVcpu[];
+  readonly loads: Float64Array;
+  readonly members: readonly (readonly number[])[];
+  readonly from: number;
+  readonly excess: MilliPcpu;
+  readonly goal: MilliPcpu;
 }
