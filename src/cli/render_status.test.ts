@@ -147,6 +147,15 @@ describe("the status", () => {
     `);
   });
 
+  test("shows every problem where there is room, and on a small screen says how many more there are", () => {
+    const problems = Array.from({ length: 9 }, (_, i) => ({ domain: `vm${i}`, message: "Trouble" }));
+    const troubled = exampleState({ pcpus: 1, domains: [], over: { problems } });
+    expect(check(troubled).match(/Trouble/g)).toHaveLength(9);
+    expect(check(troubled, { height: 24 })).toMatch(
+      /(vm\d: Trouble\n){4}and 5 lines more: see vbal status\n/,
+    );
+  });
+
   test.each([20, 30, 44, 64, 80, 120, 200])(
     "no line is wider than %d columns, whatever the style",
     (width) => {

@@ -26,27 +26,27 @@ export function renderStatus(state: StateView, layout: StatusLayout): string[] {
     renderPcpuMap(mapOf(state, { ...layout, height: Math.floor(height / 3) })),
     style,
   );
-  const problems = section("Problems", renderProblems(state, layout), style);
-  const taken = head.length + map.length + Math.min(problems.length, PROBLEM_LINES_MAX);
+  const problems = section("Problems", first(renderProblems(state, layout), layout), style);
+  const taken = head.length + map.length + problems.length;
   const domains = section("Domains", renderDomains(state, { ...layout, height: height - taken - 1 }), style);
   const left = height - taken - domains.length;
   const notes = section("Notes", renderNotes(state, layout), style);
-  return [
-    ...head,
-    ...map,
-    ...domains,
-    ...problems.slice(0, PROBLEM_LINES_MAX),
-    ...(NOTE_LINES_MIN <= left ? newest(notes, left) : []),
-  ];
+  return [...head, ...map, ...domains, ...problems, ...(NOTE_LINES_MIN <= left ? newest(notes, left) : [])];
 }
 
-/** More of them would push the domains off the screen; `vbal status --json` has them all. */
-const PROBLEM_LINES_MAX = 6;
+/** More of them would push the domains off a screen; where height does not matter all are shown. */
+const PROBLEM_LINES_MAX = 5;
 /** A title with nothing below it is noise. */
 const NOTE_LINES_MIN = 3;
 
 function section(title: string, lines: readonly string[], style: Style): string[] {
   return lines.length === 0 ? [] : ["", style.title(title), ...lines];
+}
+
+function first(lines: readonly string[], { height, style }: StatusLayout): readonly string[] {
+  if (height === undefined || lines.length <= PROBLEM_LINES_MAX) return lines;
+  const rest = lines.length - PROBLEM_LINES_MAX + 1;
+  return [...lines.slice(0, PROBLEM_LINES_MAX - 1), style.faint(`and ${rest} lines more: see vbal status`)];
 }
 
 /** The title and as many of the last lines as fit. */
