@@ -2,7 +2,7 @@
  * Makes a fresh clone ready: npm dependencies, Debian packages, guest files, build, agent. It runs before
  * `npm install`, so it imports nothing but Node. One line per step that has something to do, silence otherwise.
  *
- * Use: node scripts/setup.mjs [--for start|test] [--yes]
+ * Use: node scripts/setup.mjs [--for start|test|unit] [--yes]
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
@@ -26,18 +26,20 @@ const HOST_PACKAGES = [
 const INSTALL_MAX_MS = 900_000;
 
 /**
- * Shape of the answer: `host` says what the caller can run on: "real" when guests can be booted, "simulated"
- * otherwise, and then `why` says in one sentence what is missing and what to do.
+ * `purpose`: "start" and "test" need real guests, "unit" needs none and looks for nothing that they are made of.
+ * Shape of the answer: `lab` is true when real guests can be booted; otherwise `why` says in one sentence what is
+ * missing and what to do, and the caller goes on with the simulated host.
  * Throws when not even the product itself can be built: wrong Node, npm failed, types do not check.
  */
 export async function setUp({ root, purpose = "start", yes = false, log = console.log }) {
   refuseOldNode(process.versions.node);
   installNpmDependencies({ root, log });
   build({ root, log });
+  if (purpose === "unit") return { lab: false, why: "real guests were not asked for" };
   const why = await prepareRealHost({ root, purpose, yes, log });
-  if (why === null) return { host: "real", why: "" };
+  if (why === null) return { lab: true, why: "" };
   log(`No real guests on this machine: ${why}. Going on with the simulated host.`);
-  return { host: "simulated", why };
+  return { lab: false, why };
 }
 
 export function refuseOldNode(version) {
@@ -150,7 +152,9 @@ function run(command, args, options = {}) {
 async function main(args) {
   const purposeAt = args.indexOf("--for");
   const purpose = purposeAt < 0 ? "start" : args[purposeAt + 1];
-  if (purpose !== "start" && purpose !== "test") throw new Error(`--for takes start or test, not ${purpose}`);
+  if (!["start", "test", "unit"].includes(purpose)) {
+    throw new Error(`--for takes start, test or unit, not ${purpose}`);
+  }
   await setUp({ root: resolve(import.meta.dirname, ".."), purpose, yes: args.includes("--yes") });
 }
 

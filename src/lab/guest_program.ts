@@ -52,12 +52,12 @@ export function commandFor(program: GuestProgram, { threads, scale = 1 }: Progra
       ];
     case "pigz":
       return shell(
-        `for i in $(seq ${times(20, scale)}); do cat /usr/bin/stress-ng; done | pigz -p ${count} > /dev/null`,
+        `for i in $(seq ${times(6, scale)}); do cat /usr/bin/stress-ng; done | pigz -p ${count} > /dev/null`,
       );
     case "stress-ng":
       // Its operations are counted per worker, so the total is divided here.
       return shell(
-        `n=${count}; stress-ng --quiet --temp-path /tmp --mmapfork 0 --futex $n --futex-ops $((${times(100_000, scale)} / n))`,
+        `n=${count}; stress-ng --quiet --temp-path /tmp --mmapmany $n --mmapmany-ops $((${times(400, scale)} / n))`,
       );
   }
 }

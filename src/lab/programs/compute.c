@@ -5,4 +5,4 @@ static void prepare(int threads) { (void)threads; }
 
 static void work(int thread) { sink = churn((uint64_t)thread, 20000); }
 
-const struct program compute = {"compute", 20000, false, prepare, work};
+const struct program compute = {"compute", 100000, false, prepare, work};

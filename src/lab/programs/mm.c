@@ -21,4 +21,4 @@ static void work(int thread) {
   munmap(area, PAGES * PAGE);
 }
 
-const struct program mm = {"mm", 20000, false, prepare, work};
+const struct program mm = {"mm", 8000, false, prepare, work};

@@ -25,4 +25,4 @@ static void work(int thread) {
   }
 }
 
-const struct program spin_barrier = {"spin-barrier", 200000, true, prepare, work};
+const struct program spin_barrier = {"spin-barrier", 1000000, true, prepare, work};

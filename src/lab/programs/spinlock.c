@@ -14,4 +14,4 @@ static void work(int thread) {
   atomic_flag_clear_explicit(&lock, memory_order_release);
 }
 
-const struct program spinlock = {"spinlock", 200000, false, prepare, work};
+const struct program spinlock = {"spinlock", 1000000, false, prepare, work};
