@@ -340,12 +340,22 @@ export class Barriers {
 }
 
 export class Queues {
+  readonly count: number;
   readonly capacity: Int32Array;
   readonly items: Int32Array;
+  /** Items in the queue, and those at a device that the guest has not taken yet; and the integral of that. */
+  readonly pending: Int32Array;
+  readonly pendingTime: Float64Array;
+  readonly countedAt: Float64Array;
 
   constructor(capacity: readonly number[]) {
+    const n = capacity.length;
+    this.count = n;
     this.capacity = Int32Array.from(capacity);
-    this.items = ints(capacity.length);
+    this.items = ints(n);
+    this.pending = ints(n);
+    this.pendingTime = floats(n);
+    this.countedAt = floats(n);
   }
 }
 

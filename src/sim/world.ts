@@ -13,7 +13,7 @@ import { type Costs, DEFAULT_COSTS } from "./machine/constants.ts";
 import { placesOf } from "./machine/topology.ts";
 import { Trace } from "./metrics/trace.ts";
 import * as tables from "./tables.ts";
-import { compileProgram, declare, emptyCompiled, LOOP_DEPTH_MAX } from "./workload/compile.ts";
+import { compileProgram, declare, emptyCompiled, LOOP_DEPTH_MAX, type Names } from "./workload/compile.ts";
 import { Durations } from "./workload/durations.ts";
 import type { Duration, LockKind } from "./workload/program.ts";
 
@@ -51,6 +51,8 @@ export interface World {
   readonly barriers: tables.Barriers;
   readonly queues: tables.Queues;
   readonly sources: tables.Sources;
+  /** Per domain: the names that its workload gave to locks, barriers, conditions and queues, and their numbers. */
+  readonly names: readonly Names[];
   readonly lockWaits: tables.WaitLists;
   readonly barrierWaits: tables.WaitLists;
   readonly conditionWaits: tables.WaitLists;
@@ -129,6 +131,7 @@ export function createWorld(config: SimulationConfig): World {
     barriers: new tables.Barriers(compiled.out.barrierParties, compiled.out.barrierSpin),
     queues: new tables.Queues(compiled.out.queueCapacity),
     sources,
+    names: compiled.names,
     lockWaits: new tables.WaitLists(lockCount, tasks.next),
     barrierWaits: new tables.WaitLists(compiled.out.barrierParties.length, tasks.next),
     conditionWaits: new tables.WaitLists(compiled.out.conditions, tasks.next),
@@ -187,8 +190,10 @@ function compileAll(config: SimulationConfig, key: number) {
   const out = emptyCompiled();
   const tasks: TaskPlan[] = [];
   const sources: SourcePlan[] = [];
+  const allNames: Names[] = [];
   config.domains.forEach((domain, d) => {
     const names = declare(out, domain.name, domain.workload);
+    allNames.push(names);
     let inDomain = 0;
     for (const group of domain.workload.tasks) {
       const entry = compileProgram(out, names, group.program);
@@ -213,7 +218,7 @@ function compileAll(config: SimulationConfig, key: number) {
       });
     });
   });
-  return { out, tasks, sources };
+  return { out, tasks, sources, names: allNames };
 }
 
 function tablesOf(config: SimulationConfig, compiled: ReturnType<typeof compileAll>, pcpus: number) {

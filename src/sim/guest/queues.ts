@@ -12,8 +12,12 @@ import type { World } from "../world.ts";
 export function push(w: World, v: number, q: number): void {
   const { queues } = w;
   if (handOver(w, v, q)) return;
-  if (queues.items[q] < queues.capacity[q]) queues.items[q]++;
-  else wait(w, v, w.pushWaits, q);
+  if (queues.items[q] < queues.capacity[q]) {
+    queues.items[q]++;
+    count(w, q, 1);
+  } else {
+    wait(w, v, w.pushWaits, q);
+  }
 }
 
 export function pop(w: World, v: number, q: number): void {
@@ -23,9 +27,11 @@ export function pop(w: World, v: number, q: number): void {
     return;
   }
   queues.items[q]--;
+  count(w, q, -1);
   const producer = w.pushWaits.shift(q);
   if (producer === NOBODY) return;
   queues.items[q]++;
+  count(w, q, 1);
   w.vcpus.overhead[v] += w.costs.futexWake;
   wakeTask(w, producer, v);
 }
@@ -52,6 +58,7 @@ export function arriveAtDevice(w: World, s: number): void {
   const { sources, vcpus, domains } = w;
   sources.waiting[s]++;
   sources.arrived[s]++;
+  count(w, sources.queue[s], 1);
   armSource(w, s);
   // The interrupts of a vCPU that was taken go to the domain's first.
   if (vcpus.balloon[sources.vcpu[s]] !== BALLOON_OPEN)
@@ -73,9 +80,20 @@ export function takeFromDevices(w: World, v: number): void {
     const q = sources.queue[s];
     while (sources.waiting[s] > 0) {
       sources.waiting[s]--;
-      if (handOver(w, v, q)) continue;
-      if (queues.items[q] < queues.capacity[q]) queues.items[q]++;
-      else sources.dropped[s]++;
+      if (queues.items[q] < queues.capacity[q] && w.popWaits.head[q] === NOBODY) {
+        queues.items[q]++;
+        continue;
+      }
+      count(w, q, -1);
+      if (!handOver(w, v, q)) sources.dropped[s]++;
     }
   }
+}
+
+/** Keeps the integral of what is pending, from which the mean length and by Little's law the mean wait follow. */
+function count(w: World, q: number, change: number): void {
+  const { queues } = w;
+  queues.pendingTime[q] += queues.pending[q] * (w.now - queues.countedAt[q]);
+  queues.countedAt[q] = w.now;
+  queues.pending[q] += change;
 }

@@ -7,7 +7,7 @@
  * tasks for the time that the host took away.
  */
 import { interrupt } from "../host/dispatch.ts";
-import { changeOffCause, enterPcpu, leavePcpu } from "../host/settle.ts";
+import { changeOffCause, enterPcpu, leavePcpu, queuedCauseOf } from "../host/settle.ts";
 import {
   CFS_LATENCY,
   CFS_MIN_GRANULARITY,
@@ -81,7 +81,7 @@ export function wakeTask(w: World, h: number, waker: number): void {
 /** Makes a task runnable on this vCPU. */
 export function wakeOn(w: World, h: number, target: number, waker: number): void {
   const { vcpus, tasks } = w;
-  changeOffCause(w, h, CAUSE_QUEUED);
+  changeOffCause(w, h, queuedCauseOf(w, target));
   move(w, h, target);
   const floor = vcpus.minVruntime[target] - (CFS_LATENCY * factor(w, target)) / 2;
   if (tasks.vruntime[h] < floor) tasks.vruntime[h] = floor;

@@ -23,7 +23,16 @@ import {
   VCPU_STATES,
 } from "../tables.ts";
 import { AVOID_NOTHING, type World } from "../world.ts";
-import { changeOffCause, enterPcpu, inKernel, leavePcpu, offCauseOf, setStall, settle } from "./settle.ts";
+import {
+  changeOffCause,
+  enterPcpu,
+  inKernel,
+  leavePcpu,
+  offCauseOf,
+  queuedCauseOf,
+  setStall,
+  settle,
+} from "./settle.ts";
 
 /** Rounds of decisions that one event may lead to. More means that a policy goes round in circles. */
 const DECISION_ROUNDS_MAX = 64;
@@ -272,6 +281,15 @@ function setVcpuState(w: World, v: number, state: number, p: number): void {
   if (old === VCPU_RUNNABLE) w.waitingVcpus--;
   if (state === VCPU_RUNNABLE) w.waitingVcpus++;
   if (w.trace !== null) w.trace.record(w.now, TRACE_VCPU, v, state, p);
+  if (vcpus.queueLength[v] > 0) renameWaiting(w, v);
+}
+
+/** The tasks in a vCPU's queue wait for something else now that its state has changed. */
+function renameWaiting(w: World, v: number): void {
+  const { vcpus } = w;
+  const cause = queuedCauseOf(w, v);
+  const base = vcpus.queueBase[v];
+  for (let i = 0; i < vcpus.queueLength[v]; i++) changeOffCause(w, vcpus.queue[base + i], cause);
 }
 
 /** Before the number of idle pCPUs or waiting vCPUs changes: books the pCPU time that idled though work waited. */
@@ -328,7 +346,9 @@ export function setHeld(w: World, v: number, why: number): void {
   if (vcpus.held[v] === why) return;
   vcpus.held[v] = why;
   const h = vcpus.current[v];
-  if (h !== NOBODY && vcpus.state[v] === VCPU_RUNNABLE) changeOffCause(w, h, offCauseOf(w, v));
+  if (vcpus.state[v] !== VCPU_RUNNABLE) return;
+  if (h !== NOBODY) changeOffCause(w, h, offCauseOf(w, v));
+  renameWaiting(w, v);
 }
 
 /** Changes where a vCPU may run. A list of pCPUs, not empty. */

@@ -9,6 +9,7 @@ import {
   CAUSE_COUNT,
   CAUSE_KERNEL,
   CAUSE_PARKED,
+  CAUSE_QUEUED,
   CAUSE_SPIN,
   CAUSE_SPIN_BARRIER,
   CAUSE_SPIN_HOLDER_PREEMPTED,
@@ -29,6 +30,7 @@ import {
   STALL_HOLDER,
   STALL_WAITER,
   VCPU_HALTED,
+  VCPU_RUNNABLE,
   VCPU_RUNNING,
 } from "../tables.ts";
 import { AVOID_HINTED, type World } from "../world.ts";
@@ -154,6 +156,11 @@ export function changeOffCause(w: World, h: number, cause: number): void {
   const { tasks } = w;
   tasks.times[h * CAUSE_COUNT + tasks.offCause[h]] += w.now - tasks.offSince[h];
   leavePcpu(w, h, cause);
+}
+
+/** Why a task in the queue of a vCPU waits: for that vCPU, or with it for a pCPU. */
+export function queuedCauseOf(w: World, v: number): number {
+  return w.vcpus.state[v] === VCPU_RUNNABLE ? offCauseOf(w, v) : CAUSE_QUEUED;
 }
 
 /** Why the current task of a vCPU that does not run is off. */

@@ -164,8 +164,8 @@ export function credit(host: Host, config: CreditConfig): HostPolicy {
     let weightLeft = weightTotal;
     let newBalance = 0;
     let somebodyWantsMore = false;
-    for (const d of [...activeDomains]) {
-      const members = [...activeVcpus[d]];
+    for (const d of activeDomains.slice()) {
+      const members = activeVcpus[d].slice();
       const term = termOf(d);
       weightLeft -= term;
       let peak = members.length * creditPerSlice;

@@ -25,6 +25,8 @@ export function strictCo(host: Host, config: StrictCoConfig): HostPolicy {
   const skewMax = config.skewMax ?? 3_000_000;
   const slotTimer = host.pcpus;
   const skewTimer = host.pcpus + 1;
+  /** Armed for now: gangs are placed after everything else of this moment, when all members have woken. */
+  const fillTimer = host.pcpus + 2;
 
   for (let d = 0; d < host.domains; d++) {
     if (host.vcpuCountOf(d) > host.pcpus) {
@@ -140,7 +142,7 @@ export function strictCo(host: Host, config: StrictCoConfig): HostPolicy {
       if (seat[v] >= 0) {
         host.reschedule(seat[v]);
       } else if (gangRuns[d] === 0) {
-        fill();
+        host.arm(fillTimer, host.now());
       } else {
         visited.fill(0);
         if (findSeat(v, new Set())) host.reschedule(seat[v]);
@@ -156,7 +158,7 @@ export function strictCo(host: Host, config: StrictCoConfig): HostPolicy {
       // A gang without runnable members gives its pCPUs back.
       if (gangRuns[d] === 1 && members(d).length === 0) {
         coStop(d);
-        fill();
+        host.arm(fillTimer, host.now());
       }
     },
     onPreempt() {},
@@ -169,6 +171,8 @@ export function strictCo(host: Host, config: StrictCoConfig): HostPolicy {
       if (timer === slotTimer) {
         host.arm(slotTimer, host.now() + slice);
         for (let d = 0; d < host.domains; d++) if (gangRuns[d] === 1) coStop(d);
+        fill();
+      } else if (timer === fillTimer) {
         fill();
       } else {
         for (let d = 0; d < host.domains; d++) if (laggingSince[d] + skewMax <= host.now()) coStop(d);

@@ -32,6 +32,11 @@ export interface DomainResult {
   readonly marks: number;
   readonly vcpus: readonly VcpuResult[];
   readonly tasks: readonly TaskResult[];
+  readonly locks: Readonly<Record<string, { readonly acquisitions: number }>>;
+  readonly barriers: Readonly<Record<string, { readonly releases: number }>>;
+  /** `meanLength` counts what waits, also at the device. */
+  readonly queues: Readonly<Record<string, { readonly meanLength: number }>>;
+  readonly sources: readonly { readonly arrived: number; readonly dropped: number }[];
   /** The tasks' causes summed. */
   readonly causes: CauseTimes;
 }
@@ -152,8 +157,27 @@ function domainResult(w: World, name: string, d: number): DomainResult {
       };
     }),
     tasks,
+    locks: byName(w.names[d].locks, (l) => ({ acquisitions: w.locks.acquisitions[l] })),
+    barriers: byName(w.names[d].barriers, (b) => ({ releases: w.barriers.releases[b] })),
+    queues: byName(w.names[d].queues, (q) => ({ meanLength: meanLength(w, q) })),
+    sources: sourcesOf(w, d).map((s) => ({ arrived: w.sources.arrived[s], dropped: w.sources.dropped[s] })),
     causes,
   };
+}
+
+function byName<Value>(names: ReadonlyMap<string, number>, of: (id: number) => Value): Record<string, Value> {
+  return Object.fromEntries([...names].map(([name, id]) => [name, of(id)]));
+}
+
+function meanLength(w: World, q: number): number {
+  const { queues } = w;
+  return (queues.pendingTime[q] + queues.pending[q] * (w.now - queues.countedAt[q])) / w.now;
+}
+
+function sourcesOf(w: World, d: number): number[] {
+  return Array.from({ length: w.sources.count }, (_, s) => s).filter(
+    (s) => w.vcpus.domain[w.sources.vcpu[s]] === d,
+  );
 }
 
 function taskResult(w: World, h: number): TaskResult {
