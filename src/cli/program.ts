@@ -4,6 +4,7 @@ import { lineBreak, message } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { runSync } from "@optique/run/run";
 import { renderFault } from "../protocol/fault.ts";
+import { benchCommand } from "./bench.ts";
 import { CliError, type ErrorJson } from "./cli_error.ts";
 import type { Deed } from "./command.ts";
 import { demoCommand } from "./demo.ts";
@@ -29,6 +30,7 @@ const program: Parser<"sync", Deed> = or(
   setCommand,
   replayCommand,
   demoCommand,
+  benchCommand,
 );
 
 /** Runs one command line to its end; never rejects for what a person can put right. */

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** From the bottom up: a layer may import itself and what stands before it. */
-const LAYERS = ["core", "protocol", "hypervisor", "agent", "sim", "daemon", "lab", "fleet", "web", "cli"];
+const LAYERS = ["core", "protocol", "hypervisor", "agent", "sim", "daemon", "lab", "bench", "fleet", "web", "cli"];
 /** These import nothing but their own layers. */
 const DEPENDENCY_FREE = ["core", "agent"];
 const FILE_LINES_MAX = 450;
