@@ -11,6 +11,7 @@ import { demoCommand } from "./demo.ts";
 import { examples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { explainCommand } from "./explain.ts";
+import { labCommand } from "./lab.ts";
 import { planCommand } from "./plan.ts";
 import { renderJson } from "./render_json.ts";
 import { replayCommand } from "./replay.ts";
@@ -31,6 +32,7 @@ const program: Parser<"sync", Deed> = or(
   replayCommand,
   demoCommand,
   benchCommand,
+  labCommand,
 );
 
 /** Runs one command line to its end; never rejects for what a person can put right. */

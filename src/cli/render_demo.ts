@@ -82,7 +82,10 @@ function stageText({ stage, secondsInStage }: DemoState): string {
     case "booting":
       return `Booting the guests (${secondsInStage} s) ...`;
     case "default":
-      return `Default scheduling, ${Math.max(0, DEFAULT_STAGE_SECONDS - secondsInStage)} s to go: in each guest one thread per vCPU maps, touches and unmaps memory; vbal only looks on.`;
+      return [
+        `Default scheduling, ${Math.max(0, DEFAULT_STAGE_SECONDS - secondsInStage)} s to go: in each guest`,
+        "one thread per vCPU maps, touches and unmaps memory; vbal only looks on.",
+      ].join(" ");
     case "vbal":
       return "vbal: each guest uses as many vCPUs as its weight buys pCPUs, each vCPU on a pCPU of its own.";
   }

@@ -7,13 +7,13 @@ import { command, option } from "@optique/core/primitives";
 import { path } from "@optique/run/valueparser";
 import { Daemon, type LogLine } from "../daemon/daemon.ts";
 import { openHypervisor } from "../daemon/open_hypervisor.ts";
-import { type Config, DEFAULT_CONFIG, DEFAULT_CONFIG_FILE, parseConfig } from "../protocol/config.ts";
-import { badFile, CliError } from "./cli_error.ts";
+import { DEFAULT_CONFIG, DEFAULT_CONFIG_FILE } from "../protocol/config.ts";
+import { CliError } from "./cli_error.ts";
 import { type Command, jsonOption } from "./command.ts";
 import { commandExamples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { packageVersion } from "./package_version.ts";
-import { readNamedFile } from "./read_file.ts";
+import { readConfigFile } from "./read_config_file.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const upCommand: Command = command(
@@ -33,7 +33,7 @@ export const upCommand: Command = command(
   ),
   {
     brief: message`Run the daemon: observe the host, give pCPUs by weight, and follow what changes.`,
-    description: message`Reads its config again when the file changes and on SIGHUP. SIGTERM and SIGINT put every domain back as it was found; kill -9 leaves everything as it is, and the next start goes on from there.`,
+    description: message`Reads its config again when the file changes and on SIGHUP. SIGTERM and SIGINT put every domain back as it was found; kill -9 leaves all as it is, and the next start goes on from there.`,
     footer: commandExamples(
       ["vbal up --config examples/vbal.yaml", "with a config file"],
       ["vbal up --json", "one JSON value per line of the log"],
@@ -43,7 +43,7 @@ export const upCommand: Command = command(
 
 async function up(file: string | undefined, json: boolean, terminal: Terminal): Promise<ExitCode> {
   const configFile = file ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
-  const config = configFile === null ? DEFAULT_CONFIG : await readConfig(configFile);
+  const config = configFile === null ? DEFAULT_CONFIG : await readConfigFile(configFile);
   const daemon = startable(() => {
     return new Daemon({
       config,
@@ -65,12 +65,6 @@ async function up(file: string | undefined, json: boolean, terminal: Terminal): 
   process.off("SIGHUP", onHangup);
   const left = await daemon.stop();
   return left.length === 0 ? EXIT_CODE.ok : EXIT_CODE.failed;
-}
-
-async function readConfig(file: string): Promise<Config> {
-  const result = parseConfig({ file, text: await readNamedFile(file) });
-  if ("errors" in result) throw badFile(result.errors);
-  return result.config;
 }
 
 function startable(make: () => Daemon): Daemon {
