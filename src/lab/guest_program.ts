@@ -57,7 +57,7 @@ export function commandFor(program: GuestProgram, { threads, scale = 1 }: Progra
     case "stress-ng":
       // Its operations are counted per worker, so the total is divided here.
       return shell(
-        `n=${count}; stress-ng --quiet --temp-path /tmp --mmapmany $n --mmapmany-ops $((${times(400, scale)} / n))`,
+        `n=${count}; stress-ng --quiet --temp-path /tmp --mmapmany $n --mmapmany-ops $((${times(1_500, scale)} / n))`,
       );
   }
 }
