@@ -1,0 +1,191 @@
+/**
+ * Ablations: what must kill an effect if the model has it for the right reason. Each pair shows the effect and then
+ * the same world without its cause.
+ */
+import { describe, expect, test } from "vitest";
+import type { DomainConfig, HostConfig, SimulationConfig } from "./config.ts";
+import type { RunResult } from "./metrics/result.ts";
+import { runSimulation } from "./run.ts";
+import type { LockKind, Step, Workload } from "./workload/program.ts";
+
+const MS = 1_000_000;
+const REPLICATIONS = 3;
+const RUN = 400 * MS;
+
+interface World {
+  readonly scheduler?: HostConfig["scheduler"];
+  readonly host?: Partial<HostConfig>;
+  readonly pcpus?: number;
+  readonly domains: readonly DomainConfig[];
+  readonly costs?: SimulationConfig["machine"]["costs"];
+  readonly tieSalt?: number;
+}
+
+function runs(world: World): RunResult[] {
+  return Array.from({ length: REPLICATIONS }, (_, replication) =>
+    runSimulation({
+      seed: 7,
+      replication,
+      ...(world.tieSalt === undefined ? {} : { tieSalt: world.tieSalt }),
+      until: { at: RUN },
+      machine: {
+        topology: { pcpus: world.pcpus ?? 4 },
+        ...(world.costs === undefined ? {} : { costs: world.costs }),
+      },
+      host: { scheduler: world.scheduler ?? { kind: "credit" }, ...world.host },
+      domains: world.domains,
+    }),
+  );
+}
+
+/** Summed over replications. */
+const marks = (world: World): number => sum(runs(world).map((run) => run.domains[0]!.marks));
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+const forever = (...body: Step[]): Step[] => [
+  // Tasks start at moments of their own, so that no policy looks good by accident.
+  { do: "sleep", time: { low: 0, high: 30 * MS } },
+  { do: "repeat", body },
+];
+const compute = (mean: number, mode: "user" | "kernel" = "user"): Step => ({
+  do: "compute",
+  time: { mean, cv: 1 },
+  mode,
+});
+const MARK: Step = { do: "mark" };
+
+function locking(n: number, kind: LockKind, section: number): Workload {
+  return {
+    locks: { l: { kind } },
+    tasks: [
+      {
+        count: n,
+        program: forever(
+          compute(50_000),
+          { do: "lock", lock: "l" },
+          compute(section, "kernel"),
+          { do: "unlock", lock: "l" },
+          MARK,
+        ),
+      },
+    ],
+  };
+}
+
+const computing = (n: number): Workload => ({
+  tasks: [{ count: n, program: forever(compute(50_000), MARK) }],
+});
+const pair = (n: number, workload: Workload): DomainConfig[] => [
+  { name: "a", vcpus: n, workload },
+  { name: "b", vcpus: n, workload: computing(n) },
+];
+
+/** Work done beside a competitor, as a part of half the work done alone: 1 is what a fair host owes. */
+const efficiency = (n: number, workload: Workload, world: Omit<World, "domains"> = {}): number =>
+  marks({ ...world, domains: pair(n, workload) }) /
+  (0.5 * marks({ ...world, domains: [{ name: "a", vcpus: n, workload }] }));
+
+describe("lock-holder and lock-waiter preemption", () => {
+  test("a ticket lock loses far more than its share beside a competitor (B-27)", () => {
+    expect(efficiency(8, locking(8, "ticket", 10_000), { pcpus: 8 })).toBeLessThan(0.5);
+  });
+
+  test.each([
+    { ablation: "no lock at all", workload: computing(4) },
+    { ablation: "a blocking lock", workload: locking(4, "mutex", 10_000) },
+  ])("$ablation: the loss is gone", ({ workload }) => {
+    expect(efficiency(4, workload)).toBeGreaterThan(0.85);
+  });
+
+  test("no overcommit (two domains of 2 on 4 pCPUs): the loss is gone", () => {
+    const workload = locking(2, "ticket", 5_000);
+    const alone = marks({ domains: [{ name: "a", vcpus: 2, workload }] });
+    expect(marks({ domains: pair(2, workload) }) / alone).toBeGreaterThan(0.97);
+  });
+
+  test("test-and-set loses less than ticket: only the holder matters, not the next in line", () => {
+    const [unfair, fair] = [
+      efficiency(4, locking(4, "test-and-set", 10_000)),
+      efficiency(4, locking(4, "ticket", 10_000)),
+    ];
+    expect(unfair).toBeGreaterThan(1.15 * fair);
+  });
+
+  test("paravirtual spinlocks win most of it back", () => {
+    expect(efficiency(4, locking(4, "paravirtual", 10_000))).toBeGreaterThan(0.8);
+  });
+
+  test("gangs never lose a holder's siblings: strict co-scheduling keeps the throughput", () => {
+    expect(efficiency(4, locking(4, "ticket", 5_000), { scheduler: { kind: "strict-co" } })).toBeGreaterThan(
+      0.9,
+    );
+  });
+
+  test.each(["hinted", "observed"] as const)(
+    "Uhlig's avoidance, %s: hardly a holder is preempted (U-4, U-6)",
+    (lockHolderAvoidance) => {
+      // Short slices, so that there are many preemptions to avoid.
+      const scheduler = { kind: "round-robin", slice: 2 * MS } as const;
+      const world = { scheduler, domains: pair(4, locking(4, "ticket", 20_000)) };
+      const without = sum(runs(world).map((run) => run.counts.holderPreemptions));
+      const avoided = runs({ ...world, host: { lockHolderAvoidance } });
+      expect(without).toBeGreaterThan(20);
+      expect(sum(avoided.map((run) => run.counts.holderPreemptions))).toBeLessThan(0.3 * without);
+      expect(sum(avoided.map((run) => run.counts.preemptionsDelayed))).toBeGreaterThan(0);
+    },
+  );
+});
+
+describe("kernel time", () => {
+  const shooting = (n: number): Workload => ({
+    tasks: [{ count: n, program: forever(compute(500_000), { do: "shootdown" }, MARK) }],
+  });
+  /** Time per piece of work that the guest's kernel spends, spinning included. */
+  const kernelPerMark = (world: World): number => {
+    const all = runs(world).map((run) => run.domains[0]!);
+    const kernel = all.map(({ causes }) => causes.kernel + causes["spin-ipi"] + causes["spin-ipi-preempted"]);
+    return sum(kernel) / sum(all.map((domain) => domain.marks));
+  };
+
+  test("a preempted target of a shootdown inflates the sender's kernel time by orders of magnitude (B-33)", () => {
+    const alone = kernelPerMark({ domains: [{ name: "a", vcpus: 4, workload: shooting(4) }] });
+    expect(kernelPerMark({ domains: pair(4, shooting(4)) })).toBeGreaterThan(20 * alone);
+  });
+
+  test("gangs: a target is never preempted while the sender runs, and the inflation is gone", () => {
+    const scheduler = { kind: "strict-co" } as const;
+    const alone = kernelPerMark({ scheduler, domains: [{ name: "a", vcpus: 4, workload: shooting(4) }] });
+    expect(kernelPerMark({ scheduler, domains: pair(4, shooting(4)) })).toBeLessThan(1.5 * alone);
+  });
+});
+
+describe("fragmentation", () => {
+  const spinners = (n: number): Workload => ({
+    barriers: { b: { parties: n } },
+    tasks: [{ count: n, program: forever(compute(2 * MS), { do: "barrier", barrier: "b" }, MARK) }],
+  });
+
+  test("strict gangs of 3 on 4 pCPUs leave one idle though work waits; work-conserving policies do not (B-29)", () => {
+    const domains = [
+      { name: "a", vcpus: 3, workload: spinners(3) },
+      { name: "b", vcpus: 3, workload: spinners(3) },
+    ];
+    const idle = (scheduler: HostConfig["scheduler"]) =>
+      sum(runs({ scheduler, domains }).map((run) => run.counts.idleWhileWaiting));
+    expect(idle({ kind: "strict-co" }) / (REPLICATIONS * RUN)).toBeGreaterThan(0.8);
+    expect(idle({ kind: "cfs" })).toBe(0);
+    expect(idle({ kind: "round-robin" })).toBe(0);
+  });
+});
+
+test("results do not hang on the order of equal times: salts differ by no more than replications do", () => {
+  const world = { domains: pair(4, locking(4, "ticket", 10_000)) };
+  const samples = [0, 1, 2, 3].map((tieSalt) =>
+    runs({ ...world, tieSalt }).map((run) => run.domains[0]!.marks),
+  );
+  const means = samples.map((sample) => sum(sample) / sample.length);
+  const mean = sum(means) / means.length;
+  const within = sum(samples.flatMap((sample, i) => sample.map((value) => (value - means[i]!) ** 2)));
+  const error = Math.sqrt(within / (samples.length * (REPLICATIONS - 1)) / REPLICATIONS);
+  expect(Math.max(...means.map((each) => Math.abs(each - mean)))).toBeLessThan(3 * error);
+});
