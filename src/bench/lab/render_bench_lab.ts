@@ -27,8 +27,9 @@ export function renderLabTable(result: LabBenchResult): string[] {
       .map((cell, i) => cell.padEnd(widths[i]!))
       .join("  ")
       .trimEnd();
+  const { pcpus, accelerator, model } = result.host;
   return [
-    `Seconds, median of ${result.rounds} rounds with 95 % intervals; ${result.guests} guests on ${result.host.pcpus} pCPUs, ${result.host.accelerator}, ${result.host.model}`,
+    `Seconds, median of ${result.rounds} rounds with 95 % intervals; ${result.guests} guests on ${pcpus} pCPUs, ${accelerator}, ${model}`,
     line(head),
     ...rows.map(line),
   ];
