@@ -7,7 +7,10 @@ import { setUp } from "./setup.mjs";
 const ROOT = join(import.meta.dirname, "..");
 const args = process.argv.slice(2);
 
-const machine = await setUp({ root: ROOT, purpose: "start", yes: args.includes("--yes") });
+const machine = await setUp({ root: ROOT, purpose: "start", yes: args.includes("--yes") }).catch((error) => {
+  console.error(error.message);
+  process.exit(1);
+});
 const demo = ["demo", ...(machine.lab ? [] : ["--simulated"]), ...args.filter((arg) => arg !== "--yes")];
 const child = spawn(process.execPath, [join(ROOT, "dist", "cli", "main.js"), ...demo], { stdio: "inherit" });
 // A terminal sends Ctrl-C to both; the child puts everything back and ends, and so do we, with its status.

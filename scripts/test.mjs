@@ -12,8 +12,13 @@ const REPORTS = join(ROOT, "dist", "reports");
 const wanted = process.argv.slice(2);
 const stages = wanted.length > 0 ? wanted : ["static", "unit", "lab"];
 
-const machine = await setUp({ root: ROOT, purpose: stages.includes("lab") ? "test" : "unit" });
 const totals = { passed: 0, failed: 0 };
+const machine = await setUp({ root: ROOT, purpose: stages.includes("lab") ? "test" : "unit" }).catch(
+  (error) => {
+    fail(error.message);
+    finish();
+  },
+);
 mkdirSync(REPORTS, { recursive: true });
 
 if (stages.includes("static")) {
@@ -28,8 +33,7 @@ if (stages.includes("lab")) {
   else fail(`The tests on real guests cannot run here: ${machine.why}`);
 }
 
-console.log(`${totals.passed} passed, ${totals.failed} failed`);
-process.exit(totals.failed === 0 ? 0 : 1);
+finish();
 
 function vitest(project) {
   const report = join(REPORTS, `${project}.json`);
@@ -53,6 +57,11 @@ function vitest(project) {
   if (numTotalTests === 0) fail(`The ${project} stage ran no test`);
   // A suite that does not load fails without any of its tests being counted.
   if (ended !== 0 && numFailedTests === 0) fail(`The ${project} tests ended with ${ended}, see above`);
+}
+
+function finish() {
+  console.log(`${totals.passed} passed, ${totals.failed} failed`);
+  process.exit(totals.failed === 0 ? 0 : 1);
 }
 
 function fail(why) {
