@@ -75,8 +75,7 @@ struct Slots {
     for (int i = 0; i < leaves; i++) winner[leaves + i] = i;
     for (int node = leaves - 1; node >= 1; node--) winner[node] = winner[2 * node];
   }
-  inline uint32_t rank(int slot) const { return kind[slot] * (1u << 20) + slot; }
-  inline bool before(int a, int b) const { return time[a] < time[b] || (time[a] == time[b] && rank(a) < rank(b)); }
+  inline bool before(int a, int b) const { return time[a] < time[b] || (time[a] == time[b] && a < b); }
   inline void arm(int slot, double at, int k) {
     time[slot] = at;
     kind[slot] = k;
@@ -89,8 +88,12 @@ struct Slots {
   inline int first() const {
     if (count > SCAN_MAX) return winner[1];
     int best = 0;
+    double bestTime = time[0];
     for (int slot = 1; slot < count; slot++)
-      if (before(slot, best)) best = slot;
+      if (time[slot] < bestTime) {
+        bestTime = time[slot];
+        best = slot;
+      }
     return best;
   }
 };
@@ -104,7 +107,7 @@ static const double SLICE = 30e6, SWITCH = 2000;
 struct Mini {
   int pcpus, domains, perDomain, vcpus, sectionsPerBarrier;
   Slots slots;
-  std::vector<int> current, ring, head, length, pcpuOf, last, draws, done, nextWaiter, holder, firstWaiter, lastWaiter, arrived;
+  std::vector<int> domainOf, current, ring, head, length, pcpuOf, last, draws, done, nextWaiter, holder, firstWaiter, lastWaiter, arrived;
   std::vector<double> sliceEnd, left, mark;
   std::vector<uint8_t> doing;
   std::vector<uint32_t> key;
@@ -113,11 +116,12 @@ struct Mini {
   long sections = 0, holderPreemptions = 0, waiterPreemptions = 0;
 
   Mini(int p, int d, int c, int k, uint32_t seed)
-      : pcpus(p), domains(d), perDomain(c), vcpus(d * c), sectionsPerBarrier(k), slots(p), current(p, -1), ring(p * d * c),
+      : pcpus(p), domains(d), perDomain(c), vcpus(d * c), sectionsPerBarrier(k), slots(p), domainOf(d * c), current(p, -1), ring(p * d * c),
         head(p), length(p), pcpuOf(d * c, -1), last(d * c), draws(d * c), done(d * c), nextWaiter(d * c, -1), holder(d, -1),
         firstWaiter(d, -1), lastWaiter(d, -1), arrived(d), sliceEnd(p), left(d * c), mark(d * c), doing(d * c), key(d * c) {
     for (int v = 0; v < vcpus; v++) {
       key[v] = keyOf({seed, (uint32_t)v});
+      domainOf[v] = v / perDomain;
       last[v] = v % pcpus;
       begin(v);
     }
@@ -214,12 +218,15 @@ struct Mini {
       if (u != v) wake(u);
   }
   void onWork(int p) {
-    int v = current[p], d = v / perDomain;
+    int v = current[p], d = domainOf[v];
     settle(v);
     if (doing[v] == COMPUTES) return lock(d, v);
     sections++;
     unlock(d);
-    if (++done[v] % sectionsPerBarrier == 0) return barrier(d, v);
+    if (++done[v] == sectionsPerBarrier) {
+      done[v] = 0;
+      return barrier(d, v);
+    }
     begin(v);
     arm(p);
   }

@@ -46,6 +46,7 @@ const HOLDS = 2;
 
 export function runMini2l(config: MiniConfig): MiniResult {
   const { pcpus, domains, vcpus: perDomain } = config;
+  const sectionsPerBarrier = config.sections;
   const vcpus = domains * perDomain;
   const slots = new Slots(pcpus, 0);
 
@@ -56,12 +57,13 @@ export function runMini2l(config: MiniConfig): MiniResult {
   const head = new Int32Array(pcpus);
   const length = new Int32Array(pcpus);
   // vCPUs, each with its task.
+  const domainOf = Int32Array.from({ length: vcpus }, (_, v) => Math.floor(v / perDomain));
   const doing = new Uint8Array(vcpus);
   const left = new Float64Array(vcpus);
   const mark = new Float64Array(vcpus);
   const pcpuOf = new Int32Array(vcpus).fill(-1);
   const last = new Int32Array(vcpus);
-  const key = new Uint32Array(vcpus);
+  const key = new Int32Array(vcpus);
   const draws = new Int32Array(vcpus);
   const done = new Int32Array(vcpus);
   const nextWaiter = new Int32Array(vcpus).fill(-1);
@@ -78,15 +80,15 @@ export function runMini2l(config: MiniConfig): MiniResult {
   let holderPreemptions = 0;
   let waiterPreemptions = 0;
 
-  function draw(v: number, mean: number): number {
-    return Math.floor(mean * exponential(bits(key[v]!, draws[v]!++)) + 0.5);
+  function draw(v: number, mean: number): void {
+    left[v] = Math.floor(mean * exponential(bits(key[v]!, draws[v]!++)) + 0.5);
   }
 
   function arm(p: number): void {
     const now = clock[0]!;
     const v = current[p]!;
     const end = sliceEnd[p]!;
-    const work = doing[v] === SPINS ? Number.POSITIVE_INFINITY : Math.max(now, mark[v]!) + left[v]!;
+    const work = doing[v] === SPINS ? Number.POSITIVE_INFINITY : (mark[v]! > now ? mark[v]! : now) + left[v]!;
     if (work <= end) slots.arm(p, work, KIND_WORK);
     else slots.arm(p, end, KIND_SLICE);
   }
@@ -157,7 +159,7 @@ export function runMini2l(config: MiniConfig): MiniResult {
     if (p >= 0) settle(v);
     else waiterPreemptions++;
     doing[v] = HOLDS;
-    left[v] = draw(v, SECTION_MEAN);
+    draw(v, SECTION_MEAN);
     if (p >= 0) arm(p);
   }
 
@@ -184,7 +186,7 @@ export function runMini2l(config: MiniConfig): MiniResult {
 
   function begin(v: number): void {
     doing[v] = COMPUTES;
-    left[v] = draw(v, COMPUTE_MEAN);
+    draw(v, COMPUTE_MEAN);
   }
 
   function barrier(d: number, v: number): void {
@@ -204,7 +206,7 @@ export function runMini2l(config: MiniConfig): MiniResult {
 
   function onWork(p: number): void {
     const v = current[p]!;
-    const d = Math.floor(v / perDomain);
+    const d = domainOf[v]!;
     settle(v);
     if (doing[v] === COMPUTES) {
       lock(d, v);
@@ -213,7 +215,8 @@ export function runMini2l(config: MiniConfig): MiniResult {
     sections++;
     unlock(d);
     done[v] = done[v]! + 1;
-    if (done[v]! % config.sections === 0) {
+    if (done[v] === sectionsPerBarrier) {
+      done[v] = 0;
       barrier(d, v);
       return;
     }

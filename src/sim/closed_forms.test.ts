@@ -118,7 +118,7 @@ describe("stacking", () => {
     ({ n, pcpus, truth }) => {
       const workload: Workload = { tasks: [{ count: n, program: [work(MS)] }] };
       const alone = (r: number) => {
-        const pins = Array.from({ length: n }, (_, v) => [bits(keyOf(r), v) % pcpus]);
+        const pins = Array.from({ length: n }, (_, v) => [(bits(keyOf(r), v) >>> 0) % pcpus]);
         const result = run({ pcpus, until: 3 * MS, domains: [{ name: "a", vcpus: n, workload, pins }] }, r);
         return result.domains[0]!.vcpus.every((vcpu) => vcpu.runnable === 0) ? 1 : 0;
       };

@@ -201,7 +201,7 @@ export class Tasks {
   readonly entry: Int32Array;
   readonly pc: Int32Array;
   readonly loops: Int32Array;
-  readonly key: Uint32Array;
+  readonly key: Int32Array;
   readonly draws: Int32Array;
   readonly acksOwed: Int32Array;
   /** Of the targets that still owe an acknowledgement, how many are not on a pCPU. */
@@ -234,7 +234,7 @@ export class Tasks {
     this.entry = ints(n);
     this.pc = ints(n);
     this.loops = ints(n * loopDepth);
-    this.key = new Uint32Array(n);
+    this.key = ints(n);
     this.draws = ints(n);
     this.acksOwed = ints(n);
     this.acksOffPcpu = ints(n);
@@ -364,7 +364,7 @@ export class Sources {
   readonly queue: Int32Array;
   readonly vcpu: Int32Array;
   readonly duration: Int32Array;
-  readonly key: Uint32Array;
+  readonly key: Int32Array;
   readonly draws: Int32Array;
   /** Arrived at the device, not yet taken by the guest's interrupt handler. */
   readonly waiting: Int32Array;
@@ -376,7 +376,7 @@ export class Sources {
     this.queue = ints(count);
     this.vcpu = ints(count);
     this.duration = ints(count);
-    this.key = new Uint32Array(count);
+    this.key = ints(count);
     this.draws = ints(count);
     this.waiting = ints(count);
     this.arrived = floats(count);

@@ -11,7 +11,7 @@ export function mix(x: number): number {
   let h = x | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }
 
 /** The key of a stream, from what names it: seed, replication, domain, task ... */
@@ -21,14 +21,14 @@ export function keyOf(...parts: readonly number[]): number {
   return key;
 }
 
-/** The n-th draw of a stream: 32 uniform bits, as an unsigned integer. */
+/** The n-th draw of a stream: 32 uniform bits, as a signed integer (which V8 passes around without allocating). */
 export function bits(key: number, n: number): number {
   return mix(key ^ mix(Math.imul(n, 0x9e3779b1) + 0x632be5ab));
 }
 
 /** From 32 bits, uniform on (0, 1). */
 export function uniform(u: number): number {
-  return (u + 0.5) / 4294967296;
+  return ((u >>> 0) + 0.5) / 4294967296;
 }
 
 const MANTISSA_BITS = 12;
@@ -41,7 +41,7 @@ const LN_MANTISSA: Float64Array = lnTable();
 export function exponential(u: number): number {
   const e = Math.clz32(u);
   // The bits below the leading one, at the top of a 32-bit word.
-  const fraction = e >= 31 ? 0 : (u << (e + 1)) >>> 0;
+  const fraction = e >= 31 ? 0 : u << (e + 1);
   const index = fraction >>> (32 - MANTISSA_BITS);
   const rest = (fraction & ((1 << (32 - MANTISSA_BITS)) - 1)) / (1 << (32 - MANTISSA_BITS));
   const low = LN_MANTISSA[index];

@@ -2,7 +2,8 @@
  * Kinds of events in the order in which they happen at equal times: first what runs on the pCPUs, then the timers.
  * The digest of a run is made of these numbers; changing them changes every golden digest.
  */
-// 0, 1 and 2 are SLOT_WORK, SLOT_GUEST and SLOT_HOST of slots.ts; their entity is the pCPU.
+// 0, 1 and 2 are SLOT_WORK, SLOT_GUEST and SLOT_HOST of slots.ts; their entity is the pCPU, and among themselves
+// they go by pCPU, since each has only one armed.
 /** Entity: domain. Its vCPUs power on. */
 export const EVENT_START = 3;
 /** Entity: task. A sleep ends. */

@@ -14,7 +14,7 @@ export class Timers {
   readonly entity: Int32Array;
   /** The first timer number of each kind. */
   readonly base: Int32Array;
-  private readonly rank: Uint32Array;
+  private readonly rank: Int32Array;
   private readonly heap: Int32Array;
   private readonly place: Int32Array;
   private size: number = 0;
@@ -26,7 +26,7 @@ export class Timers {
     this.kind = new Uint8Array(total);
     this.entity = new Int32Array(total);
     this.base = new Int32Array(firstKind + counts.length);
-    this.rank = new Uint32Array(total);
+    this.rank = new Int32Array(total);
     this.heap = new Int32Array(total);
     this.place = new Int32Array(total).fill(-1);
     let id = 0;

@@ -46,7 +46,7 @@ export function execute(w: World, v: number): void {
     case OP_COMPUTE:
       tasks.does[h] = DOES_WORK;
       tasks.kernelMode[h] = b;
-      tasks.remaining[h] = w.durations.draw(a, tasks.key[h], tasks.draws[h]++);
+      w.durations.drawInto(tasks.remaining, h, a, tasks.key[h], tasks.draws[h]++);
       return;
     case OP_LOCK:
       acquire(w, v, a);

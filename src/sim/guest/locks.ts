@@ -186,7 +186,7 @@ function passToSomebodyRunning(w: World, l: number): void {
   let running = 0;
   for (let h = lockWaits.head[l]; h !== NOBODY; h = tasks.next[h]) if (isExecuting(w, h)) running++;
   if (running === 0) return;
-  let skip = bits(w.key ^ l, locks.acquisitions[l]) % running;
+  let skip = (bits(w.key ^ l, locks.acquisitions[l]) >>> 0) % running;
   for (let h = lockWaits.head[l]; h !== NOBODY; h = tasks.next[h]) {
     if (isExecuting(w, h) && skip-- === 0) {
       lockWaits.take(l, h);

@@ -41,21 +41,35 @@ export class Durations {
     });
   }
 
-  /** Whole nanoseconds, rounded once, here. */
-  draw(d: number, key: number, n: number): number {
+  /**
+   * Draws duration `d` into `out[at]`: whole nanoseconds, rounded once, here. (A returned fraction would be allocated
+   * wherever this is not inlined.)
+   */
+  drawInto(out: Float64Array, at: number, d: number, key: number, n: number): void {
     const low = this.low[d];
     switch (this.kind[d]) {
       case CONSTANT:
-        return Math.floor(low + 0.5);
+        out[at] = Math.floor(low + 0.5);
+        return;
       case SHIFTED_EXPONENTIAL:
-        return Math.floor(low + this.spread[d] * exponential(bits(key, n)) + 0.5);
+        out[at] = Math.floor(low + this.spread[d] * exponential(bits(key, n)) + 0.5);
+        return;
       case UNIFORM:
-        return Math.floor(low + this.spread[d] * uniform(bits(key, n)) + 0.5);
+        out[at] = Math.floor(low + this.spread[d] * uniform(bits(key, n)) + 0.5);
+        return;
       default: {
-        const u = bits(key, n);
-        const mean = uniform(bits(key ^ 0x5bd1e995, n)) < this.probability[d] ? low : this.spread[d];
-        return Math.floor(mean * exponential(u) + 0.5);
+        const mean = uniform(bits(key ^ SECOND_DRAW, n)) < this.probability[d] ? low : this.spread[d];
+        out[at] = Math.floor(mean * exponential(bits(key, n)) + 0.5);
       }
     }
   }
+
+  draw(d: number, key: number, n: number): number {
+    this.drawInto(SCRATCH, 0, d, key, n);
+    return SCRATCH[0];
+  }
 }
+
+/** Turns a key into that of an independent stream, where one draw needs two random numbers. */
+const SECOND_DRAW = 0x5bd1e995;
+const SCRATCH: Float64Array = new Float64Array(1);
