@@ -46,24 +46,32 @@ export function runWorld(w: World, options: RunOptions = {}): void {
   const { slots, timers } = w;
   while (!w.ended) {
     const slot = slots.first();
-    const slotTime = slots.time[slot];
     const timer = timers.first();
-    const timerTime = timers.firstTime();
-    const slotFirst =
-      slotTime < timerTime || (slotTime === timerTime && slots.rankOf(slot) < timers.rankOf(timer));
-    const kind = slotFirst ? slots.kind[slot] : timers.kind[timer];
-    const entity = slotFirst ? slot : timers.entity[timer];
-    w.now = slotFirst ? slotTime : timerTime;
+    const slotTime = slots.time[slot];
+    const timerTime = timers.time[timer];
     w.events++;
-    w.digest = digest(w.digest, w.now, kind, entity);
-    if (!slotFirst) timers.remove(timer);
-    handle(w, kind, entity, control, options.controller);
+    // EVENT_END is always armed, so there is always a first timer.
+    if (slotTime < timerTime || (slotTime === timerTime && slots.rankOf(slot) < timers.rankOf(timer))) {
+      const kind = slots.kind[slot];
+      w.now = slotTime;
+      w.digest = digest(w.digest, slotTime, kind, slot);
+      if (kind === SLOT_WORK) onWork(w, slot);
+      else if (kind === SLOT_GUEST) onGuestSlice(w, slot);
+      // SLOT_HOST: the slice, or the delay of a preemption, is over.
+      else askReschedule(w, slot);
+    } else {
+      const kind = timers.kind[timer];
+      w.now = timerTime;
+      w.digest = digest(w.digest, timerTime, kind, timers.entity[timer]);
+      timers.remove(timer);
+      onTimer(w, kind, timers.entity[timer], control, options.controller);
+    }
     if (w.reschedules > 0) makeDecisions(w);
     if (checker !== null) checker.check();
   }
 }
 
-function handle(
+function onTimer(
   w: World,
   kind: number,
   entity: number,
@@ -71,12 +79,6 @@ function handle(
   controller: Controller | undefined,
 ): void {
   switch (kind) {
-    case SLOT_WORK:
-      onWork(w, entity);
-      return;
-    case SLOT_GUEST:
-      onGuestSlice(w, entity);
-      return;
     case EVENT_START:
       powerOn(w, entity);
       return;
@@ -109,7 +111,6 @@ function handle(
       w.ended = true;
       return;
     default:
-      // SLOT_HOST: the slice, or the delay of a preemption, is over.
-      askReschedule(w, entity);
+      throw new Error(`No timer has kind ${kind}`);
   }
 }

@@ -8,10 +8,11 @@ import { inKernel, settle } from "../host/settle.ts";
 import {
   BALLOON_OFFLINE,
   BALLOON_OPEN,
-  DOES_RETRY,
   DOES_SPIN_ACK,
   DOES_SPIN_BARRIER,
   DOES_SPIN_LOCK,
+  DOES_WORK,
+  IRQ_BALLOON,
   IRQ_DEVICE,
   IRQ_SHOOTDOWN,
   NEVER,
@@ -35,39 +36,53 @@ export function onWork(w: World, p: number): void {
   const v = w.pcpus.current[p];
   settle(w, v);
   if (vcpus.irqs[v] !== 0 && vcpus.overhead[v] === 0) handleInterrupts(w, v);
-  for (let steps = 0; steps < STEPS_MAX; steps++) {
-    if (w.ended) return;
-    if (vcpus.reschedule[v] === 1 && mayPreempt(w, v)) putBack(w, v);
-    if (vcpus.balloon[v] !== BALLOON_OPEN && vcpus.current[v] !== NOBODY && mayPreempt(w, v)) {
-      putBack(w, v);
-      evacuate(w, v);
-    }
+  let steps = STEPS_MAX;
+  for (;;) {
+    if (vcpus.reschedule[v] === 1 && mayPreempt(w, v)) yieldTask(w, v);
     // Kernel work that a step has caused goes before the next step.
     if (vcpus.overhead[v] > 0) break;
     if (vcpus.current[v] === NOBODY) {
-      if (vcpus.balloon[v] !== BALLOON_OPEN) evacuate(w, v);
-      if (pickTask(w, v) !== NOBODY) continue;
-      if (vcpus.overhead[v] > 0) break;
-      if (vcpus.irqs[v] !== 0) {
-        handleInterrupts(w, v);
-        continue;
-      }
-      stopVcpu(w, v, vcpus.balloon[v] === BALLOON_OFFLINE ? VCPU_OFFLINE : VCPU_HALTED);
-      return;
+      if (findTask(w, v)) continue;
+      if (vcpus.pcpu[v] === NOBODY) return;
+      break;
     }
     if (!takeStep(w, v)) {
       if (vcpus.pcpu[v] === NOBODY) return;
       break;
     }
-    if (steps === STEPS_MAX - 1) {
-      const h = vcpus.current[v];
-      throw new Error(
-        `Task ${h} took ${STEPS_MAX} steps at ${w.now} ns without any time passing; give its loop some compute`,
-      );
-    }
+    if (w.ended) return;
+    if (--steps === 0) complainOfLoop(w, v);
   }
   if (w.avoidance !== AVOID_NOTHING && !inKernel(w, v)) safePoint(w, v);
   arm(w, p);
+}
+
+/** The guest takes the current task off, because of its slice, a wake-up, or because the vCPU is being taken. */
+function yieldTask(w: World, v: number): void {
+  putBack(w, v);
+  if (w.vcpus.balloon[v] === BALLOON_OPEN) return;
+  w.vcpus.reschedule[v] = 0;
+  evacuate(w, v);
+}
+
+/** A vCPU without a task gets one, or stops. False: it stopped, or has kernel work to do first. */
+function findTask(w: World, v: number): boolean {
+  const { vcpus } = w;
+  if (vcpus.balloon[v] !== BALLOON_OPEN) evacuate(w, v);
+  if (pickTask(w, v) !== NOBODY) return true;
+  if (vcpus.overhead[v] > 0) return false;
+  if (vcpus.irqs[v] !== 0) {
+    handleInterrupts(w, v);
+    return true;
+  }
+  stopVcpu(w, v, vcpus.balloon[v] === BALLOON_OFFLINE ? VCPU_OFFLINE : VCPU_HALTED);
+  return false;
+}
+
+function complainOfLoop(w: World, v: number): never {
+  throw new Error(
+    `Task ${w.vcpus.current[v]} took ${STEPS_MAX} steps at ${w.now} ns without any time passing; give its loop some compute`,
+  );
 }
 
 /** One step of the current task; false when it now needs time, or its vCPU has stopped. */
@@ -75,6 +90,10 @@ function takeStep(w: World, v: number): boolean {
   const { vcpus, tasks } = w;
   const h = vcpus.current[v];
   switch (tasks.does[h]) {
+    case DOES_WORK:
+      if (tasks.remaining[h] > 0) return false;
+      execute(w, v);
+      return true;
     case DOES_SPIN_LOCK:
       if (canTake(w, tasks.waitsFor[h])) {
         takeFree(w, v);
@@ -95,12 +114,9 @@ function takeStep(w: World, v: number): boolean {
     case DOES_SPIN_ACK:
       if (tasks.pauseLeft[h] <= 0) exitPauseLoop(w, v);
       return false;
-    case DOES_RETRY:
-      retry(w, v);
-      return true;
     default:
-      if (tasks.remaining[h] > 0) return false;
-      execute(w, v);
+      // DOES_RETRY
+      retry(w, v);
       return true;
   }
 }
@@ -122,7 +138,8 @@ function handleInterrupts(w: World, v: number): void {
   vcpus.irqs[v] = 0;
   if ((irqs & IRQ_SHOOTDOWN) !== 0) acknowledge(w, v);
   if ((irqs & IRQ_DEVICE) !== 0) takeFromDevices(w, v);
-  // IRQ_RESCHEDULE, IRQ_TIMER and IRQ_BALLOON only make the vCPU look at its queue, which it does next.
+  if ((irqs & IRQ_BALLOON) !== 0 && vcpus.balloon[v] !== BALLOON_OPEN) vcpus.reschedule[v] = 1;
+  // IRQ_RESCHEDULE and IRQ_TIMER only make the vCPU look at its queue, which it does next.
 }
 
 function mayPreempt(w: World, v: number): boolean {

@@ -6,10 +6,10 @@ import { SLOT_GUEST, SLOT_HOST, SLOT_WORK } from "../engine/slots.ts";
 import { CAUSE_STEAL } from "../metrics/causes.ts";
 import { TRACE_IPI, TRACE_VCPU } from "../metrics/trace.ts";
 import {
-  DOES_RETRY,
   DOES_SPIN_ACK,
   DOES_SPIN_BARRIER,
   DOES_SPIN_LOCK,
+  DOES_WORK,
   HELD_LOCKS_MAX,
   LOCK_PARAVIRTUAL,
   LOCK_TEST_AND_SET,
@@ -137,23 +137,25 @@ export function safePoint(w: World, v: number): void {
 
 /** Arms the pCPU's slot with the earliest of what can happen there: work done, guest slice over, host slice over. */
 export function arm(w: World, p: number): void {
-  const { vcpus, pcpus } = w;
+  const { vcpus, pcpus, now } = w;
   const v = pcpus.current[p];
   if (v === NOBODY) {
     w.slots.arm(p, NEVER, SLOT_WORK);
     return;
   }
-  const from = Math.max(w.now, vcpus.mark[v]);
+  // While the pCPU still switches, nothing of the guest's can happen before the switch is over.
+  const mark = vcpus.mark[v];
+  const from = mark > now ? mark : now;
   let at = from + workLeft(w, v);
   let kind = SLOT_WORK;
-  const guest = Math.max(from, vcpus.guestDue[v]);
+  const guest = vcpus.guestDue[v];
   if (guest < at) {
-    at = guest;
+    at = guest > from ? guest : from;
     kind = SLOT_GUEST;
   }
-  const host = Math.max(w.now, pcpus.hostDue[p]);
+  const host = pcpus.hostDue[p];
   if (host < at) {
-    at = host;
+    at = host > now ? host : now;
     kind = SLOT_HOST;
   }
   w.slots.arm(p, at, kind);
@@ -166,18 +168,18 @@ function workLeft(w: World, v: number): number {
   const h = vcpus.current[v];
   if (h === NOBODY || vcpus.irqs[v] !== 0) return overhead;
   switch (tasks.does[h]) {
+    case DOES_WORK:
+    case DOES_SPIN_BARRIER:
+      return overhead + tasks.remaining[h];
     case DOES_SPIN_LOCK:
       return (
         overhead + (canTake(w, tasks.waitsFor[h]) ? 0 : Math.min(tasks.remaining[h], tasks.pauseLeft[h]))
       );
-    case DOES_SPIN_BARRIER:
-      return overhead + tasks.remaining[h];
     case DOES_SPIN_ACK:
       return overhead + tasks.pauseLeft[h];
-    case DOES_RETRY:
-      return overhead;
     default:
-      return overhead + tasks.remaining[h];
+      // DOES_RETRY
+      return overhead;
   }
 }
 

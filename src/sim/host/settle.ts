@@ -37,39 +37,46 @@ import { AVOID_HINTED, type World } from "../world.ts";
 
 /** Brings a running vCPU's books up to now. */
 export function settle(w: World, v: number): void {
-  const { vcpus, tasks } = w;
+  const { vcpus, tasks, now } = w;
   const from = vcpus.mark[v];
   // Not running yet: the pCPU is still switching to it.
-  if (w.now <= from) return;
-  let elapsed = w.now - from;
-  vcpus.mark[v] = w.now;
+  if (now <= from) return;
+  let elapsed = now - from;
+  vcpus.mark[v] = now;
   vcpus.ran[v] += elapsed;
   const h = vcpus.current[v];
 
-  const overhead = Math.min(elapsed, vcpus.overhead[v]);
-  if (overhead > 0) {
-    vcpus.overhead[v] -= overhead;
+  const due = vcpus.overhead[v];
+  if (due > 0) {
+    const overhead = due < elapsed ? due : elapsed;
+    vcpus.overhead[v] = due - overhead;
     elapsed -= overhead;
     if (h !== NOBODY) book(w, h, CAUSE_KERNEL, overhead, from);
+    if (elapsed === 0) return;
   }
-  if (elapsed === 0 || h === NOBODY) return;
+  if (h === NOBODY) return;
 
   tasks.remaining[h] -= elapsed;
-  const begin = w.now - elapsed;
   switch (tasks.does[h]) {
     case DOES_SPIN_LOCK:
       tasks.pauseLeft[h] -= elapsed;
-      bookLockSpin(w, h, elapsed, begin);
+      bookLockSpin(w, h, elapsed, now - elapsed);
       return;
     case DOES_SPIN_BARRIER:
-      book(w, h, CAUSE_SPIN_BARRIER, elapsed, begin);
+      book(w, h, CAUSE_SPIN_BARRIER, elapsed, now - elapsed);
       return;
     case DOES_SPIN_ACK:
       tasks.pauseLeft[h] -= elapsed;
-      book(w, h, tasks.acksOffPcpu[h] > 0 ? CAUSE_SPIN_IPI_PREEMPTED : CAUSE_SPIN_IPI, elapsed, begin);
+      book(
+        w,
+        h,
+        tasks.acksOffPcpu[h] > 0 ? CAUSE_SPIN_IPI_PREEMPTED : CAUSE_SPIN_IPI,
+        elapsed,
+        now - elapsed,
+      );
       return;
     default:
-      book(w, h, tasks.kernelMode[h] === 1 ? CAUSE_KERNEL : CAUSE_USER, elapsed, begin);
+      book(w, h, tasks.kernelMode[h] === 1 ? CAUSE_KERNEL : CAUSE_USER, elapsed, now - elapsed);
   }
 }
 
@@ -84,6 +91,11 @@ function bookLockSpin(w: World, h: number, elapsed: number, begin: number): void
   const l = tasks.waitsFor[h];
   const holder = holderStall(w, l);
   const waiter = waiterStall(w, l);
+  // Most spells see neither clock move.
+  if (holder === tasks.stallHolderSeen[h] && waiter === tasks.stallWaiterSeen[h]) {
+    book(w, h, CAUSE_SPIN, elapsed, begin);
+    return;
+  }
   const behindHolder = Math.min(elapsed, holder - tasks.stallHolderSeen[h]);
   const behindWaiter = Math.min(elapsed - behindHolder, waiter - tasks.stallWaiterSeen[h]);
   tasks.stallHolderSeen[h] = holder;
