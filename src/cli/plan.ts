@@ -7,6 +7,7 @@ import { command, option } from "@optique/core/primitives";
 import { path } from "@optique/run/valueparser";
 import { makePlan } from "../core/make_plan.ts";
 import { openHypervisor } from "../daemon/open_hypervisor.ts";
+import { overBase } from "../daemon/policy_layers.ts";
 import { parseHostFile } from "../protocol/host_file.ts";
 import { type PlanView, planView } from "../protocol/plan_view.ts";
 import { badFile } from "./cli_error.ts";
@@ -73,8 +74,9 @@ const OBSERVE_DEADLINE_MS = 5_000;
 
 /** The plan for what the config's hypervisor shows now: a dry run of `vbal up`. */
 async function planForConfig(file: string): Promise<PlanView> {
-  const { policy, hypervisor: kind } = await readConfigFile(file);
-  const hypervisor = openHypervisor(kind);
+  const config = await readConfigFile(file);
+  const { hypervisor, basePolicy } = openHypervisor(config.hypervisor);
+  const policy = overBase(basePolicy, config.policy);
   try {
     await hypervisor.start(() => undefined);
     await new Promise((resolve) => setTimeout(resolve, GUESTS_ANSWER_MS));

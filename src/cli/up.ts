@@ -48,20 +48,22 @@ async function up(file: string | undefined, json: boolean, terminal: Terminal): 
     return new Daemon({
       config,
       configFile,
-      hypervisor: openHypervisor(config.hypervisor),
+      ...openHypervisor(config.hypervisor),
       version: packageVersion(),
       log: logTo(terminal, json),
     });
   });
+  // Listened for from here on: a signal in the middle of the start must not leave a domain half changed.
+  const ended = untilSignal(["SIGTERM", "SIGINT"]);
+  const onHangup = () => void daemon.reload();
+  process.on("SIGHUP", onHangup);
   try {
     await daemon.start();
   } catch (error) {
     await daemon.kill();
     throw new CliError("failed", messageOf(error));
   }
-  const onHangup = () => void daemon.reload();
-  process.on("SIGHUP", onHangup);
-  await untilSignal(["SIGTERM", "SIGINT"]);
+  await ended;
   process.off("SIGHUP", onHangup);
   const left = await daemon.stop();
   return left.length === 0 ? EXIT_CODE.ok : EXIT_CODE.failed;

@@ -1,9 +1,10 @@
 /** Takes a new snapshot into the state: who came, who went, who was started anew, who spoke for the first time. */
-import type { ControllerState, DomainState, Found } from "./controller_state.ts";
+import type { ControllerState, DomainState, Found, FoundVcpu } from "./controller_state.ts";
 import { newCooperation } from "./cooperation.ts";
 import type { DomainSnapshot, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
-import { onlineOf } from "./reconcile.ts";
+import type { DomainPlan } from "./plan.ts";
+import { onlineOf, sameList } from "./reconcile.ts";
 import type { Milliseconds } from "./units.ts";
 
 /** The state with `snapshot` as the last observation; domains ordered by id. */
@@ -15,6 +16,7 @@ export function arrivals(
 ): ControllerState {
   const known = new Map(state.domains.map((domain) => [domain.id, domain]));
   const before = new Map(state.snapshot?.domains.map((domain) => [domain.id, domain]));
+  const plans = new Map(state.plan?.domains.map((plan) => [plan.id, plan]));
   const present = new Set(snapshot.domains.map(({ id }) => id));
   for (const { id } of state.domains)
     if (!present.has(id)) notes.push({ code: "domain-departed", domain: id });
@@ -32,9 +34,9 @@ export function arrivals(
       if (memory.incarnation !== domain.incarnation) {
         renewed.add(domain.id);
         notes.push({ code: "domain-restarted", domain: domain.id });
-        return newDomain(domain, now);
+        return restarted(memory, { domain, seen: before.get(domain.id), plan: plans.get(domain.id), now });
       }
-      return { ...memory, found: completed(memory, domain) };
+      return { ...memory, found: completed(memory, domain), heard: heardOf(domain, now) ?? memory.heard };
     });
   const stays = (id: string) => present.has(id) && !renewed.has(id);
   return {
@@ -52,9 +54,10 @@ function newDomain(domain: DomainSnapshot, now: Milliseconds): DomainState {
     incarnation: domain.incarnation,
     found: {
       online: onlineOf(domain),
-      vcpus: domain.vcpus.map(({ index, pins }) => ({ index, pins })),
+      vcpus: domain.vcpus.map(({ index, pins }) => ({ index, pins, pluggedLater: false })),
       emulatorPins: domain.emulatorPins,
     },
+    heard: heardOf(domain, now),
     cooperation: newCooperation(now),
     asked: null,
     reached: false,
@@ -63,16 +66,59 @@ function newDomain(domain: DomainSnapshot, now: Milliseconds): DomainState {
   };
 }
 
+/**
+ * A new life of a domain that vbal knew. A reboot of the guest leaves the threads as they are: pins that are still
+ * where vbal had put them were not found there, so what was found in the earlier life stays.
+ */
+function restarted(memory: DomainState, { domain, seen, plan, now }: Restart): DomainState {
+  const fresh = newDomain(domain, now);
+  if (!memory.touched) return fresh;
+  const found = new Map(memory.found.vcpus.map((vcpu) => [vcpu.index, vcpu]));
+  const seenPins = new Map(seen?.vcpus.map(({ index, pins }) => [index, pins]));
+  const planned = new Map(plan?.vcpus.map(({ index, pcpus }) => [index, pcpus]));
+  const vcpus = fresh.found.vcpus.map((vcpu): FoundVcpu => {
+    const { index, pins } = vcpu;
+    const isOurs =
+      pins !== null && [seenPins, planned].some((ours) => sameList(ours.get(index) ?? null, pins));
+    return isOurs ? (found.get(index) ?? vcpu) : vcpu;
+  });
+  const { emulatorPins } = domain;
+  const isOurs =
+    emulatorPins !== null &&
+    [seen?.emulatorPins, plan?.emulatorPcpus].some((ours) => sameList(ours ?? null, emulatorPins));
+  return {
+    ...fresh,
+    found: { ...fresh.found, vcpus, emulatorPins: isOurs ? memory.found.emulatorPins : emulatorPins },
+    touched: isOurs || vcpus.some((vcpu, order) => vcpu !== fresh.found.vcpus[order]),
+  };
+}
+
+interface Restart {
+  readonly domain: DomainSnapshot;
+  /** The last look at its earlier life, if this daemon took one. */
+  readonly seen: DomainSnapshot | undefined;
+  readonly plan: DomainPlan | undefined;
+  readonly now: Milliseconds;
+}
+
+function heardOf({ guest }: DomainSnapshot, now: Milliseconds): DomainState["heard"] {
+  return guest === null ? null : { report: guest, at: now };
+}
+
 /** Fills in what could not be read when the domain was first seen, unless vbal may have changed it since. */
 function completed({ found, asked, touched }: DomainState, domain: DomainSnapshot): Found {
   const online = found.online ?? (asked === null ? onlineOf(domain) : null);
-  if (touched) return online === found.online ? found : { ...found, online };
-  const seen = new Map(found.vcpus.map((vcpu) => [vcpu.index, vcpu.pins]));
-  return {
-    online,
-    vcpus: domain.vcpus.map(({ index, pins }) => ({ index, pins: seen.get(index) ?? pins })),
-    emulatorPins: found.emulatorPins ?? domain.emulatorPins,
-  };
+  const known = new Map(found.vcpus.map((vcpu) => [vcpu.index, vcpu]));
+  const vcpus = domain.vcpus.map(({ index, pins }): FoundVcpu => {
+    const vcpu = known.get(index);
+    if (vcpu === undefined) {
+      // Pitfall 23: the thread of a new vCPU inherits the pins of the emulator, which may be vbal's by now.
+      return { index, pins: touched ? found.emulatorPins : pins, pluggedLater: touched };
+    }
+    return touched || vcpu.pins !== null ? vcpu : { ...vcpu, pins };
+  });
+  const emulatorPins = touched ? found.emulatorPins : (found.emulatorPins ?? domain.emulatorPins);
+  return { online, vcpus, emulatorPins };
 }
 
 function noteSpeech(domain: DomainSnapshot, before: DomainSnapshot | undefined, notes: Note[]): void {

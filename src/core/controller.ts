@@ -12,12 +12,13 @@ import { firstOfCircle } from "./circle.ts";
 import type { Attempt, ControllerState, DomainState } from "./controller_state.ts";
 import { judge } from "./cooperation.ts";
 import type { ControllerEvent } from "./event.ts";
+import type { Pcpu, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import { planAnew } from "./plan_anew.ts";
 import { type Policy, policyOf } from "./policy.ts";
 import { onlineOf, type Reconciliation, reconcile, sameList, type WantedDomain } from "./reconcile.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
-import type { DomainId, Milliseconds, VcpuIndex } from "./units.ts";
+import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "./units.ts";
 
 export interface Step {
   readonly state: ControllerState;
@@ -49,7 +50,7 @@ export function step(
   if (state.snapshot === null || event.kind === "command-ended") return { state, actions: [], notes };
   state = forgiveGrowth(state, now);
   if (event.kind === "observed" || event.kind === "unchanged") state = judgeGuests(policy, state, now, notes);
-  if (state.mode === "controlling") state = planAnew(policy, state, notes);
+  if (state.mode === "controlling") state = planAnew(policy, state, now, notes);
   return giveOut(state, wantedDomains(policy, state), { now, notes, safeguards });
 }
 
@@ -63,10 +64,19 @@ function absorb(
 ): ControllerState {
   switch (event.kind) {
     case "started":
-      return { ...state, mode: "controlling", snapshot: null, underWay: [], attempts: [] };
+      return {
+        ...state,
+        mode: "controlling",
+        snapshot: null,
+        // A guest had nobody to speak to while there was no daemon.
+        domains: state.domains.map((domain) => stillHeard(domain, now)),
+        underWay: [],
+        attempts: [],
+      };
     case "observed":
       return arrivals(state, event.snapshot, now, notes);
     case "unchanged":
+      return { ...state, domains: withHeard(state, now) };
     case "policy-changed":
       return state;
     case "release":
@@ -74,6 +84,16 @@ function absorb(
     case "command-ended":
       return commandEnded(policy, state, event, now, notes);
   }
+}
+
+/** What was heard before is heard again in an observation that equals the last one. */
+function withHeard({ snapshot, domains }: ControllerState, now: Milliseconds): readonly DomainState[] {
+  const speaking = new Set(snapshot?.domains.filter(({ guest }) => guest !== null).map(({ id }) => id));
+  return domains.map((domain) => (speaking.has(domain.id) ? stillHeard(domain, now) : domain));
+}
+
+function stillHeard(domain: DomainState, now: Milliseconds): DomainState {
+  return domain.heard === null ? domain : { ...domain, heard: { ...domain.heard, at: now } };
 }
 
 function commandEnded(
@@ -173,24 +193,37 @@ function wantedDomains(policy: Policy, state: ControllerState): readonly WantedD
         courteous: domain.cooperation.standing === "active",
       });
     } else if (domain.touched) {
-      wanted.push(asFound(domain, mechanism));
+      wanted.push(asFound(domain, { mechanism, pcpus: state.snapshot?.pcpus ?? [] }));
     }
   }
   return wanted;
 }
 
-function asFound({ id, found }: DomainState, mechanism: WantedDomain["mechanism"]): WantedDomain {
+function asFound({ id, found }: DomainState, { mechanism, pcpus }: Surroundings): WantedDomain {
+  const online = pcpus.filter((pcpu) => pcpu.online).map((pcpu) => pcpu.id);
   return {
     id,
-    vcpus: found.vcpus.map(({ index, pins }) => ({
+    vcpus: found.vcpus.map(({ index, pins, pluggedLater }) => ({
       index,
-      online: found.online?.includes(index) ?? null,
-      pcpus: pins,
+      online: pluggedLater ? null : (found.online?.includes(index) ?? null),
+      pcpus: stillOnline(pins, online),
     })),
-    emulatorPcpus: found.emulatorPins,
+    emulatorPcpus: stillOnline(found.emulatorPins, online),
     mechanism,
     courteous: false,
   };
+}
+
+interface Surroundings {
+  readonly mechanism: WantedDomain["mechanism"];
+  readonly pcpus: readonly Pcpu[];
+}
+
+/** A pCPU that went offline meanwhile can be nobody's; as in Linux, a thread left with none may run on all. */
+function stillOnline(pins: readonly PcpuId[] | null, online: readonly PcpuId[]): readonly PcpuId[] | null {
+  if (pins === null) return null;
+  const left = pins.filter((pcpu) => online.includes(pcpu));
+  return left.length > 0 ? left : online;
 }
 
 /** Turns the difference into actions, except for what is under way or waits to be tried again. */
@@ -203,7 +236,8 @@ function giveOut(
   if (snapshot === null) return { state: before, actions: [], notes };
   const difference = reconcile(wanted, snapshot, safeguards);
   const commands = dueCommands(before, difference, { now, notes, safeguards });
-  const settled = settleReleased(withoutDoneAttempts(before, difference), wanted, difference, notes);
+  const satisfied = withNothingLeftToAsk(withoutDoneAttempts(before, difference), wanted, difference, now);
+  const settled = settleReleased(satisfied, wanted, difference, notes);
   const given = commands.map((command, i) => ({ id: settled.nextCommandId + i, command }));
   const byDomain = new Map<DomainId, Command[]>(commands.map(({ domain }) => [domain, []]));
   for (const command of commands) byDomain.get(command.domain)?.push(command);
@@ -261,17 +295,47 @@ function remember(domain: DomainState, command: Command, now: Milliseconds): Dom
   };
 }
 
+/**
+ * A guest that was asked for one thing and has another, where that other is wanted by now (the plan changed before it
+ * followed), is not behind: it has what it should have.
+ */
+function withNothingLeftToAsk(
+  state: ControllerState,
+  wanted: readonly WantedDomain[],
+  { ready }: Reconciliation,
+  now: Milliseconds,
+): ControllerState {
+  const snapshots = new Map(state.snapshot?.domains.map((domain) => [domain.id, domain]));
+  const wantedIds = new Set(wanted.map(({ id }) => id));
+  const open = new Set(
+    [...ready, ...state.underWay.map(({ command }) => command)]
+      .filter(({ kind }) => kind === "set-online")
+      .map(({ domain }) => domain),
+  );
+  const domains = state.domains.map((domain): DomainState => {
+    const { id, asked, cooperation } = domain;
+    const snapshot = snapshots.get(id);
+    const online = snapshot === undefined ? null : onlineOf(snapshot);
+    if (asked === null || online === null || snapshot?.state !== "running") return domain;
+    if (!wantedIds.has(id) || open.has(id) || sameList(asked, online)) return domain;
+    // The standing follows with the next look, which finds nothing missing.
+    return { ...domain, asked: online, reached: true, cooperation: { ...cooperation, progressAt: now } };
+  });
+  return { ...state, domains };
+}
+
 /** A domain that is let go and has nothing left to put back is no longer touched. */
 function settleReleased(
   state: ControllerState,
   wanted: readonly WantedDomain[],
-  { ready }: Reconciliation,
+  { ready, blocked }: Reconciliation,
   notes: Note[],
 ): ControllerState {
   const planned = new Set(state.mode === "controlling" ? state.plan?.domains.map(({ id }) => id) : []);
   const open = new Set([
-    ...ready.map(({ domain }) => domain),
+    ...[...ready, ...blocked.map(({ command }) => command)].map(({ domain }) => domain),
     ...state.underWay.map(({ command }) => command.domain),
+    ...state.domains.filter((domain) => owesVcpus(domain, state.snapshot)).map(({ id }) => id),
   ]);
   const settled = wanted.filter(({ id }) => !planned.has(id) && !open.has(id)).map(({ id }) => id);
   if (settled.length === 0) return state;
@@ -280,4 +344,11 @@ function settleReleased(
     settled.includes(domain.id) ? { ...domain, touched: false, asked: null, reached: false } : domain,
   );
   return { ...state, domains };
+}
+
+/** The guest was told to use other vCPUs than were found, and cannot be told otherwise now: it is silent or paused. */
+function owesVcpus({ id, asked, found }: DomainState, snapshot: Snapshot | null): boolean {
+  if (asked === null || found.online === null || sameList(asked, found.online)) return false;
+  const domain = snapshot?.domains.find((other) => other.id === id);
+  return domain !== undefined && (domain.guest === null || domain.state !== "running");
 }

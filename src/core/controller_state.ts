@@ -1,7 +1,7 @@
 /** What the controller remembers between steps: plain JSON, so that a journal can carry it over a restart. */
 import type { Command } from "./action.ts";
 import type { Cooperation } from "./cooperation.ts";
-import type { Snapshot } from "./model.ts";
+import type { GuestReport, Snapshot } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "./units.ts";
 
@@ -26,6 +26,8 @@ export interface DomainState {
   readonly id: DomainId;
   readonly incarnation: string;
   readonly found: Found;
+  /** The guest's last word and when it was last known to hold, also while it is silent; null for one never heard. */
+  readonly heard: { readonly report: GuestReport; readonly at: Milliseconds } | null;
   readonly cooperation: Cooperation;
   /** The vCPUs that the guest was last asked to use; null before the first request. */
   readonly asked: readonly VcpuIndex[] | null;
@@ -40,8 +42,15 @@ export interface DomainState {
 /** How a domain was before vbal touched it; `null` for what was never read. */
 export interface Found {
   readonly online: readonly VcpuIndex[] | null;
-  readonly vcpus: readonly { readonly index: VcpuIndex; readonly pins: readonly PcpuId[] | null }[];
+  readonly vcpus: readonly FoundVcpu[];
   readonly emulatorPins: readonly PcpuId[] | null;
+}
+
+export interface FoundVcpu {
+  readonly index: VcpuIndex;
+  readonly pins: readonly PcpuId[] | null;
+  /** Plugged when vbal had changed the domain already: whether the guest would use it without vbal, nobody knows. */
+  readonly pluggedLater: boolean;
 }
 
 export interface CommandUnderWay {

@@ -8,19 +8,46 @@ import { makePlan } from "./make_plan.ts";
 import type { DomainSnapshot, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import type { DomainPlan, Move, Plan } from "./plan.ts";
-import { type Policy, policyOf } from "./policy.ts";
-import type { DomainId } from "./units.ts";
+import { type Patience, type Policy, policyOf } from "./policy.ts";
+import type { DomainId, Milliseconds } from "./units.ts";
 
 /** The state with a plan for its present snapshot. */
-export function planAnew(policy: Policy, state: ControllerState, notes: Note[]): ControllerState {
-  const { snapshot } = state;
-  if (snapshot === null) return state;
+export function planAnew(
+  policy: Policy,
+  state: ControllerState,
+  now: Milliseconds,
+  notes: Note[],
+): ControllerState {
+  if (state.snapshot === null) return state;
+  const snapshot = withLastWords(state.snapshot, { domains: state.domains, patience: policy.patience, now });
   const effective = withGrowthGivenUp(policy, state.domains);
   const planInputs = inputsOf(effective, snapshot);
   if (planInputs === state.planInputs && state.plan !== null) return state;
   const plan = makePlan(effective, onTheLastPlan(snapshot, state));
   noteChanges(state.plan, plan, notes);
   return { ...state, plan, planInputs };
+}
+
+/**
+ * A guest that has just fallen silent is planned with its last word for as long as patience says: an agent that starts
+ * anew, or a daemon that does, is heard again within moments and must not move a vCPU that is right.
+ */
+function withLastWords(snapshot: Snapshot, { domains, patience, now }: LastWords): Snapshot {
+  const heard = new Map(domains.map((domain) => [domain.id, domain.heard]));
+  return {
+    ...snapshot,
+    domains: snapshot.domains.map((domain) => {
+      const last = heard.get(domain.id) ?? null;
+      const holds = domain.guest === null && last !== null && now < last.at + patience.stuckAfter;
+      return holds ? { ...domain, guest: last.report } : domain;
+    }),
+  };
+}
+
+interface LastWords {
+  readonly domains: readonly DomainState[];
+  readonly patience: Patience;
+  readonly now: Milliseconds;
 }
 
 /** Everything that a plan depends on, as text to compare. */

@@ -28,8 +28,6 @@ export interface ControlLoopParts {
   readonly hypervisor: Hypervisor;
   readonly clock: Clock;
   readonly policy: Policy;
-  /** Of an earlier life, or nothing. */
-  readonly state?: ControllerState;
   readonly intervalMs: Milliseconds;
   /** Called with every event and what came of it, before the actions are carried out. */
   readonly onStep: (taken: StepTaken) => void;
@@ -47,7 +45,6 @@ export interface StepTaken {
 export class ControlLoop {
   readonly #parts: ControlLoopParts;
   #policy: Policy;
-  #state: ControllerState;
   #lastSnapshot = "";
   #ended: Extract<ControllerEvent, { kind: "command-ended" }>[] = [];
   #looking: Promise<void> | null = null;
@@ -56,12 +53,13 @@ export class ControlLoop {
   #tick: NodeJS.Timeout | null = null;
   #wait: NodeJS.Timeout | null = null;
   #soon: NodeJS.Timeout | null = null;
+  #state: ControllerState = INITIAL_STATE;
+  #started = false;
   #closed = false;
 
   constructor(parts: ControlLoopParts) {
     this.#parts = parts;
     this.#policy = parts.policy;
-    this.#state = parts.state ?? INITIAL_STATE;
   }
 
   get state(): ControllerState {
@@ -72,11 +70,18 @@ export class ControlLoop {
     return this.#policy;
   }
 
+  /** Takes over the state of an earlier life; before `start`. */
+  resume(earlier: ControllerState): void {
+    this.#state = earlier;
+  }
+
   /** Resolves after the first observation. */
   async start(): Promise<void> {
+    this.#started = true;
     this.#feed({ kind: "started" });
     await this.#parts.hypervisor.start(() => this.look());
     await this.#look();
+    if (this.#closed) return;
     this.#tick = setInterval(() => this.look(), this.#parts.intervalMs);
   }
 
@@ -95,7 +100,8 @@ export class ControlLoop {
 
   changePolicy(policy: Policy): void {
     this.#policy = policy;
-    this.#feed({ kind: "policy-changed" });
+    // Before the start there is only what an earlier life saw, and nothing is decided from that.
+    if (this.#started) this.#feed({ kind: "policy-changed" });
   }
 
   /** Puts everything back as it was found; returns the domains for which that did not succeed in time. */
@@ -141,8 +147,12 @@ export class ControlLoop {
       return null;
     });
     this.#lastLook = this.#parts.clock.now();
+    if (observation === null) {
+      this.#ended.unshift(...ended);
+      return;
+    }
+    if (this.#closed) return;
     for (const event of ended) this.#feed(event);
-    if (observation === null || this.#closed) return;
     this.#parts.onObservation(observation, this.#lastLook);
     const text = JSON.stringify(observation.snapshot);
     const same = text === this.#lastSnapshot && this.#state.snapshot !== null;

@@ -5,7 +5,7 @@
  * GET /v1/state · GET /v1/plan · POST /v1/domains/NAME (fields of the policy) · POST /v1/reload
  * A refusal is `{ error: { message } }` with a status of 400 or above.
  */
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
@@ -13,8 +13,10 @@ import type { Milliseconds } from "../core/units.ts";
 
 /** A policy change is a few fields; anything longer is a mistake. */
 const BODY_BYTES_MAX = 64 * 1024;
-/** A client that sends its request slower than this is cut off. */
-const REQUEST_DEADLINE_MS: Milliseconds = 5_000;
+/** A client that sends its request slower than this is cut off, at the next check. */
+export const REQUEST_DEADLINE_MS: Milliseconds = 5_000;
+/** Node looks for slow clients this often. */
+const SLOW_CHECK_EVERY_MS: Milliseconds = 1_000;
 const CONNECTIONS_MAX = 64;
 
 /** What the daemon can be asked. An answer has an HTTP status and a JSON body. */
@@ -34,25 +36,29 @@ export interface ControlServer {
 }
 
 /** Listens on `socket`. Throws when another daemon answers there or the path cannot be used. */
-export async function serveControl(socket: string, target: ControlTarget): Promise<ControlServer> {
-  mkdirSync(dirname(socket), { recursive: true });
-  if (await answers(socket)) {
-    throw new Error(
-      `Another vbal daemon answers on ${socket}; stop it first, or set control.socket to another path`,
-    );
+export async function serveControl(
+  socket: string,
+  target: ControlTarget,
+  requestDeadlineMs: Milliseconds = REQUEST_DEADLINE_MS,
+): Promise<ControlServer> {
+  try {
+    mkdirSync(dirname(socket), { recursive: true });
+  } catch (error) {
+    throw cannotListen(socket, messageOf(error));
   }
-  // Left behind by a daemon that was killed.
-  rmSync(socket, { force: true });
-  const server = createServer((request, response) => {
+  await removeLeftover(socket);
+  const options = {
+    requestTimeout: requestDeadlineMs,
+    headersTimeout: requestDeadlineMs,
+    connectionsCheckingInterval: Math.min(SLOW_CHECK_EVERY_MS, requestDeadlineMs),
+  };
+  const server = createServer(options, (request, response) => {
     answer(target, request, response).catch((error: unknown) => {
       refuse(response, 500, [`Internal fault: ${String(error)}`]);
     });
   });
-  server.requestTimeout = REQUEST_DEADLINE_MS;
-  server.headersTimeout = REQUEST_DEADLINE_MS;
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, socket);
-  chmodSync(socket, 0o600);
   return {
     close: () =>
       new Promise((resolve) => {
@@ -67,9 +73,8 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const path = new URL(request.url ?? "/", "http://vbal").pathname;
-  const route = `${request.method} ${path}`;
-  const domain = /^POST \/v1\/domains\/([^/]+)$/.exec(route)?.[1];
+  const route = `${request.method} ${request.url?.split("?")[0] ?? "/"}`;
+  const domain = decoded(/^POST \/v1\/domains\/([^/]+)$/.exec(route)?.[1]);
   if (route === "GET /v1/state") return send(response, 200, target.state());
   if (route === "GET /v1/plan") return send(response, 200, target.plan());
   if (route === "POST /v1/reload") return sendAnswer(response, target.reload());
@@ -80,7 +85,16 @@ async function answer(
   }
   const body = await readJson(request);
   if (!body.ok) return sendAnswer(response, body);
-  return sendAnswer(response, target.setDomain(decodeURIComponent(domain), body.value));
+  return sendAnswer(response, target.setDomain(domain, body.value));
+}
+
+/** Undefined also for what is no text in percent signs. */
+function decoded(name: string | undefined): string | undefined {
+  try {
+    return name === undefined ? undefined : decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
 }
 
 async function readJson(
@@ -88,17 +102,21 @@ async function readJson(
 ): Promise<{ ok: true; value: unknown } | Extract<Answer, { ok: false }>> {
   const chunks: Buffer[] = [];
   let bytes = 0;
+  // The rest of a long one is read and dropped: who is cut off while sending never sees the answer.
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (BODY_BYTES_MAX < bytes) {
-      return { ok: false, errors: [`The request has more than ${BODY_BYTES_MAX} bytes`] };
-    }
-    chunks.push(chunk);
+    if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
+  }
+  if (BODY_BYTES_MAX < bytes) {
+    return {
+      ok: false,
+      errors: [`The request has ${bytes} bytes, and at most ${BODY_BYTES_MAX} are taken; send fewer fields`],
+    };
   }
   try {
     return { ok: true, value: JSON.parse(Buffer.concat(chunks).toString("utf8")) };
   } catch (error) {
-    return { ok: false, errors: [`The request is not JSON: ${String(error)}`] };
+    return { ok: false, errors: [`The request is not JSON (${messageOf(error)}); send {"weight": 512}`] };
   }
 }
 
@@ -123,15 +141,41 @@ function send(response: ServerResponse, status: number, body: unknown): void {
 
 function listen(server: Server, socket: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) =>
-      reject(
-        new Error(
-          `Cannot listen on ${socket}: ${error.message}; check control.socket and its folder's rights`,
-        ),
-      ),
-    );
-    server.listen(socket, resolve);
+    server.once("error", (error) => reject(cannotListen(socket, error.message)));
+    // Listening makes the socket at once; with this mask there is no moment in which others could open it.
+    const mask = process.umask(0o177);
+    try {
+      server.listen(socket, () => {
+        chmodSync(socket, 0o600);
+        resolve();
+      });
+    } finally {
+      process.umask(mask);
+    }
   });
+}
+
+/** A socket that nobody serves was left by a daemon that was killed. Anything else in its place is not ours to remove. */
+async function removeLeftover(socket: string): Promise<void> {
+  const found = lstatSync(socket, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    throw cannotListen(socket, "there is a file of another kind in its place");
+  }
+  if (await answers(socket)) {
+    throw new Error(
+      `Another vbal daemon answers on ${socket}; stop it first, or set control.socket to another path`,
+    );
+  }
+  rmSync(socket, { force: true });
+}
+
+function cannotListen(socket: string, why: string): Error {
+  return new Error(`Cannot listen on ${socket}: ${why}; check control.socket and its folder's rights`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function answers(socket: string): Promise<boolean> {
@@ -141,6 +185,9 @@ function answers(socket: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    probe.once("error", () => resolve(false));
+    // Only a refusal says that nobody is there; one who does not let us in, or has too many clients, is somebody.
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      resolve(error.code !== "ECONNREFUSED" && error.code !== "ENOENT");
+    });
   });
 }

@@ -19,6 +19,7 @@ import { ControlLoop, type StepTaken } from "./control_loop.ts";
 import { type Answer, type ControlServer, serveControl } from "./control_server.ts";
 import { JournalFile } from "./journal_file.ts";
 import { type Overrides, override, readOverrides, withOverrides, writeOverrides } from "./overrides.ts";
+import { overBase } from "./policy_layers.ts";
 import { stateViewOf } from "./state_view_of.ts";
 import { UsageWindow } from "./usage_window.ts";
 
@@ -30,6 +31,8 @@ export interface DaemonOptions {
   /** Where the config came from; it is watched. Null for none. */
   readonly configFile: string | null;
   readonly hypervisor: Hypervisor;
+  /** What the host itself says its domains are due; the config lies over it. */
+  readonly basePolicy?: Policy;
   readonly version: string;
   /** One line for a person: what was decided, what went wrong. */
   readonly log: (line: LogLine) => void;
@@ -51,8 +54,10 @@ export class Daemon {
   readonly #overridesFile: string;
   #config: Config;
   #overrides: Overrides;
-  /** The config file's with the overrides over it: the one in force. */
+  /** The host's, the config file's over it, and the overrides over both: the one in force. */
   #policy: Policy;
+  /** The journal is open: what is decided from now on can be written down. */
+  #journalling = false;
   #configProblem: string | null = null;
   #problems: readonly Problem[] = [];
   #notes: NoteView[] = [];
@@ -60,7 +65,6 @@ export class Daemon {
   #server: ControlServer | null = null;
   #watch: ConfigWatch | null = null;
 
-  /** Reads the journal of an earlier life. Throws when the journal cannot be used at all. */
   constructor(options: DaemonOptions) {
     this.#options = options;
     this.#config = options.config;
@@ -70,13 +74,11 @@ export class Daemon {
     this.#overridesFile = join(dirname(journal.path), "overrides.json");
     this.#overrides = readOverrides(this.#overridesFile, (text) => this.#tell("warning", text));
     this.#journal = new JournalFile({ ...journal, onFault: (text) => this.#tell("error", text) });
-    const state = this.#journal.recover();
-    this.#policy = withOverrides(policy, this.#overrides);
+    this.#policy = this.#layered(policy);
     this.#loop = new ControlLoop({
       hypervisor: options.hypervisor,
       clock: this.#clock,
       policy: this.#policy,
-      ...(state === null ? {} : { state }),
       intervalMs: interval,
       onStep: (taken) => this.#onStep(taken),
       onObservation: ({ usage, problems }, now) => {
@@ -88,7 +90,10 @@ export class Daemon {
     });
   }
 
-  /** Resolves after the first observation. Rejects when the control socket cannot be had. */
+  /**
+   * Goes on where an earlier life ended. Resolves after the first observation. Rejects, before it touches anything, when
+   * the control socket cannot be had (another daemon may be using the journal) or the journal cannot be used.
+   */
   async start(): Promise<void> {
     this.#server = await serveControl(this.#config.control.socket, {
       state: () => this.view(),
@@ -96,6 +101,9 @@ export class Daemon {
       setDomain: (name, fields) => this.setDomain(name, fields),
       reload: () => this.reload(),
     });
+    const earlier = this.#journal.recover();
+    this.#journalling = true;
+    if (earlier !== null) this.#loop.resume(earlier);
     const now = this.#clock.now();
     const { version, configFile } = this.#options;
     this.#append({
@@ -170,7 +178,8 @@ export class Daemon {
 
   /** Lays `fields` over the config file's for one domain; kept over restarts. */
   setDomain(name: string, fields: unknown): Answer {
-    const result = override(this.#config.policy, this.#overrides, { name, fields });
+    const base = overBase(this.#options.basePolicy, this.#config.policy);
+    const result = override(base, this.#overrides, { name, fields });
     if ("errors" in result) return { ok: false, errors: result.errors };
     try {
       writeOverrides(this.#overridesFile, result.overrides);
@@ -224,11 +233,17 @@ export class Daemon {
   }
 
   #changePolicy(): void {
-    const policy = withOverrides(this.#config.policy, this.#overrides);
+    const policy = this.#layered(this.#config.policy);
     if (JSON.stringify(policy) === JSON.stringify(this.#policy)) return;
     this.#policy = policy;
     this.#append({ kind: "policy", now: this.#clock.now(), policy });
     this.#loop.changePolicy(policy);
+  }
+
+  #layered(configPolicy: Policy): Policy {
+    const layered = withOverrides(overBase(this.#options.basePolicy, configPolicy), this.#overrides);
+    for (const text of layered.refused) this.#tell("warning", text);
+    return layered.policy;
   }
 
   #onStep({ event, now, step }: StepTaken): void {
@@ -237,6 +252,7 @@ export class Daemon {
   }
 
   #append(record: Parameters<JournalFile["append"]>[0]): void {
+    if (!this.#journalling) return;
     this.#journal.append(record, () => ({
       now: this.#clock.now(),
       policy: this.#policy,

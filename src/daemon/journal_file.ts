@@ -11,7 +11,6 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -19,13 +18,21 @@ import type { ControllerState } from "../core/controller_state.ts";
 import type { ControllerEvent } from "../core/event.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Milliseconds } from "../core/units.ts";
-import { decodeJournal, encodeHeader, encodeRecord, type JournalRecord } from "../protocol/journal.ts";
+import {
+  decodeJournal,
+  encodeHeader,
+  encodeRecord,
+  type Journal,
+  type JournalRecord,
+} from "../protocol/journal.ts";
 import { replay } from "./replay.ts";
 
 type ControllerJournalRecord = JournalRecord<ControllerEvent, ControllerState>;
 
-/** The current file and so many older ones are kept: PATH, PATH.1, PATH.2 ... */
+/** So many files are kept, the current one among them: PATH, PATH.1, PATH.2 ... Records are numbered in each anew. */
 const FILES_KEPT = 4;
+/** It tells who runs where, and a changed one would make the next start put back what never was. */
+const FILE_MODE = 0o600;
 
 export interface JournalOptions {
   readonly path: string;
@@ -47,25 +54,35 @@ export class JournalFile {
   #bytes = 0;
   #seq = 1;
   #faulty = false;
+  #closed = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
   }
 
-  /** The state that an earlier life left, or null. Opens the file for appending; throws when that is impossible. */
+  /**
+   * The state that an earlier life left, or null. Opens the file for appending; throws, with what to do, when that is
+   * impossible, for without it nobody would know after a kill what to put back.
+   */
   recover(): ControllerState | null {
-    const { path, onFault } = this.#options;
-    mkdirSync(dirname(path), { recursive: true });
-    const text = existsSync(path) ? readFileSync(path, "latin1") : "";
-    const journal = decodeJournal<ControllerEvent, ControllerState>(text);
-    if ("unreadable" in journal) throw new Error(`${path}: ${journal.unreadable}`);
-    for (const { message } of journal.damage) onFault(`${path}: ${message}`);
-    this.#fd = openSync(path, "a");
-    if (journal.tornBytes > 0) ftruncateSync(this.#fd, journal.keepBytes);
-    this.#bytes = journal.keepBytes;
-    this.#seq = journal.nextSeq;
-    if (this.#bytes === 0) this.#write(encodeHeader());
-    return journal.records.length === 0 ? null : replay(journal.records, "checkpoint").state;
+    const { path } = this.#options;
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      const journal = this.#read(path);
+      this.#fd = openSync(path, "a", FILE_MODE);
+      if (journal.tornBytes > 0) ftruncateSync(this.#fd, journal.keepBytes);
+      this.#bytes = journal.keepBytes;
+      this.#seq = journal.nextSeq;
+      if (this.#bytes === 0) this.#write(encodeHeader());
+      // A power cut may leave the newest file empty; what it should begin with stands at the end of the one before.
+      const records = journal.records.length > 0 ? journal.records : this.#read(aged(path, 1)).records;
+      return records.length === 0 ? null : replay(records, "checkpoint").state;
+    } catch (error) {
+      if (error instanceof UnusableJournal) throw error;
+      throw new UnusableJournal(
+        `The journal ${path} cannot be used (${String(error)}); check journal.path, its folder's rights and free space`,
+      );
+    }
   }
 
   /**
@@ -73,17 +90,19 @@ export class JournalFile {
    * begun: after the record that filled the old file, or in place of an event that could not be written to it.
    */
   append(record: ControllerJournalRecord, beginning: () => Beginning): void {
+    if (this.#closed) return;
     try {
       if (this.#fd === null) this.#begin(beginning());
       else this.#number(record);
-      if (this.#options.maxBytes < this.#bytes) this.#rotate(beginning());
+      if (this.#options.maxBytes < this.#bytes) this.#begin(beginning());
+      if (this.#faulty) this.#options.onFault(`The journal ${this.#options.path} is written again`);
       this.#faulty = false;
     } catch (error) {
       if (!this.#faulty) {
         this.#options.onFault(
           [
-            `Cannot write the journal ${this.#options.path} (${String(error)}); control goes on, but decisions`,
-            "from now on cannot be replayed. Make room, or check its folder's rights",
+            `Cannot write the journal ${this.#options.path} (${String(error)}); control goes on, but what is decided`,
+            "from now on is not kept. Make room, or check its folder's rights",
           ].join(" "),
         );
       }
@@ -93,26 +112,39 @@ export class JournalFile {
   }
 
   close(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
+    this.#closed = true;
+    this.#letGo();
   }
 
   /** After a fault the file may end in half a record: the next one to be written starts a new file. */
   #abandon(): void {
     try {
-      this.close();
+      this.#letGo();
     } catch {
       // It could not be written either; there is nothing left to save.
       this.#fd = null;
     }
   }
 
+  #letGo(): void {
+    const fd = this.#fd;
+    this.#fd = null;
+    if (fd !== null) closeSync(fd);
+  }
+
+  /** The older files move on only when the new one holds its checkpoint: a full disk must not cost what they know. */
   #begin(beginning: Beginning): void {
-    this.#shift();
-    this.#fd = openSync(this.#options.path, "a");
+    const { path } = this.#options;
+    this.#letGo();
+    this.#fd = openSync(`${path}.new`, "w", FILE_MODE);
     this.#bytes = 0;
+    this.#seq = 1;
     this.#write(encodeHeader());
     this.#number({ kind: "checkpoint", ...beginning });
+    for (let age = FILES_KEPT - 1; 1 <= age; age--) {
+      if (existsSync(aged(path, age - 1))) renameSync(aged(path, age - 1), aged(path, age));
+    }
+    renameSync(`${path}.new`, path);
   }
 
   #number(record: ControllerJournalRecord): void {
@@ -120,22 +152,25 @@ export class JournalFile {
     this.#seq += 1;
   }
 
-  #rotate(beginning: Beginning): void {
-    this.close();
-    this.#begin(beginning);
-  }
-
-  #shift(): void {
-    const { path } = this.#options;
-    rmSync(`${path}.${FILES_KEPT - 1}`, { force: true });
-    for (let age = FILES_KEPT - 2; 0 <= age; age--) {
-      const from = age === 0 ? path : `${path}.${age}`;
-      if (existsSync(from)) renameSync(from, `${path}.${age + 1}`);
-    }
+  #read(path: string): Journal<ControllerEvent, ControllerState> {
+    const text = existsSync(path) ? readFileSync(path, "latin1") : "";
+    const journal = decodeJournal<ControllerEvent, ControllerState>(text);
+    if ("unreadable" in journal) throw new UnusableJournal(`${path}: ${journal.unreadable}`);
+    for (const { message } of journal.damage) this.#options.onFault(`${path}: ${message}`);
+    return journal;
   }
 
   #write(text: string): void {
     if (this.#fd === null) throw new Error("The journal is not open");
-    this.#bytes += writeSync(this.#fd, text);
+    const written = writeSync(this.#fd, text);
+    this.#bytes += written;
+    // The text is ASCII, so that its length is its bytes.
+    if (written < text.length) throw new Error(`only ${written} of ${text.length} bytes fit on the disk`);
   }
+}
+
+class UnusableJournal extends Error {}
+
+function aged(path: string, age: number): string {
+  return age === 0 ? path : `${path}.${age}`;
 }

@@ -1,46 +1,76 @@
 /** Opens the adapter that the config names. */
 import { readFileSync } from "node:fs";
+import type { DomainSnapshot } from "../core/model.ts";
+import type { Policy } from "../core/policy.ts";
 import type { Hypervisor } from "../hypervisor/port.ts";
 import { createQmpAdapter } from "../hypervisor/qmp/qmp_adapter.ts";
 import { runInRealTime } from "../hypervisor/simulated/run_in_real_time.ts";
-import { createSimulatedHost } from "../hypervisor/simulated/simulated_host.ts";
+import { createSimulatedHost, type SimulatedHost } from "../hypervisor/simulated/simulated_host.ts";
 import type { HypervisorConfig } from "../protocol/config.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { parseHostFile } from "../protocol/host_file.ts";
 
+/** A described host says what its domains are due, too; a real one does not. */
+export interface OpenedHypervisor {
+  readonly hypervisor: Hypervisor;
+  readonly basePolicy?: Policy;
+}
+
 /** Throws, with what to do, when the description of a simulated host cannot be used. */
-export function openHypervisor(config: HypervisorConfig): Hypervisor {
+export function openHypervisor(config: HypervisorConfig): OpenedHypervisor {
   switch (config.kind) {
     case "qmp":
-      return createQmpAdapter({
-        ...(config.directory === null ? {} : { directory: config.directory }),
-        domains: config.domains.map(({ name, qmp, agent, qga }) => ({
-          name,
-          qmp,
-          ...(agent === null ? {} : { agent }),
-          ...(qga === null ? {} : { qga }),
-        })),
-      });
+      return {
+        hypervisor: createQmpAdapter({
+          ...(config.directory === null ? {} : { directory: config.directory }),
+          domains: config.domains.map(({ name, qmp, agent, qga }) => ({
+            name,
+            qmp,
+            ...(agent === null ? {} : { agent }),
+            ...(qga === null ? {} : { qga }),
+          })),
+        }),
+      };
     case "simulated":
       return simulatedHost(config.from);
   }
 }
 
-function simulatedHost(file: string): Hypervisor {
-  const described = parseHostFile({ file, text: readFileSync(file, "utf8") });
+function simulatedHost(file: string): OpenedHypervisor {
+  const described = parseHostFile({ file, text: readDescription(file) });
   if ("errors" in described) throw new Error(described.errors.map(renderFault).join("\n"));
-  const { pcpus, domains } = described.snapshot;
-  const host = createSimulatedHost({ pcpus });
-  for (const { id, vcpus, guest } of domains) {
-    host.arrive({ id, vcpus: vcpus.length, guest: guest === null ? "silent" : "obedient" });
-  }
+  const { policy, snapshot } = described;
+  const host = createSimulatedHost({ pcpus: snapshot.pcpus });
+  for (const domain of snapshot.domains) settle(host, domain);
   const stopTime = runInRealTime(host);
   const door = host.connect();
-  return {
-    ...door,
-    close: async () => {
-      stopTime();
-      await door.close();
-    },
+  const close = async () => {
+    stopTime();
+    await door.close();
   };
+  return { hypervisor: { ...door, close }, basePolicy: policy };
+}
+
+function readDescription(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`Cannot read the host description ${file}: ${why}; check hypervisor.from`);
+  }
+}
+
+/** Brings a domain in, as it is described. */
+function settle(host: SimulatedHost, { id, vcpus, guest }: DomainSnapshot): void {
+  host.arrive({
+    id,
+    vcpus: vcpus.length,
+    guest: guest === null ? "silent" : "obedient",
+    ...(guest === null ? {} : { mechanisms: guest.mechanisms }),
+  });
+  host.guestOfflines(
+    id,
+    (guest?.vcpus ?? []).filter((vcpu) => !vcpu.online).map((vcpu) => vcpu.index),
+  );
+  for (const { index, pins } of vcpus) if (pins !== null) host.repinBehindOurBack(id, index, pins);
 }

@@ -6,14 +6,14 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Policy, policyOf } from "../core/policy.ts";
 import type { DomainId } from "../core/units.ts";
-import { contradictions, domainFields, withFields } from "../protocol/domain_fields.ts";
+import { BACK_TO_CONFIG, parseDomainChange } from "../protocol/domain_change.ts";
+import { contradictions, withFields } from "../protocol/domain_fields.ts";
+import type { Fault } from "../protocol/fault.ts";
 
 /** Fields as a person writes them; checked before they are kept. */
 export type WrittenFields = Readonly<Record<string, unknown>>;
 export type Overrides = ReadonlyMap<DomainId, WrittenFields>;
 
-/** This value of a field takes the override back. */
-const BACK_TO_CONFIG = "default";
 /** A name longer than this is no domain's. */
 const NAME_LENGTH_MAX = 256;
 
@@ -33,28 +33,51 @@ export function override(
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     return { errors: ['The fields to set must be an object, as in {"weight": 512}'] };
   }
+  const sent = parseDomainChange(fields);
+  if ("faults" in sent) return { errors: sent.faults.map((fault) => sentenceOf(name, fault)) };
   const merged = merge(overrides.get(name) ?? {}, fields as WrittenFields);
-  const checked = domainFields.safeParse(merged);
-  if (!checked.success) {
-    return {
-      errors: checked.error.issues.map(({ path, message }) => `${path.join(".") || name}: ${message}`),
-    };
-  }
   const changed = new Map(overrides).set(name, merged);
   if (Object.keys(merged).length === 0) changed.delete(name);
   const next = withOverrides(policy, changed);
-  const faults = contradictions(policyOf(next, name)).map(({ rule, fix }) => `${name}: ${rule}. ${fix}`);
-  return faults.length > 0 ? { errors: faults } : { overrides: changed, policy: next };
+  const faults = contradictionsIn(policy, { name, fields: merged });
+  return faults.length > 0 ? { errors: faults } : { overrides: changed, policy: next.policy };
 }
 
-/** The policy with the overrides over it. They were checked when they were set or read. */
-export function withOverrides(policy: Policy, overrides: Overrides): Policy {
-  if (overrides.size === 0) return policy;
+/** `refused`: what was set once and contradicts the policy below it by now; it is left out, and each is a sentence. */
+export interface LayeredPolicy {
+  readonly policy: Policy;
+  readonly refused: readonly string[];
+}
+
+/** The policy with the overrides over it. Their form was checked when they were set or read. */
+export function withOverrides(policy: Policy, overrides: Overrides): LayeredPolicy {
+  if (overrides.size === 0) return { policy, refused: [] };
+  const refused: string[] = [];
   const domains = Object.assign(Object.create(null) as Record<DomainId, Policy["defaults"]>, policy.domains);
   for (const [name, fields] of overrides) {
-    domains[name] = withFields(policyOf(policy, name), domainFields.parse(fields));
+    const faults = contradictionsIn(policy, { name, fields });
+    if (faults.length === 0) domains[name] = laidOver(policy, { name, fields });
+    else refused.push(`What was set by hand is not in force: ${faults.join(" ")}`);
   }
-  return { ...policy, domains };
+  return { policy: { ...policy, domains }, refused };
+}
+
+interface Override {
+  readonly name: DomainId;
+  readonly fields: WrittenFields;
+}
+
+function laidOver(policy: Policy, { name, fields }: Override): Policy["defaults"] {
+  const read = parseDomainChange(fields);
+  return "faults" in read ? policyOf(policy, name) : withFields(policyOf(policy, name), read.value);
+}
+
+function contradictionsIn(policy: Policy, change: Override): string[] {
+  return contradictions(laidOver(policy, change)).map(({ rule, fix }) => `${change.name}: ${rule}. ${fix}`);
+}
+
+function sentenceOf(name: DomainId, { path, rule, value, fix }: Fault): string {
+  return `${path === "" ? name : `${name}.${path}`}: ${rule}${value === "" ? "" : `, not ${value}`}. ${fix}`;
 }
 
 /** Reads the file; what cannot be used is left out and named. A file that is not there is no override. */
@@ -70,12 +93,18 @@ export function readOverrides(file: string, onFault: (message: string) => void):
     return overrides;
   }
   try {
-    for (const [name, fields] of Object.entries(JSON.parse(text) as Record<string, unknown>)) {
-      if (domainFields.safeParse(fields).success) overrides.set(name, fields as WrittenFields);
-      else onFault(`${file}: what was set for ${name} cannot be used and is ignored; set it again`);
+    const written: unknown = JSON.parse(text);
+    if (!isFields(written)) throw new Error("it holds no object");
+    for (const [name, fields] of Object.entries(written)) {
+      const read = parseDomainChange(fields);
+      if ("value" in read) overrides.set(name, fields as WrittenFields);
+      else {
+        const why = read.faults.map((fault) => sentenceOf(name, fault)).join(" ");
+        onFault(`${file}: what was set for ${name} cannot be used and is ignored; set it again. ${why}`);
+      }
     }
   } catch (error) {
-    onFault(`${file} is not JSON (${String(error)}); what was set by hand is lost, set it again`);
+    onFault(`${file} cannot be used (${String(error)}); what was set by hand is lost, set it again`);
   }
   return overrides;
 }
@@ -91,8 +120,11 @@ function merge(before: WrittenFields, change: WrittenFields): WrittenFields {
   const merged: Record<string, unknown> = { ...before };
   for (const [field, value] of Object.entries(change)) {
     if (value === BACK_TO_CONFIG) delete merged[field];
-    else if (isFields(value) && isFields(merged[field])) merged[field] = merge(merged[field], value);
-    else merged[field] = value;
+    else if (isFields(value)) {
+      const inner = merge(isFields(merged[field]) ? merged[field] : {}, value);
+      if (Object.keys(inner).length > 0) merged[field] = inner;
+      else delete merged[field];
+    } else merged[field] = value;
   }
   return merged;
 }
