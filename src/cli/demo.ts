@@ -4,7 +4,7 @@ import { message } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
-import { type DemoState, runDemo } from "../lab/demo.ts";
+import { DEFAULT_STAGE_SECONDS, type DemoState, runDemo } from "../lab/demo.ts";
 import { runSimulatedDemo, type SimulatedDemoState } from "../lab/simulated_demo.ts";
 import { CliError } from "./cli_error.ts";
 import type { Command } from "./command.ts";
@@ -66,7 +66,11 @@ async function demo({ forSeconds, simulated }: DemoChoice, terminal: Terminal): 
   try {
     const result = simulated
       ? await runSimulatedDemo({ ...common, onState: simulatedPainter(screen, terminal, startClock) })
-      : await runDemo({ ...common, onState: painter(screen, terminal, startClock) });
+      : await runDemo({
+          ...common,
+          defaultSeconds: defaultSeconds(forSeconds),
+          onState: painter(screen, terminal, startClock),
+        });
     screen?.close();
     for (const line of result === undefined ? [] : renderDemoResult(result)) terminal.print(line);
     return EXIT_CODE.ok;
@@ -78,6 +82,11 @@ async function demo({ forSeconds, simulated }: DemoChoice, terminal: Terminal): 
     await watching;
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, end);
   }
+}
+
+/** A short demo gives each stage half of its time. */
+function defaultSeconds(forSeconds: number | null): number {
+  return forSeconds === null ? DEFAULT_STAGE_SECONDS : Math.min(DEFAULT_STAGE_SECONDS, forSeconds / 2);
 }
 
 /** Longer waits would make q feel slow; shorter ones would only burn time. */

@@ -1,6 +1,5 @@
 /** One frame of the demo, and its lines for a pipe: the rates side by side, above the daemon's own status. */
 import type { DemoGuest, DemoState } from "../lab/demo.ts";
-import { DEFAULT_STAGE_SECONDS } from "../lab/demo.ts";
 import type { SimulatedDemoState } from "../lab/simulated_demo.ts";
 import type { StateView } from "../protocol/state_view.ts";
 import { truncate, wrap } from "./columns.ts";
@@ -77,13 +76,13 @@ function setting({ guests, pcpus, accelerator }: DemoState): string {
   return `${guests.length} real guests of ${pcpus} vCPUs each on ${pcpus} pCPUs (${emulated})`;
 }
 
-function stageText({ stage, secondsInStage }: DemoState): string {
+function stageText({ stage, secondsInStage, defaultSeconds }: DemoState): string {
   switch (stage) {
     case "booting":
       return `Booting the guests (${secondsInStage} s) ...`;
     case "default":
       return [
-        `Default scheduling, ${Math.max(0, DEFAULT_STAGE_SECONDS - secondsInStage)} s to go: in each guest`,
+        `Default scheduling, ${Math.max(0, defaultSeconds - secondsInStage)} s to go: in each guest`,
         "one thread per vCPU maps, touches and unmaps memory; vbal only looks on.",
       ].join(" ");
     case "vbal":

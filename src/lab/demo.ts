@@ -21,6 +21,8 @@ const PROGRAM_SECONDS_MAX = 24 * 3600;
 export interface DemoState {
   readonly stage: "booting" | "default" | "vbal";
   readonly secondsInStage: number;
+  /** How long the stage of default scheduling lasts. */
+  readonly defaultSeconds: number;
   readonly accelerator: string;
   readonly pcpus: number;
   readonly guests: readonly DemoGuest[];
@@ -39,6 +41,7 @@ export interface DemoGuest {
 
 export interface DemoOptions {
   readonly version: string;
+  readonly defaultSeconds: number;
   /** Ends the demo; everything is put back and torn down. */
   readonly signal: AbortSignal;
   readonly onState: (state: DemoState) => void;
@@ -73,7 +76,8 @@ async function play(lab: Lab, { pcpus, weights }: Cast, options: DemoOptions): P
   rmSync(journalFolder, { recursive: true, force: true });
   const controlSocket = join(lab.folder, "control.sock");
   const tallies = Object.keys(weights).map((name) => new Tally(name, weights[name]!));
-  const show = new Show({ lab, pcpus, tallies, controlSocket, onState: options.onState });
+  const { defaultSeconds, onState } = options;
+  const show = new Show({ lab, pcpus, tallies, controlSocket, defaultSeconds, onState });
   show.draw();
 
   const guests = await Promise.all(
@@ -100,10 +104,12 @@ async function play(lab: Lab, { pcpus, weights }: Cast, options: DemoOptions): P
   const ticking = setInterval(() => show.draw(), 500);
   try {
     const programs = runPrograms(guests, tallies, show, options.signal);
-    await seconds(DEFAULT_STAGE_SECONDS, options.signal);
-    show.begin("vbal");
-    for (const { name, weight } of tallies) daemon.setDomain(name, { managed: true, weight });
-    await Promise.race([aborted(options.signal), programs]);
+    await Promise.race([seconds(options.defaultSeconds, options.signal), programs]);
+    if (!options.signal.aborted) {
+      show.begin("vbal");
+      for (const { name, weight } of tallies) daemon.setDomain(name, { managed: true, weight });
+      await Promise.race([aborted(options.signal), programs]);
+    }
   } finally {
     clearInterval(ticking);
     show.draw();
@@ -165,6 +171,7 @@ interface ShowParts {
   readonly pcpus: readonly number[];
   readonly tallies: readonly Tally[];
   readonly controlSocket: string;
+  readonly defaultSeconds: number;
   readonly onState: (state: DemoState) => void;
 }
 
@@ -189,10 +196,11 @@ class Show {
   }
 
   state(): DemoState {
-    const { lab, pcpus, tallies, controlSocket } = this.#parts;
+    const { lab, pcpus, tallies, controlSocket, defaultSeconds } = this.#parts;
     return {
       stage: this.stage,
       secondsInStage: Math.floor(this.secondsInStage()),
+      defaultSeconds,
       accelerator: lab.accelerator,
       pcpus: pcpus.length,
       guests: tallies.map((tally) => tally.state),
