@@ -88,7 +88,7 @@ export function runMini2l(config: MiniConfig): MiniResult {
     const now = clock[0]!;
     const v = current[p]!;
     const end = sliceEnd[p]!;
-    const work = doing[v] === SPINS ? Number.POSITIVE_INFINITY : (mark[v]! > now ? mark[v]! : now) + left[v]!;
+    const work = doing[v] === SPINS ? Number.POSITIVE_INFINITY : Math.max(now, mark[v]!) + left[v]!;
     if (work <= end) slots.arm(p, work, KIND_WORK);
     else slots.arm(p, end, KIND_SLICE);
   }

@@ -144,18 +144,17 @@ export function arm(w: World, p: number): void {
     return;
   }
   // While the pCPU still switches, nothing of the guest's can happen before the switch is over.
-  const mark = vcpus.mark[v];
-  const from = mark > now ? mark : now;
+  const from = Math.max(now, vcpus.mark[v]);
   let at = from + workLeft(w, v);
   let kind = SLOT_WORK;
   const guest = vcpus.guestDue[v];
   if (guest < at) {
-    at = guest > from ? guest : from;
+    at = Math.max(guest, from);
     kind = SLOT_GUEST;
   }
   const host = pcpus.hostDue[p];
   if (host < at) {
-    at = host > now ? host : now;
+    at = Math.max(host, now);
     kind = SLOT_HOST;
   }
   w.slots.arm(p, at, kind);

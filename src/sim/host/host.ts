@@ -34,6 +34,7 @@ export function createHost(w: World): Host {
         ? vcpus.ran[v] + w.now - vcpus.mark[v]
         : vcpus.ran[v],
     inKernel: (v) => inKernel(w, v),
+    hasInterrupt: (v) => vcpus.irqs[v] !== 0,
     coreOf: (p) => pcpus.core[p],
     llcOf: (p) => pcpus.llc[p],
     nodeOf: (p) => pcpus.node[p],

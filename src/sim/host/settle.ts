@@ -48,7 +48,7 @@ export function settle(w: World, v: number): void {
 
   const due = vcpus.overhead[v];
   if (due > 0) {
-    const overhead = due < elapsed ? due : elapsed;
+    const overhead = Math.min(due, elapsed);
     vcpus.overhead[v] = due - overhead;
     elapsed -= overhead;
     if (h !== NOBODY) book(w, h, CAUSE_KERNEL, overhead, from);
