@@ -6,10 +6,8 @@
  * `groups: false` every vCPU weighs 1024 (X-6). Flattened: a vCPU's weight is its domain's shares divided by the
  * domain's runnable vCPUs, which is what the hierarchy comes to when the group's load is spread evenly.
  *
- * With `balance`, every choice of a pCPU, at wake-up and when pulling, first avoids pCPUs that have a sibling.
- *
- * Simplified: no last buddy, no average idle time before idle balancing, one balancing domain for the whole host, the
- * waker's pCPU is no candidate at wake-up (interrupts have none).
+ * Which queue a vCPU goes to, and who is pulled, is in linux_queues.ts. Simplified: no last buddy, and what is said
+ * there.
  */
 import {
   CFS_LATENCY,
@@ -19,18 +17,18 @@ import {
   cfsFactor,
   NICE_0_WEIGHT,
 } from "../machine/constants.ts";
+import { DirectedYield, type DirectedYieldRules } from "./directed_yield.ts";
+import { BALANCE_INTERVAL, type BalanceMode, LinuxQueues } from "./linux_queues.ts";
 import type { Host, HostPolicy } from "./policy.ts";
-import { VcpuQueue } from "./vcpu_queue.ts";
 
 export interface CfsConfig {
   readonly kind: "cfs";
   /** One group per domain; default true. */
   readonly groups?: boolean;
-  /**
-   * Balance scheduling (O. Sukwong, H. Kim, EuroSys'11): siblings are kept in the queues of different pCPUs, without
-   * being run at the same time. `load-conscious` lets go of that where it would overload a pCPU (H. Kim, ASPLOS'13).
-   */
-  readonly balance?: "off" | "siblings-apart" | "load-conscious";
+  /** Keep siblings apart; default off. */
+  readonly balance?: BalanceMode;
+  /** Whom a pause-loop exit helps; default as in Linux 3.0. */
+  readonly directedYield?: DirectedYieldRules;
   /** The host's timer tick; default 4 ms (HZ 250). */
   readonly tick?: number;
   /** Default: Linux's, scaled by the number of pCPUs. */
@@ -39,13 +37,6 @@ export interface CfsConfig {
   readonly wakeupGranularity?: number;
 }
 
-/** Busy pCPUs are balanced every 64 ms (busy_factor 64 times 1 ms), when the busiest has 25 % more (imbalance_pct 125). */
-const BALANCE_INTERVAL = 64_000_000;
-const IMBALANCE_PERCENT = 125;
-/** `load-conscious`: a pCPU with more than this part of the average load is no candidate (cpu.balsched's default). */
-const BALANCED_LOAD_PERCENT = 150;
-/** A vCPU that ran this recently is cache-hot and stays (sysctl_sched_migration_cost). */
-const MIGRATION_COST = 500_000;
 const SHARES_MIN = 2;
 /** A weight of 256 is 1024 shares, the default of each. */
 const SHARES_PER_WEIGHT = 4;
@@ -60,7 +51,9 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
   const balanceMode = config.balance ?? "off";
   const balanceTimer = host.pcpus;
 
-  const queues = Array.from({ length: host.pcpus }, () => new VcpuQueue(host.vcpus));
+  const spread = new LinuxQueues(host, balanceMode);
+  const { queues } = spread;
+  const directedYield = new DirectedYield(host, config.directedYield ?? "linux-3.0");
   const minVruntime = new Float64Array(host.pcpus);
   const nextBuddy = new Int32Array(host.pcpus).fill(-1);
   const skipBuddy = new Int32Array(host.pcpus).fill(-1);
@@ -68,9 +61,7 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
   const vruntime = new Float64Array(host.vcpus);
   const charged = new Float64Array(host.vcpus);
   const pickedAtRan = new Float64Array(host.vcpus);
-  const leftAt = new Float64Array(host.vcpus).fill(-MIGRATION_COST);
   const runnable = new Int32Array(host.domains);
-  const lastBoosted = new Int32Array(host.domains);
   let balancing = false;
 
   const weightOf = (v: number): number => {
@@ -95,8 +86,6 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
     if (least !== Number.POSITIVE_INFINITY && least > minVruntime[p]) minVruntime[p] = least;
   }
 
-  const loadOf = (p: number): number => queues[p].length + (host.running(p) >= 0 ? 1 : 0);
-
   function weightOn(p: number): number {
     const queue = queues[p];
     const current = host.running(p);
@@ -106,7 +95,7 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
   }
 
   function sliceOf(v: number, p: number): number {
-    const running = loadOf(p);
+    const running = spread.loadOf(p);
     const period = running > CFS_NR_LATENCY ? running * minGranularity : latency;
     return (period * weightOf(v)) / Math.max(weightOf(v), weightOn(p));
   }
@@ -138,84 +127,10 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
     if (queues[p].length > 0) host.arm(p, (Math.floor(host.now() / tick) + 1) * tick);
   }
 
-  /** Balance scheduling: may v go there without sharing the pCPU with a sibling? */
-  function isApart(v: number, p: number): boolean {
-    const d = host.domainOf(v);
-    const current = host.running(p);
-    if (current >= 0 && current !== v && host.domainOf(current) === d) return false;
-    for (let u = queues[p].first; u >= 0; u = queues[p].next(u))
-      if (u !== v && host.domainOf(u) === d) return false;
-    if (balanceMode !== "load-conscious") return true;
-    let total = 0;
-    for (let q = 0; q < host.pcpus; q++) total += loadOf(q);
-    return (loadOf(p) + 1) * host.pcpus * 100 <= BALANCED_LOAD_PERCENT * (total + 1) || loadOf(p) === 0;
-  }
-
-  /** Where v goes under balance scheduling: of the pCPUs without a sibling the least loaded, its last one on a tie. */
-  function choosePcpuApart(v: number): number {
-    const last = host.lastPcpuOf(v);
-    let best = -1;
-    for (let i = 0; i < host.pcpus; i++) {
-      const p = last < 0 ? i : (last + i) % host.pcpus;
-      if (host.allowed(v, p) && isApart(v, p) && (best < 0 || loadOf(p) < loadOf(best))) best = p;
-    }
-    return best;
-  }
-
-  /** The last pCPU when idle, else an idle one that shares its cache, else the last; a new vCPU where load is least. */
-  function choosePcpu(v: number): number {
-    if (balanceMode !== "off") {
-      const apart = choosePcpuApart(v);
-      if (apart >= 0) return apart;
-    }
-    const last = host.lastPcpuOf(v);
-    if (last >= 0 && host.allowed(v, last)) {
-      if (host.isIdle(last)) return last;
-      for (let p = 0; p < host.pcpus; p++) {
-        if (
-          host.llcOf(p) === host.llcOf(last) &&
-          host.isIdle(p) &&
-          queues[p].length === 0 &&
-          host.allowed(v, p)
-        )
-          return p;
-      }
-      return last;
-    }
-    let best = -1;
-    for (let p = 0; p < host.pcpus; p++) {
-      if (host.allowed(v, p) && (best < 0 || loadOf(p) < loadOf(best))) best = p;
-    }
-    return best;
-  }
-
-  /** The busiest queue from which p may take somebody who is not cache-hot (an idle pCPU is not so choosy). */
   function pull(p: number, idle: boolean): number {
-    let busiest = -1;
-    for (let q = 0; q < host.pcpus; q++) {
-      if (q !== p && queues[q].length > 0 && (busiest < 0 || loadOf(q) > loadOf(busiest))) busiest = q;
-    }
-    if (busiest < 0) return -1;
-    if (!idle && loadOf(busiest) * 100 <= IMBALANCE_PERCENT * loadOf(p)) return -1;
-    if (!idle && loadOf(busiest) - loadOf(p) < 2) return -1;
-    const from = idle ? queuesByLoad(p) : [busiest];
-    for (const q of from) {
-      const queue = queues[q];
-      for (let v = queue.first; v >= 0; v = queue.next(v)) {
-        if (!host.allowed(v, p) || (balanceMode !== "off" && !isApart(v, p))) continue;
-        if (!idle && host.now() - leftAt[v] < MIGRATION_COST) continue;
-        queue.remove(v);
-        moveTo(v, p);
-        return v;
-      }
-    }
-    return -1;
-  }
-
-  function queuesByLoad(p: number): number[] {
-    const others = [];
-    for (let q = 0; q < host.pcpus; q++) if (q !== p && queues[q].length > 0) others.push(q);
-    return others.sort((a, b) => loadOf(b) - loadOf(a) || a - b);
+    const v = spread.pull(p, idle);
+    if (v >= 0) moveTo(v, p);
+    return v;
   }
 
   function pick(p: number): number {
@@ -239,7 +154,7 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
     workConserving: balanceMode === "off",
     onWake(v) {
       runnable[host.domainOf(v)]++;
-      const p = choosePcpu(v);
+      const p = spread.choosePcpu(v);
       chargeRunning(p);
       if (home[v] < 0) vruntime[v] = minVruntime[p];
       moveTo(v, p);
@@ -272,10 +187,10 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
     },
     onPreempt(v, p) {
       charge(v);
-      leftAt[v] = host.now();
+      spread.noteLeft(v);
       let q = p;
       if (!host.allowed(v, p)) {
-        q = choosePcpu(v);
+        q = spread.choosePcpu(v);
         moveTo(v, q);
         host.reschedule(q);
       }
@@ -288,6 +203,7 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
       if (v < 0) return -1;
       charged[v] = host.ranOf(v);
       pickedAtRan[v] = charged[v];
+      directedYield.runs(v);
       armTick(p);
       return v;
     },
@@ -314,26 +230,19 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
       else if (ran >= minGranularity && vruntime[current] - vruntime[leftmost(p, -1)] > slice)
         host.reschedule(p);
     },
-    /** KVM's directed yield: the next sibling in turn that waits for a pCPU goes first there, the spinner steps back here. */
+    /** The sibling that is helped goes first where it waits, the spinner steps back here. */
     onYield(v, p) {
-      const d = host.domainOf(v);
-      const first = host.firstVcpuOf(d);
-      const count = host.vcpuCountOf(d);
-      for (let i = 1; i <= count; i++) {
-        const target = first + ((lastBoosted[d] + i) % count);
-        if (target === v || !host.isRunnable(target) || host.isRunning(target)) continue;
-        lastBoosted[d] = target - first;
-        nextBuddy[home[target]] = target;
-        skipBuddy[p] = v;
-        host.reschedule(home[target]);
-        host.reschedule(p);
-        return;
-      }
+      const target = directedYield.target(v);
+      if (target < 0) return;
+      nextBuddy[home[target]] = target;
+      skipBuddy[p] = v;
+      host.reschedule(home[target]);
+      host.reschedule(p);
     },
     onPins(v) {
       if (!host.isRunnable(v) || host.isRunning(v) || host.allowed(v, home[v])) return;
       queues[home[v]].remove(v);
-      const p = choosePcpu(v);
+      const p = spread.choosePcpu(v);
       moveTo(v, p);
       enqueue(v, p);
       host.reschedule(p);

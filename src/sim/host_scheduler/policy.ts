@@ -71,6 +71,8 @@ export interface Host {
   ranOf(vcpu: number): number;
   /** It runs guest kernel code or holds a spinlock now: what a hypervisor sees as privilege level, or is told. */
   inKernel(vcpu: number): boolean;
+  /** An interrupt is pending for it. */
+  hasInterrupt(vcpu: number): boolean;
   coreOf(pcpu: number): number;
   llcOf(pcpu: number): number;
   nodeOf(pcpu: number): number;
