@@ -1,11 +1,11 @@
 /** Takes a new snapshot into the state: who came, who went, who was started anew, who spoke for the first time. */
 import type { ControllerState, DomainState, Found, FoundVcpu } from "./controller_state.ts";
 import { newCooperation } from "./cooperation.ts";
-import type { DomainSnapshot, Snapshot } from "./model.ts";
+import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import type { DomainPlan } from "./plan.ts";
 import { onlineOf, sameList } from "./reconcile.ts";
-import type { Milliseconds } from "./units.ts";
+import type { Milliseconds, PcpuId } from "./units.ts";
 
 /** The state with `snapshot` as the last observation; domains ordered by id. */
 export function arrivals(
@@ -29,14 +29,19 @@ export function arrivals(
       noteSpeech(domain, before.get(domain.id), notes);
       if (memory === undefined) {
         notes.push({ code: "domain-arrived", domain: domain.id, vcpus: domain.vcpus.length });
-        return newDomain(domain, now);
+        return newDomain(domain, { pcpus: snapshot.pcpus, now });
       }
       if (memory.incarnation !== domain.incarnation) {
         renewed.add(domain.id);
         notes.push({ code: "domain-restarted", domain: domain.id });
-        return restarted(memory, { domain, seen: before.get(domain.id), plan: plans.get(domain.id), now });
+        const [seen, plan] = [before.get(domain.id), plans.get(domain.id)];
+        return restarted(memory, { domain, seen, plan, pcpus: snapshot.pcpus, now });
       }
-      return { ...memory, found: completed(memory, domain), heard: heardOf(domain, now) ?? memory.heard };
+      return {
+        ...memory,
+        found: completed(memory, domain, snapshot.pcpus),
+        heard: heardOf(domain, now) ?? memory.heard,
+      };
     });
   const stays = (id: string) => present.has(id) && !renewed.has(id);
   return {
@@ -48,14 +53,18 @@ export function arrivals(
   };
 }
 
-function newDomain(domain: DomainSnapshot, now: Milliseconds): DomainState {
+function newDomain(domain: DomainSnapshot, { pcpus, now }: Circumstances): DomainState {
   return {
     id: domain.id,
     incarnation: domain.incarnation,
     found: {
       online: onlineOf(domain),
-      vcpus: domain.vcpus.map(({ index, pins }) => ({ index, pins, pluggedLater: false })),
-      emulatorPins: domain.emulatorPins,
+      vcpus: domain.vcpus.map(({ index, pins }) => ({
+        index,
+        pins: anywhere(pins, pcpus),
+        pluggedLater: false,
+      })),
+      emulatorPins: anywhere(domain.emulatorPins, pcpus),
     },
     heard: heardOf(domain, now),
     cooperation: newCooperation(now),
@@ -66,18 +75,30 @@ function newDomain(domain: DomainSnapshot, now: Milliseconds): DomainState {
   };
 }
 
+interface Circumstances {
+  readonly pcpus: readonly Pcpu[];
+  readonly now: Milliseconds;
+}
+
+/** Who may run on every pCPU that is online may run on those that are not, once they are: no list says so. */
+function anywhere(pins: readonly PcpuId[] | null, pcpus: readonly Pcpu[]): readonly PcpuId[] | null {
+  if (pins === null || pcpus.some(({ id, online }) => online && !pins.includes(id))) return pins;
+  return pcpus.map(({ id }) => id);
+}
+
 /**
  * A new life of a domain that vbal knew. A reboot of the guest leaves the threads as they are: pins that are still
  * where vbal had put them were not found there, so what was found in the earlier life stays.
  */
-function restarted(memory: DomainState, { domain, seen, plan, now }: Restart): DomainState {
-  const fresh = newDomain(domain, now);
+function restarted(memory: DomainState, { domain, seen, plan, ...circumstances }: Restart): DomainState {
+  const fresh = newDomain(domain, circumstances);
   if (!memory.touched) return fresh;
   const found = new Map(memory.found.vcpus.map((vcpu) => [vcpu.index, vcpu]));
   const seenPins = new Map(seen?.vcpus.map(({ index, pins }) => [index, pins]));
   const planned = new Map(plan?.vcpus.map(({ index, pcpus }) => [index, pcpus]));
-  const vcpus = fresh.found.vcpus.map((vcpu): FoundVcpu => {
-    const { index, pins } = vcpu;
+  const vcpus = fresh.found.vcpus.map((vcpu, order): FoundVcpu => {
+    const { index } = vcpu;
+    const pins = domain.vcpus[order]?.pins ?? null;
     const isOurs =
       pins !== null && [seenPins, planned].some((ours) => sameList(ours.get(index) ?? null, pins));
     return isOurs ? (found.get(index) ?? vcpu) : vcpu;
@@ -88,17 +109,16 @@ function restarted(memory: DomainState, { domain, seen, plan, now }: Restart): D
     [seen?.emulatorPins, plan?.emulatorPcpus].some((ours) => sameList(ours ?? null, emulatorPins));
   return {
     ...fresh,
-    found: { ...fresh.found, vcpus, emulatorPins: isOurs ? memory.found.emulatorPins : emulatorPins },
+    found: { ...fresh.found, vcpus, emulatorPins: (isOurs ? memory : fresh).found.emulatorPins },
     touched: isOurs || vcpus.some((vcpu, order) => vcpu !== fresh.found.vcpus[order]),
   };
 }
 
-interface Restart {
+interface Restart extends Circumstances {
   readonly domain: DomainSnapshot;
   /** The last look at its earlier life, if this daemon took one. */
   readonly seen: DomainSnapshot | undefined;
   readonly plan: DomainPlan | undefined;
-  readonly now: Milliseconds;
 }
 
 function heardOf({ guest }: DomainSnapshot, now: Milliseconds): DomainState["heard"] {
@@ -106,18 +126,24 @@ function heardOf({ guest }: DomainSnapshot, now: Milliseconds): DomainState["hea
 }
 
 /** Fills in what could not be read when the domain was first seen, unless vbal may have changed it since. */
-function completed({ found, asked, touched }: DomainState, domain: DomainSnapshot): Found {
+function completed(
+  { found, asked, touched }: DomainState,
+  domain: DomainSnapshot,
+  pcpus: readonly Pcpu[],
+): Found {
   const online = found.online ?? (asked === null ? onlineOf(domain) : null);
   const known = new Map(found.vcpus.map((vcpu) => [vcpu.index, vcpu]));
   const vcpus = domain.vcpus.map(({ index, pins }): FoundVcpu => {
     const vcpu = known.get(index);
     if (vcpu === undefined) {
       // Pitfall 23: the thread of a new vCPU inherits the pins of the emulator, which may be vbal's by now.
-      return { index, pins: touched ? found.emulatorPins : pins, pluggedLater: touched };
+      return { index, pins: touched ? found.emulatorPins : anywhere(pins, pcpus), pluggedLater: touched };
     }
-    return touched || vcpu.pins !== null ? vcpu : { ...vcpu, pins };
+    return touched || vcpu.pins !== null ? vcpu : { ...vcpu, pins: anywhere(pins, pcpus) };
   });
-  const emulatorPins = touched ? found.emulatorPins : (found.emulatorPins ?? domain.emulatorPins);
+  const emulatorPins = touched
+    ? found.emulatorPins
+    : (found.emulatorPins ?? anywhere(domain.emulatorPins, pcpus));
   return { online, vcpus, emulatorPins };
 }
 

@@ -6,7 +6,7 @@ import type { Hypervisor } from "../hypervisor/port.ts";
 import { createQmpAdapter } from "../hypervisor/qmp/qmp_adapter.ts";
 import { runInRealTime } from "../hypervisor/simulated/run_in_real_time.ts";
 import { createSimulatedHost, type SimulatedHost } from "../hypervisor/simulated/simulated_host.ts";
-import type { HypervisorConfig } from "../protocol/config.ts";
+import type { Config } from "../protocol/config.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { parseHostFile } from "../protocol/host_file.ts";
 
@@ -17,13 +17,17 @@ export interface OpenedHypervisor {
 }
 
 /** Throws, with what to do, when the description of a simulated host cannot be used. */
-export function openHypervisor(config: HypervisorConfig): OpenedHypervisor {
-  switch (config.kind) {
+export function openHypervisor({
+  hypervisor,
+  agent,
+}: Pick<Config, "hypervisor" | "agent">): OpenedHypervisor {
+  switch (hypervisor.kind) {
     case "qmp":
       return {
         hypervisor: createQmpAdapter({
-          ...(config.directory === null ? {} : { directory: config.directory }),
-          domains: config.domains.map(({ name, qmp, agent, qga }) => ({
+          agent: { reportEveryMs: agent.reportEvery, patienceMs: agent.patience },
+          ...(hypervisor.directory === null ? {} : { directory: hypervisor.directory }),
+          domains: hypervisor.domains.map(({ name, qmp, agent, qga }) => ({
             name,
             qmp,
             ...(agent === null ? {} : { agent }),
@@ -32,7 +36,7 @@ export function openHypervisor(config: HypervisorConfig): OpenedHypervisor {
         }),
       };
     case "simulated":
-      return simulatedHost(config.from);
+      return simulatedHost(hypervisor.from);
   }
 }
 
