@@ -124,6 +124,8 @@ export class Vcpus {
   readonly mmActive: Uint8Array;
   /** OPEN, or how it was taken: the guest puts no task on a vCPU that is not open. */
   readonly balloon: Uint8Array;
+  /** Tasks that do not exist but count in the guest's load balance: Uhlig's time ballooning. */
+  readonly artificialLoad: Int32Array;
   /** What `balloon` is about to become. */
   readonly balloonAim: Uint8Array;
   /** Acknowledgements that it owes. */
@@ -170,6 +172,7 @@ export class Vcpus {
     this.queue = ints(base, NOBODY);
     this.mmActive = new Uint8Array(n);
     this.balloon = new Uint8Array(n);
+    this.artificialLoad = ints(n);
     this.balloonAim = new Uint8Array(n);
     this.owedCount = ints(n);
     this.preemptPending = new Uint8Array(n);
@@ -208,6 +211,9 @@ export class Tasks {
   readonly acksOffPcpu: Int32Array;
   readonly offCause: Uint8Array;
   readonly offSince: Float64Array;
+  /** Its vCPU lost the pCPU while it was in the kernel; and for how long so far. */
+  readonly offInKernel: Uint8Array;
+  readonly stolenInKernel: Float64Array;
   /** `times[h * CAUSE_COUNT + cause]`. */
   readonly times: Float64Array;
   readonly stallHolderSeen: Float64Array;
@@ -240,6 +246,8 @@ export class Tasks {
     this.acksOffPcpu = ints(n);
     this.offCause = new Uint8Array(n).fill(CAUSE_OFF);
     this.offSince = floats(n);
+    this.offInKernel = new Uint8Array(n);
+    this.stolenInKernel = floats(n);
     this.times = floats(n * CAUSE_COUNT);
     this.stallHolderSeen = floats(n);
     this.stallWaiterSeen = floats(n);

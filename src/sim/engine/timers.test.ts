@@ -53,25 +53,22 @@ describe("timers", () => {
 });
 
 describe("slots", () => {
-  test.each([1, 2, 12, 32, 33, 100])(
-    "%i pCPUs: the first is the least by time, then number",
-    (count) => {
-      fc.assert(
-        fc.property(
-          fc.array(fc.tuple(fc.nat(count - 1), fc.nat(9), fc.nat(2)), { minLength: 1, maxLength: 200 }),
-          (armings) => {
-            const slots = new Slots(count, 0);
-            for (const [slot, at, kind] of armings) {
-              slots.arm(slot, at, kind);
-              const all = Array.from({ length: count }, (_, s) => s);
-              const key = (s: number) => slots.time[s]! * 1e9 + s;
-              const expected = all.reduce((best, s) => (key(s) < key(best) ? s : best), 0);
-              expect(slots.first()).toBe(expected);
-            }
-          },
-        ),
-        { numRuns: 30 },
-      );
-    },
-  );
+  test.each([1, 2, 12, 32, 33, 100])("%i pCPUs: the first is the least by time, then number", (count) => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(count - 1), fc.nat(9), fc.nat(2)), { minLength: 1, maxLength: 200 }),
+        (armings) => {
+          const slots = new Slots(count, 0);
+          for (const [slot, at, kind] of armings) {
+            slots.arm(slot, at, kind);
+            const all = Array.from({ length: count }, (_, s) => s);
+            const key = (s: number) => slots.time[s]! * 1e9 + s;
+            const expected = all.reduce((best, s) => (key(s) < key(best) ? s : best), 0);
+            expect(slots.first()).toBe(expected);
+          }
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
 });

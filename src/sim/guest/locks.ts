@@ -13,7 +13,7 @@
 import { bits } from "../engine/draw.ts";
 import { leave, wakeTask } from "../guest_scheduler/run_queue.ts";
 import { arm, canTake, interrupt, safePoint } from "../host/dispatch.ts";
-import { inKernel, isExecuting, setStall, settle, watchStall } from "../host/settle.ts";
+import { isExecuting, isUnsafe, setStall, settle, watchStall } from "../host/settle.ts";
 import { CAUSE_BLOCKED } from "../metrics/causes.ts";
 import { TRACE_LOCK } from "../metrics/trace.ts";
 import {
@@ -118,7 +118,7 @@ export function release(w: World, v: number, l: number): void {
   }
   tasks.preemptDepth[h]--;
   removeHeld(w, h, l);
-  if (w.avoidance !== AVOID_NOTHING && !inKernel(w, v)) safePoint(w, v);
+  if (w.avoidance !== AVOID_NOTHING && !isUnsafe(w, v)) safePoint(w, v);
 }
 
 export function acquireShared(w: World, v: number, l: number): void {

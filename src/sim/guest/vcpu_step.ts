@@ -4,7 +4,7 @@
  */
 import { evacuate, pickTask, putBack } from "../guest_scheduler/run_queue.ts";
 import { arm, canTake, safePoint, stopVcpu } from "../host/dispatch.ts";
-import { inKernel, settle } from "../host/settle.ts";
+import { isUnsafe, settle } from "../host/settle.ts";
 import {
   BALLOON_OFFLINE,
   BALLOON_OPEN,
@@ -53,7 +53,7 @@ export function onWork(w: World, p: number): void {
     if (w.ended) return;
     if (--steps === 0) complainOfLoop(w, v);
   }
-  if (w.avoidance !== AVOID_NOTHING && !inKernel(w, v)) safePoint(w, v);
+  if (w.avoidance !== AVOID_NOTHING && !isUnsafe(w, v)) safePoint(w, v);
   arm(w, p);
 }
 

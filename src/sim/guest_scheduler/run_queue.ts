@@ -141,11 +141,11 @@ export function openVcpu(w: World, h: number): number {
 }
 
 function isIdle(w: World, v: number): boolean {
-  return w.vcpus.current[v] === NOBODY && w.vcpus.queueLength[v] === 0;
+  return w.vcpus.artificialLoad[v] === 0 && w.vcpus.current[v] === NOBODY && w.vcpus.queueLength[v] === 0;
 }
 
 function load(w: World, v: number): number {
-  return w.vcpus.queueLength[v] + (w.vcpus.current[v] === NOBODY ? 0 : 1);
+  return w.vcpus.artificialLoad[v] + w.vcpus.queueLength[v] + (w.vcpus.current[v] === NOBODY ? 0 : 1);
 }
 
 /** A vCPU about to idle takes a waiting task from the sibling with the longest queue. */

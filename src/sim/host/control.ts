@@ -41,6 +41,10 @@ export interface Control {
   isOnline(domain: number, index: number): boolean;
   /** Asks the guest; takes effect after the mechanism's cost, and when the vCPU has emptied. vCPU 0 is never taken. */
   setOnline(domain: number, index: number, online: boolean, mechanism: SimulatedMechanism): void;
+  /** Time ballooning (U-8): this many tasks that do not exist count in the guest's load balance. */
+  setArtificialLoad(domain: number, index: number, tasks: number): void;
+  /** Tasks on a vCPU that run or want to. */
+  tasksOn(domain: number, index: number): number;
   /** Totals: time on a pCPU, and time runnable but without one. */
   ranOf(domain: number, index: number): number;
   waitedOf(domain: number, index: number): number;
@@ -70,6 +74,10 @@ export function createControl(w: World): Control {
       const aim = online ? BALLOON_OPEN : mechanism === "isolate" ? BALLOON_ISOLATED : BALLOON_OFFLINE;
       beginBalloon(w, id(d, i), aim, costOf(w, mechanism));
     },
+    setArtificialLoad(d, i, tasks) {
+      vcpus.artificialLoad[id(d, i)] = tasks;
+    },
+    tasksOn: (d, i) => vcpus.queueLength[id(d, i)] + (vcpus.current[id(d, i)] < 0 ? 0 : 1),
     ranOf: (d, i) => timeIn(w, id(d, i), VCPU_RUNNING),
     waitedOf: (d, i) => timeIn(w, id(d, i), VCPU_RUNNABLE),
     runnableTasksOf(d) {

@@ -27,6 +27,7 @@ import {
   changeOffCause,
   enterPcpu,
   inKernel,
+  isUnsafe,
   leavePcpu,
   offCauseOf,
   queuedCauseOf,
@@ -113,7 +114,7 @@ function checkPick(w: World, p: number, next: number): void {
 /** Lock-holder preemption avoidance: once per slice, let a vCPU go on until it is safe to take the pCPU away. */
 function delayPreemption(w: World, p: number, v: number): boolean {
   const { vcpus } = w;
-  if (w.avoidance === AVOID_NOTHING || !inKernel(w, v)) return false;
+  if (w.avoidance === AVOID_NOTHING || !isUnsafe(w, v)) return false;
   if (vcpus.preemptPending[v] === 1) {
     if (w.now < w.pcpus.hostDue[p]) return true;
     w.preemptionsForced++;
@@ -253,6 +254,7 @@ function switchOut(w: World, p: number, v: number, state: number): void {
   const h = vcpus.current[v];
   if (h === NOBODY) return;
   leavePcpu(w, h, offCauseOf(w, v));
+  tasks.offInKernel[h] = state === VCPU_RUNNABLE && inKernel(w, v) ? 1 : 0;
   // It was booked as off until the end of a switch that did not end.
   if (ahead > 0) tasks.offSince[h] = w.now + ahead;
   if (state !== VCPU_RUNNABLE) return;

@@ -138,11 +138,16 @@ export function isExecuting(w: World, h: number): boolean {
   return w.vcpus.current[v] === h && w.vcpus.state[v] === VCPU_RUNNING;
 }
 
-/** What a hypervisor sees as kernel mode, or what a guest hints as "holds a lock". */
+/** What the hypervisor may know of it: a guest that gives hints says "holds a lock", otherwise it sees kernel mode. */
+export function isUnsafe(w: World, v: number): boolean {
+  const h = w.vcpus.current[v];
+  return w.avoidance === AVOID_HINTED ? h !== NOBODY && w.tasks.heldCount[h] > 0 : inKernel(w, v);
+}
+
+/** Kernel mode: an interrupt, a context switch, a system call, a spinlock. */
 export function inKernel(w: World, v: number): boolean {
   const { vcpus, tasks } = w;
   const h = vcpus.current[v];
-  if (w.avoidance === AVOID_HINTED) return h !== NOBODY && tasks.heldCount[h] > 0;
   if (vcpus.overhead[v] > 0) return true;
   if (h === NOBODY) return false;
   return tasks.kernelMode[h] === 1 || tasks.preemptDepth[h] > 0;
@@ -158,15 +163,22 @@ export function leavePcpu(w: World, h: number, cause: number): void {
 
 /** A task begins to execute at `at`, which may be a little ahead, after the switch. */
 export function enterPcpu(w: World, h: number, at: number): void {
+  bookOff(w, h, at);
+  w.tasks.offInKernel[h] = 0;
+  if (w.tasks.does[h] === DOES_SPIN_LOCK) watchStall(w, h);
+}
+
+/** Books the time off the pCPU up to `until`. */
+export function bookOff(w: World, h: number, until: number): void {
   const { tasks } = w;
-  tasks.times[h * CAUSE_COUNT + tasks.offCause[h]] += at - tasks.offSince[h];
-  if (tasks.does[h] === DOES_SPIN_LOCK) watchStall(w, h);
+  const off = until - tasks.offSince[h];
+  tasks.times[h * CAUSE_COUNT + tasks.offCause[h]] += off;
+  if (tasks.offInKernel[h] === 1) tasks.stolenInKernel[h] += off;
 }
 
 /** The cause changes while the task stays off the pCPU. */
 export function changeOffCause(w: World, h: number, cause: number): void {
-  const { tasks } = w;
-  tasks.times[h * CAUSE_COUNT + tasks.offCause[h]] += w.now - tasks.offSince[h];
+  bookOff(w, h, w.now);
   leavePcpu(w, h, cause);
 }
 

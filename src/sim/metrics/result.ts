@@ -1,6 +1,6 @@
 /** What a run says in the end: plain data, equal for equal configs. Times are nanoseconds. */
 import { countWaiting } from "../host/dispatch.ts";
-import { settle } from "../host/settle.ts";
+import { bookOff, settle } from "../host/settle.ts";
 import {
   NEVER,
   NOBODY,
@@ -32,6 +32,8 @@ export interface DomainResult {
   readonly marks: number;
   readonly vcpus: readonly VcpuResult[];
   readonly tasks: readonly TaskResult[];
+  /** pCPU time in kernel mode; and what the guest's own accounts show when they are blind to steal time (X-5). */
+  readonly kernelTime: { readonly actual: number; readonly guestVisible: number };
   readonly locks: Readonly<Record<string, { readonly acquisitions: number }>>;
   readonly barriers: Readonly<Record<string, { readonly releases: number }>>;
   /** `meanLength` counts what waits, also at the device. */
@@ -76,6 +78,16 @@ export interface Counts {
   /** pCPU time that idled while a runnable vCPU waited somewhere. */
   readonly idleWhileWaiting: number;
 }
+
+/** What a task does on a pCPU in kernel mode. */
+const KERNEL_CAUSES: readonly Cause[] = [
+  "kernel",
+  "spin",
+  "spin-holder-preempted",
+  "spin-waiter-preempted",
+  "spin-ipi",
+  "spin-ipi-preempted",
+];
 
 /** Closes the books of a world that has ended. Call it once. */
 export function resultOf(w: World): RunResult {
@@ -129,8 +141,8 @@ function closeBooks(w: World): void {
     const v = tasks.vcpu[h];
     const executes = vcpus.current[v] === h && vcpus.state[v] === VCPU_RUNNING;
     // Booked as off until the end of a switch that the run's end has cut short.
-    const from = executes ? Math.max(w.now, vcpus.mark[v]) : tasks.offSince[h];
-    tasks.times[h * CAUSE_COUNT + tasks.offCause[h]] += w.now - from;
+    if (!executes) bookOff(w, h, w.now);
+    else if (vcpus.mark[v] > w.now) tasks.times[h * CAUSE_COUNT + tasks.offCause[h]] -= vcpus.mark[v] - w.now;
   }
 }
 
@@ -142,6 +154,11 @@ function domainResult(w: World, name: string, d: number): DomainResult {
   const causes = Object.fromEntries(
     CAUSES.map((cause) => [cause, tasks.reduce((sum, task) => sum + task.causes[cause], 0)]),
   ) as Record<Cause, number>;
+  const kernelTime = KERNEL_CAUSES.reduce((sum, cause) => sum + causes[cause], 0);
+  const stolenInKernel = tasks.reduce(
+    (sum, _, i) => sum + w.tasks.stolenInKernel[domains.firstTask[d] + i],
+    0,
+  );
   return {
     name,
     finishedAt: domains.finishedAt[d] === NEVER ? null : domains.finishedAt[d],
@@ -157,6 +174,7 @@ function domainResult(w: World, name: string, d: number): DomainResult {
       };
     }),
     tasks,
+    kernelTime: { actual: kernelTime, guestVisible: kernelTime + stolenInKernel },
     locks: byName(w.names[d].locks, (l) => ({ acquisitions: w.locks.acquisitions[l] })),
     barriers: byName(w.names[d].barriers, (b) => ({ releases: w.barriers.releases[b] })),
     queues: byName(w.names[d].queues, (q) => ({ meanLength: meanLength(w, q) })),
