@@ -93,7 +93,7 @@ export interface Stepped {
 }
 
 /** A host that never said how patient to be: long enough for a daemon's restart. */
-export const PATIENCE_DEFAULT_MS = 30_000;
+export const PATIENCE_DEFAULT_MS = 60_000;
 
 /** A command that takes longer than this is interleaved with reports. */
 const PROGRESS_EVERY_MS = 500;

@@ -75,7 +75,7 @@ const OBSERVE_DEADLINE_MS = 5_000;
 /** The plan for what the config's hypervisor shows now: a dry run of `vbal up`. */
 async function planForConfig(file: string): Promise<PlanView> {
   const config = await readConfigFile(file);
-  const { hypervisor, basePolicy } = openHypervisor(config.hypervisor);
+  const { hypervisor, basePolicy } = openHypervisor(config);
   const policy = overBase(basePolicy, config.policy);
   try {
     await hypervisor.start(() => undefined);

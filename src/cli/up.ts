@@ -48,7 +48,7 @@ async function up(file: string | undefined, json: boolean, terminal: Terminal): 
     return new Daemon({
       config,
       configFile,
-      ...openHypervisor(config.hypervisor),
+      ...openHypervisor(config),
       version: packageVersion(),
       log: logTo(terminal, json),
     });

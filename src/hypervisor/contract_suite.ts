@@ -107,15 +107,22 @@ export function describeHypervisorContract(
       test("a domain started anew under its old name is another incarnation", async () => {
         await fixture.arrive("a", { vcpus: 1, guest: "silent" });
         const before = await seen("a");
+        await fixture.kill("a");
+        await hinted({ kind: "domain-departed", domain: "a" });
+        await fixture.arrive("a", { vcpus: 1, guest: "silent" });
+        expect((await seen("a")).incarnation).not.toBe(before.incarnation);
+      });
+
+      test("a guest that is reset is hinted, and its domain stays the same incarnation with the same pins", async () => {
+        await fixture.arrive("a", { vcpus: 2, guest: "silent" });
+        await seen("a");
+        const [first] = await onlinePcpus();
+        await settle(hypervisor.pinVcpu("a", 1, [first!], DEADLINE_MS));
+        const before = await seen("a");
         await fixture.reset("a");
         await hinted({ kind: "domain-reset", domain: "a" });
-        expect((await seen("a")).incarnation).not.toBe(before.incarnation);
-        // Firmware may reset once more on its way up.
-        await until("the incarnation stays", async () => {
-          const { incarnation } = await seen("a");
-          await fixture.pass(10 * STEP_MS);
-          return (await seen("a")).incarnation === incarnation;
-        });
+        const { incarnation, vcpus } = await seen("a");
+        expect({ incarnation, vcpus }).toEqual({ incarnation: before.incarnation, vcpus: before.vcpus });
       });
 
       test("a paused domain is seen as paused until it is resumed", async () => {
@@ -258,6 +265,17 @@ export function describeHypervisorContract(
         expect(await settle(hypervisor.setOnline("a", [0, 1, 2], "offline", patienceMs))).toEqual([0, 1, 2]);
         await until("the report follows", async () => String(inUse(await seen("a"))) === "0,1,2");
         expect(changes).toContainEqual({ kind: "guest-reported", domain: "a" });
+      });
+
+      test("after a reset the guest is silent until its agent speaks again, and then uses every vCPU", async () => {
+        await fixture.arrive("a", { vcpus: 2, guest: "obedient" });
+        await until("the guest reports", async () => (await seen("a")).guest !== null);
+        expect(await settle(hypervisor.setOnline("a", [0], "offline", patienceMs))).toEqual([0]);
+        await fixture.reset("a");
+        await hinted({ kind: "domain-reset", domain: "a" });
+        expect((await seen("a")).guest).toBeNull();
+        await until("it speaks again", async () => (await seen("a")).guest !== null);
+        expect(inUse(await seen("a"))).toEqual([0, 1]);
       });
 
       test("a silent guest: the command ends at its deadline, nothing is believed", async () => {

@@ -137,7 +137,7 @@ function port(
   { path, name }: { readonly path: string; readonly name: string },
 ): readonly string[] {
   const socket = `socket,id=${id},path=${escaped(path)},server=on,wait=off`;
-  return ["-chardev", socket, "-device", `virtserialport,chardev=${id},name=${name}`];
+  return ["-chardev", socket, "-device", `virtserialport,id=${id}-port,chardev=${id},name=${name}`];
 }
 
 function listening(path: string): string {

@@ -25,11 +25,12 @@ describe("a config that is right", () => {
   });
 
   test("takes friendly units into those of the core", () => {
-    const { policy, interval, journal } = check(`
+    const { policy, interval, agent, journal } = check(`
 pool: 0-3,8
 emulator: [9]
 patience: { stuckAfter: 500ms, uncooperativeAfter: 1.5min, retryAfter: 2s }
 interval: 250ms
+agent: { reportEvery: 250ms, patience: 2min }
 journal: { maxBytes: 8MiB }
 domains:
   web: { weight: 512, reservation: 1.5, cap: 2500m, vcpus: { min: 2, max: 4 }, node: 1, placement: shared }
@@ -39,6 +40,7 @@ domains:
     expect(policy.emulatorPcpus).toEqual([9]);
     expect(policy.patience).toEqual({ stuckAfter: 500, uncooperativeAfter: 90_000, retryAfter: 2000 });
     expect(interval).toBe(250);
+    expect(agent).toEqual({ reportEvery: 250, patience: 120_000 });
     expect(journal.maxBytes).toBe(8 * 1024 * 1024);
     expect(policy.domains["web"]).toEqual({
       managed: true,
@@ -100,6 +102,7 @@ domains:
       "patience",
       "interval",
       "hypervisor",
+      "agent",
       "journal",
       "control",
     ]) {
@@ -266,6 +269,27 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       ],
     ],
     [
+      "an agent that would report too often",
+      "agent: { reportEvery: 10ms }\n",
+      [
+        '1:23: agent.reportEvery: An agent reports every 100 ms or more rarely, not "10ms". Write a longer time, as in 1s',
+      ],
+    ],
+    [
+      "an agent that would take a slow host for a lost one",
+      "agent: { reportEvery: 2s, patience: 5s }\n",
+      [
+        "1:37: agent.patience: An agent's patience (5000 ms) is at least a second and 5 times reportEvery (2000 ms). Raise patience or lower reportEvery",
+      ],
+    ],
+    [
+      "an agent that would report more rarely than its patience lasts",
+      "agent: { reportEvery: 1min }\n",
+      [
+        "1:23: agent.reportEvery: An agent's patience (60000 ms) is at least a second and 5 times reportEvery (60000 ms). Raise patience or lower reportEvery",
+      ],
+    ],
+    [
       "a list where a map belongs",
       "domains: [web, db]\n",
       [
@@ -346,7 +370,7 @@ describe("a config that is broken says where, which rule, and what to do", () =>
         '1:11: rounding: One of a few words must stand here, not "up". Write floor, ceil or largest-remainder',
         '2:7: pool: pCPUs are numbers from 0 to 8191, each named once, not "all". Write a list as in [0, 1, 2, 9], or ranges as in "0-2,9", or none',
         '3:11: interval: A duration is above zero, at most 24h, and carries its unit, not "soon". Write it as in 500ms, 5s or 2min',
-        '4:1: x: There is no field "x" here. Use one of: pool, rounding, emulator, patience, interval, hypervisor, journal, control, defaults, domains',
+        '4:1: x: There is no field "x" here. Use one of: pool, rounding, emulator, patience, interval, hypervisor, agent, journal, control, defaults, domains',
       ],
     ],
   ])("%s", (_why, text, messages) => {

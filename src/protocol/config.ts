@@ -33,6 +33,7 @@ export interface Config {
   /** How often the daemon observes when nothing happens. */
   readonly interval: Milliseconds;
   readonly hypervisor: HypervisorConfig;
+  readonly agent: AgentConfig;
   readonly journal: { readonly path: string; readonly maxBytes: number };
   readonly control: { readonly socket: string };
 }
@@ -48,6 +49,14 @@ export type HypervisorConfig =
   /** A host that exists in a host description only (host_file.ts). */
   | { readonly kind: "simulated"; readonly from: string };
 
+/** What the host asks of vbal's own agent in each guest. */
+export interface AgentConfig {
+  /** How often it reports of its own accord. */
+  readonly reportEvery: Milliseconds;
+  /** A guest that has not heard from the host for this long gives itself every vCPU back. */
+  readonly patience: Milliseconds;
+}
+
 export interface QmpDomain {
   readonly name: DomainId;
   /** Paths of sockets: QEMU's monitor, our agent's channel, the stock guest agent's. */
@@ -62,6 +71,7 @@ export const DEFAULT_CONFIG: Config = {
   policy: DEFAULT_POLICY,
   interval: 1000,
   hypervisor: { kind: "qmp", directory: "/run/vbal/qmp", domains: [] },
+  agent: { reportEvery: 1_000, patience: 60_000 },
   journal: { path: "/var/lib/vbal/journal.jsonl", maxBytes: 64 * 1024 * 1024 },
   control: { socket: "/run/vbal/control.sock" },
 };
@@ -78,6 +88,7 @@ export function parseConfig(source: { readonly file: string; readonly text: stri
   const errors = [
     ...policyFaults(located, written.value, policy),
     ...hypervisorFaults(located, written.value),
+    ...agentFaults(located, written.value),
   ];
   if (errors.length > 0) return { errors: inOrder(errors) };
   return { config: complete(written.value, policy, folderOf(source.file)) };
@@ -91,6 +102,7 @@ interface WrittenConfig {
   readonly patience?: Partial<Record<keyof Policy["patience"], Milliseconds | undefined>> | undefined;
   readonly interval?: Milliseconds | undefined;
   readonly hypervisor?: WrittenHypervisor | undefined;
+  readonly agent?: Partial<Record<keyof AgentConfig, Milliseconds | undefined>> | undefined;
   readonly journal?:
     | { readonly path?: string | undefined; readonly maxBytes?: number | undefined }
     | undefined;
@@ -113,6 +125,13 @@ interface WrittenQmpDomain {
   readonly qga?: string | undefined;
 }
 
+/** More often, the reports would cost the guest what ballooning saves; agents refuse it. */
+const REPORT_EVERY_MS_MIN = 100;
+/** A patience of fewer intervals would take a host that answers late for one that is lost. */
+const PATIENCE_INTERVALS_MIN = 5;
+/** Below a second a busy host looks lost; agents refuse it. */
+const PATIENCE_MS_MIN = 1_000;
+
 /** Below this a journal would turn over within minutes and replay little. */
 const JOURNAL_BYTES_MIN = 64 * 1024;
 
@@ -120,6 +139,11 @@ const patienceShape = {
   stuckAfter: duration().optional(),
   uncooperativeAfter: duration().optional(),
   retryAfter: duration().optional(),
+};
+
+const agentShape = {
+  reportEvery: duration().optional(),
+  patience: duration().optional(),
 };
 
 const qmpDomainShape = {
@@ -159,6 +183,7 @@ const configShape = {
   patience: section(z.strictObject(patienceShape)).optional(),
   interval: duration().optional(),
   hypervisor: z.strictObject(hypervisorShape).optional(),
+  agent: section(z.strictObject(agentShape)).optional(),
   journal: section(z.strictObject(journalShape)).optional(),
   control: section(z.strictObject({ socket: path("socket").optional() })).optional(),
   defaults: section(domainFields).optional(),
@@ -171,6 +196,7 @@ function knownKeys(at: FieldPath): readonly string[] {
   const [top, , third] = at;
   if (top === undefined) return Object.keys(configShape);
   if (top === "patience") return Object.keys(patienceShape);
+  if (top === "agent") return Object.keys(agentShape);
   if (top === "journal") return Object.keys(journalShape);
   if (top === "control") return ["socket"];
   if (top === "hypervisor") return Object.keys(at.length === 1 ? hypervisorShape : qmpDomainShape);
@@ -291,12 +317,46 @@ function hypervisorFaults(located: LocatedYaml, written: WrittenConfig): Fault[]
   return faults;
 }
 
+function agentFaults(located: LocatedYaml, written: WrittenConfig): Fault[] {
+  const { reportEvery, patience } = completeAgent(written.agent);
+  const faults: Fault[] = [];
+  if (reportEvery < REPORT_EVERY_MS_MIN) {
+    faults.push(
+      faultAt(located, ["agent", "reportEvery"], {
+        rule: `An agent reports every ${REPORT_EVERY_MS_MIN} ms or more rarely`,
+        fix: "Write a longer time, as in 1s",
+        value: `${reportEvery}ms`,
+      }),
+    );
+  }
+  const patienceMin = Math.max(PATIENCE_MS_MIN, PATIENCE_INTERVALS_MIN * reportEvery);
+  if (patience < patienceMin) {
+    const at = written.agent?.patience === undefined ? "reportEvery" : "patience";
+    faults.push(
+      faultAt(located, ["agent", at], {
+        rule: `An agent's patience (${patience} ms) is at least a second and ${PATIENCE_INTERVALS_MIN} times reportEvery (${reportEvery} ms)`,
+        fix: "Raise patience or lower reportEvery",
+        value: undefined,
+      }),
+    );
+  }
+  return faults;
+}
+
+function completeAgent(written: WrittenConfig["agent"]): AgentConfig {
+  return {
+    reportEvery: written?.reportEvery ?? DEFAULT_CONFIG.agent.reportEvery,
+    patience: written?.patience ?? DEFAULT_CONFIG.agent.patience,
+  };
+}
+
 function complete(written: WrittenConfig, policy: Policy, folder: string): Config {
   const at = (relative: string): string => (relative.startsWith("/") ? relative : `${folder}/${relative}`);
   return {
     policy,
     interval: written.interval ?? DEFAULT_CONFIG.interval,
     hypervisor: completeHypervisor(written.hypervisor, at),
+    agent: completeAgent(written.agent),
     journal: {
       path: at(written.journal?.path ?? DEFAULT_CONFIG.journal.path),
       maxBytes: written.journal?.maxBytes ?? DEFAULT_CONFIG.journal.maxBytes,

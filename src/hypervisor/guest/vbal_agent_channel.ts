@@ -25,21 +25,25 @@ import { createComplaints } from "./complaints.ts";
 import { createFloodGate } from "./flood_gate.ts";
 import type { GuestChannel, GuestWord } from "./guest_channel.ts";
 
-export interface VbalAgentOptions {
+export interface VbalAgentOptions extends VbalAgentPace {
   readonly path: string;
   readonly timers: Timers;
   /** The guest's word differs from the one before, or came, or went. */
   readonly onChange: () => void;
-  /** `REPORT_EVERY_MS` where not given. */
+}
+
+/** What the agent is told in each greeting. */
+export interface VbalAgentPace {
+  /** How often it reports of its own accord. `REPORT_EVERY_MS` where not given. */
   readonly reportEveryMs?: Milliseconds;
-  /** `GUEST_PATIENCE_MS` where not given. */
+  /** Not having heard from the host for this long, it gives itself every vCPU back. `GUEST_PATIENCE_MS` where not given. */
   readonly patienceMs?: Milliseconds;
 }
 
 /** As often as the daemon observes. */
 export const REPORT_EVERY_MS: Milliseconds = 1_000;
-/** A daemon that restarts is back long before this; one that is gone for good is noticed within half a minute. */
-export const GUEST_PATIENCE_MS: Milliseconds = 30_000;
+/** A daemon that restarts is back long before this; one that is gone for good is noticed within a minute. */
+export const GUEST_PATIENCE_MS: Milliseconds = 60_000;
 /** A report older than so many intervals counts no more: the guest is silent. */
 export const REPORTS_MISSED_MAX = 3;
 /** Greetings to a silent guest become rarer up to one in so many intervals: unread ones pile up in the channel. */

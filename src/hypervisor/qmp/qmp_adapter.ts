@@ -6,6 +6,7 @@ import type { Pcpu } from "../../core/model.ts";
 import type { DomainId, Milliseconds, PcpuId } from "../../core/units.ts";
 import { createCommandQueue } from "../command_queue.ts";
 import { askGuest } from "../guest/ask_guest.ts";
+import type { VbalAgentPace } from "../guest/vbal_agent_channel.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
 import { hostSysTree, readTopology, topologyStamp } from "../linux/topology.ts";
 import { CommandError, type Hypervisor, type HypervisorChange, type Problem } from "../port.ts";
@@ -23,6 +24,8 @@ export interface QmpAdapterOptions {
     readonly agent?: string;
     readonly qga?: string;
   }[];
+  /** For all guests with vbal's own agent. */
+  readonly agent?: VbalAgentPace;
   readonly timers?: Timers;
 }
 
@@ -30,7 +33,7 @@ export interface QmpAdapterOptions {
 const PIN_ROUNDS_MAX = 5;
 
 export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
-  const timers = options.timers ?? nodeTimers;
+  const { timers = nodeTimers, agent = {} } = options;
   const queue = createCommandQueue(timers);
   /** By the path of the monitor. */
   const domains = new Map<string, QmpDomain>();
@@ -53,7 +56,10 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
     }
     for (const [path, source] of wanted) {
       if (domains.has(path)) continue;
-      domains.set(path, createQmpDomain({ source, timers, onChange: (change) => onChange(change), onGone }));
+      domains.set(
+        path,
+        createQmpDomain({ source, agent, timers, onChange: (change) => onChange(change), onGone }),
+      );
     }
     readPcpus();
   }

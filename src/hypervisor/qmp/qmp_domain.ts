@@ -7,7 +7,7 @@ import type { DomainSnapshot, Vcpu } from "../../core/model.ts";
 import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
 import type { GuestChannel } from "../guest/guest_channel.ts";
 import { createQemuGuestAgent } from "../guest/qemu_guest_agent.ts";
-import { createVbalAgentChannel } from "../guest/vbal_agent_channel.ts";
+import { createVbalAgentChannel, type VbalAgentPace } from "../guest/vbal_agent_channel.ts";
 import { type KeptConnection, keepConnected } from "../keep_connected.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
 import {
@@ -54,6 +54,7 @@ export interface DomainObservation {
 
 export interface QmpDomainOptions {
   readonly source: DomainSource;
+  readonly agent: VbalAgentPace;
   readonly timers: Timers;
   readonly onChange: (change: HypervisorChange) => void;
   /** The process ended, or was replaced: commands on this domain are void. */
@@ -73,7 +74,6 @@ interface Process {
   /** The vCPUs' threads with their open files, by thread. */
   readonly watched: Map<number, WatchedThread>;
   running: boolean;
-  resets: number;
   stale: boolean;
 }
 
@@ -158,7 +158,6 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       id,
       pid,
       startTime: state.startTime,
-      resets: 0,
       unpinnable: new Set(),
       watched: new Map(),
       ...fresh,
@@ -170,7 +169,9 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
   function openChannels(id: DomainId): void {
     const heard = () => onChange({ kind: "guest-reported", domain: id });
     const agent =
-      source.agent === null ? null : createVbalAgentChannel({ path: source.agent, timers, onChange: heard });
+      source.agent === null
+        ? null
+        : createVbalAgentChannel({ ...options.agent, path: source.agent, timers, onChange: heard });
     if (agent !== null) channels.push(agent);
     if (source.qga !== null) {
       const isNeeded = () => agent === null || agent.word() === null;
@@ -197,7 +198,6 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     const { id } = process;
     switch (event) {
       case "RESET":
-        process.resets += 1;
         process.stale = true;
         for (const channel of channels) channel.forget();
         onChange({ kind: "domain-reset", domain: id });
@@ -348,7 +348,7 @@ function look(
   return {
     snapshot: {
       id: known.id,
-      incarnation: `${known.pid}@${known.startTime}#${known.resets}`,
+      incarnation: `${known.pid}@${known.startTime}`,
       state: runs(known, state) ? "running" : "paused",
       vcpus: cpus.map(vcpuOf),
       emulatorPins: unionOf(emulatorThreadsOf(known).map((thread) => linuxAffinity.get(thread))),

@@ -55,14 +55,14 @@ async function moveTo(
   pace: { readonly stepMs: Milliseconds; readonly atOnce: boolean },
 ): Promise<readonly VcpuIndex[]> {
   const { domain, online, moved } = command;
-  const { life, guest } = domain;
+  const { boot, guest } = domain;
   const order = ++guest.lastCommand;
   const wanted = new Set(online);
   const differs = () =>
     domain.vcpus.map((vcpu) => vcpu.index).filter((index) => wanted.has(index) !== guest.online.has(index));
   do {
     await pause(command, pace.stepMs);
-    if (domain.life !== life || guest.lastCommand !== order) return ended(command.signal);
+    if (domain.boot !== boot || guest.lastCommand !== order) return ended(command.signal);
     for (const index of pace.atOnce ? differs() : differs().slice(0, 1)) {
       if (wanted.has(index)) guest.online.add(index);
       else guest.online.delete(index);
@@ -73,9 +73,9 @@ async function moveTo(
 }
 
 function flapLater({ domain, timers, moved }: GuestCommand): void {
-  const { life } = domain;
+  const { boot } = domain;
   timers.after(FLAP_AFTER_MS, () => {
-    if (domain.life !== life || domain.guest.behaviour !== "flapping") return;
+    if (domain.boot !== boot || domain.guest.behaviour !== "flapping") return;
     for (const vcpu of domain.vcpus) domain.guest.online.add(vcpu.index);
     moved();
   });

@@ -33,7 +33,7 @@ export interface SimulatedHost {
 
   arrive(spec: SimulatedDomainSpec): void;
   depart(domain: DomainId): void;
-  /** The guest boots anew: all vCPUs online, what it was doing forgotten. */
+  /** The guest boots anew: all vCPUs online, what it was doing forgotten, silent until it is up; pins stay. */
   reset(domain: DomainId): void;
   pause(domain: DomainId): void;
   resume(domain: DomainId): void;
@@ -58,6 +58,7 @@ export function createSimulatedHost(options: { readonly pcpus: number | readonly
   const world: World = {
     pcpus: typeof options.pcpus === "number" ? flatPcpus(options.pcpus) : [...options.pcpus],
     domains: new Map(),
+    arrivals: 0,
   };
   const timers = createVirtualTimers();
   const sharing = createFairSharing(world);
@@ -81,10 +82,10 @@ export function createSimulatedHost(options: { readonly pcpus: number | readonly
     world.pcpus[at] = { ...pcpu, online };
     tell({ kind: "host-topology" });
   }
-  function boot(domain: SimulatedDomain): void {
-    const { life, guest } = domain;
+  function startGuest(domain: SimulatedDomain): void {
+    const { boot, guest } = domain;
     timers.after(guest.bootMs, () => {
-      if (world.domains.get(domain.id) !== domain || domain.life !== life) return;
+      if (world.domains.get(domain.id) !== domain || domain.boot !== boot) return;
       guest.booted = true;
       tell({ kind: "guest-reported", domain: domain.id });
     });
@@ -110,9 +111,10 @@ export function createSimulatedHost(options: { readonly pcpus: number | readonly
 
     arrive(spec) {
       if (world.domains.has(spec.id)) throw new Error(`The simulated host has a domain ${spec.id} already`);
+      world.arrivals += 1;
       const domain = newDomain(spec, world);
       world.domains.set(spec.id, domain);
-      boot(domain);
+      startGuest(domain);
       tell({ kind: "domain-arrived", domain: spec.id });
     },
     depart(id) {
@@ -123,11 +125,11 @@ export function createSimulatedHost(options: { readonly pcpus: number | readonly
     },
     reset(id) {
       const domain = domainOf(id);
-      domain.life += 1;
+      domain.boot += 1;
       domain.guest.online = new Set(domain.vcpus.map((vcpu) => vcpu.index));
-      domain.guest.booted = domain.guest.bootMs === 0;
+      domain.guest.booted = false;
       abandon(id, new CommandError("connection-lost", `Domain ${id} was reset during the command`));
-      boot(domain);
+      startGuest(domain);
       tell({ kind: "domain-reset", domain: id });
     },
     pause: (id) => setState(id, "paused"),

@@ -5,12 +5,16 @@ import type { DomainId, Milliseconds, Nanoseconds, PcpuId, VcpuIndex } from "../
 export interface World {
   readonly pcpus: Pcpu[];
   readonly domains: Map<DomainId, SimulatedDomain>;
+  /** How many domains have come so far, those that came again among them. */
+  arrivals: number;
 }
 
 export interface SimulatedDomain {
   readonly id: DomainId;
-  /** Grows by one with each start and reset. */
-  life: number;
+  /** Differs from that of every other domain that came, and stays when the guest boots anew. */
+  readonly life: number;
+  /** Grows by one with each reset: what an earlier boot had begun is void. */
+  boot: number;
   state: "running" | "paused";
   readonly vcpus: SimulatedVcpu[];
   /** As asked for; where it may really run is `effectivePins`. */
@@ -81,7 +85,8 @@ export function newDomain(spec: SimulatedDomainSpec, world: World): SimulatedDom
   const indices = Array.from({ length: spec.vcpus ?? 2 }, (_, index) => index);
   return {
     id: spec.id,
-    life: 1,
+    life: world.arrivals,
+    boot: 1,
     state: "running",
     vcpus: indices.map((index) => newVcpu(index, everywhere)),
     emulatorPins: everywhere,
