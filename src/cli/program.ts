@@ -16,6 +16,7 @@ import { planCommand } from "./plan.ts";
 import { renderJson } from "./render_json.ts";
 import { replayCommand } from "./replay.ts";
 import { setCommand } from "./set.ts";
+import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
 import { topCommand } from "./top.ts";
@@ -33,6 +34,7 @@ const program: Parser<"sync", Deed> = or(
   demoCommand,
   benchCommand,
   labCommand,
+  simCommand,
 );
 
 /** Runs one command line to its end; never rejects for what a person can put right. */
