@@ -19,7 +19,7 @@ for module in $(cat /lab/modules); do
   insmod "/lab/$module" || echo "lab: module $module did not load"
 done
 
-# There is no udev here to name the ports; the driver makes them within milliseconds.
+# There is no udev here to name the ports. The driver makes them and gives them their names one by one, in any order.
 tries=0
 while [ "$tries" -lt 100 ]; do
   for port in /sys/class/virtio-ports/*; do
@@ -27,7 +27,11 @@ while [ "$tries" -lt 100 ]; do
     name=$(cat "$port/name")
     [ -n "$name" ] && ln -sf "../${port##*/}" "/dev/virtio-ports/$name"
   done
-  [ -e /dev/virtio-ports/org.vbal.lab.0 ] && break
+  missing=
+  for name in org.vbal.agent.0 org.qemu.guest_agent.0 org.vbal.lab.0; do
+    [ -e "/dev/virtio-ports/$name" ] || missing=$name
+  done
+  [ -z "$missing" ] && break
   tries=$((tries + 1))
   usleep 20000
 done
