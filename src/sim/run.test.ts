@@ -164,6 +164,8 @@ const SCHEDULERS: Record<string, HostConfig["scheduler"]> = {
   "balance scheduling": { kind: "cfs", balance: "siblings-apart" },
   "credit with weights per domain": { kind: "credit", weightPer: "domain" },
   "CFS without groups": { kind: "cfs", groups: false },
+  EEVDF: { kind: "eevdf" },
+  credit2: { kind: "credit2" },
 };
 
 /** Every nanosecond of every pCPU, vCPU and task has gone somewhere, once. */

@@ -2,11 +2,19 @@
 import { unreachable } from "../../core/unreachable.ts";
 import { type CfsConfig, cfs } from "./cfs.ts";
 import { type CreditConfig, credit } from "./credit.ts";
+import { type Credit2Config, credit2 } from "./credit2.ts";
+import { type EevdfConfig, eevdf } from "./eevdf.ts";
 import type { Host, HostPolicy } from "./policy.ts";
 import { type RoundRobinConfig, roundRobin } from "./round_robin.ts";
 import { type StrictCoConfig, strictCo } from "./strict_co.ts";
 
-export type SchedulerConfig = RoundRobinConfig | CfsConfig | CreditConfig | StrictCoConfig;
+export type SchedulerConfig =
+  | RoundRobinConfig
+  | CfsConfig
+  | EevdfConfig
+  | CreditConfig
+  | Credit2Config
+  | StrictCoConfig;
 
 export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
   switch (config.kind) {
@@ -14,8 +22,12 @@ export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
       return roundRobin(host, config);
     case "cfs":
       return cfs(host, config);
+    case "eevdf":
+      return eevdf(host, config);
     case "credit":
       return credit(host, config);
+    case "credit2":
+      return credit2(host, config);
     case "strict-co":
       return strictCo(host, config);
     default:
