@@ -1,7 +1,9 @@
 /**
- * Medians and how far to trust them: 95 % intervals by the percentile bootstrap (Efron, Annals of Statistics 7, 1979),
+ * Medians and percentiles, and how far to trust them: 95 % intervals by the percentile bootstrap (Efron, Annals of Statistics 7, 1979),
  * with a fixed seed, so that the same rows give the same interval.
  */
+import { seeded } from "./seeded.ts";
+
 export type Interval = readonly [low: number, high: number];
 
 const RESAMPLES = 2000;
@@ -17,12 +19,21 @@ export function median(values: readonly number[]): number {
 
 /** Nearest rank; `fraction` from 0 to 1. */
 export function percentile(values: readonly number[], fraction: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = Float64Array.from(values).sort();
   return sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)] ?? Number.NaN;
 }
 
 export function medianInterval(values: readonly number[]): Interval {
   return bootstrap(values.length, (draw) => median(draw.map((i) => values[i]!)));
+}
+
+export function percentileInterval(values: readonly number[], fraction: number): Interval {
+  return bootstrap(values.length, (draw) =>
+    percentile(
+      draw.map((i) => values[i]!),
+      fraction,
+    ),
+  );
 }
 
 /** The median of the pairs' ratios a/b, and its interval; pairs are samples of the same round. */
@@ -36,20 +47,9 @@ export function ratioInterval(
 
 /** The 2.5th and 97.5th percentile of a statistic over resamples; `draw` holds indices with repetition. */
 export function bootstrap(count: number, statistic: (draw: readonly number[]) => number): Interval {
-  const random = generator(SEED);
+  const draw = seeded(SEED);
   const estimates = Array.from({ length: RESAMPLES }, () =>
-    statistic(Array.from({ length: count }, () => Math.floor(random() * count))),
+    statistic(Array.from({ length: count }, () => draw(count))),
   );
   return [percentile(estimates, 0.025), percentile(estimates, 0.975)];
-}
-
-/** Uniform in [0, 1): mulberry32 (T. Ettinger, public domain); small and good enough to resample with. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,24 +1,32 @@
 /** `vbal bench`: the benchmarks, each against what it is measured by. */
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { object } from "@optique/core/constructs";
+import { join, resolve } from "node:path";
+import { object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { map, optional, withDefault } from "@optique/core/modifiers";
+import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { float, integer, string } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
+import { benchCore, CORE_BENCH_FULL, CORE_BENCH_QUICK } from "../bench/core/bench_core.ts";
+import { renderCoreTables } from "../bench/core/render_bench_core.ts";
+import { benchBalloon } from "../bench/lab/bench_balloon.ts";
+import { benchDaemon } from "../bench/lab/bench_daemon.ts";
 import { benchLab } from "../bench/lab/bench_lab.ts";
+import { renderBalloonTable } from "../bench/lab/render_bench_balloon.ts";
+import { renderDaemonTable } from "../bench/lab/render_bench_daemon.ts";
 import { renderLabSvg, renderLabTable } from "../bench/lab/render_bench_lab.ts";
 import { GUEST_PROGRAMS, type GuestProgram } from "../lab/guest_program.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
 import { commandExamples } from "./examples.ts";
-import { EXIT_CODE } from "./exit_code.ts";
+import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
+import { renderJson } from "./render_json.ts";
+import type { Terminal } from "./terminal.ts";
 
 const outOption = () =>
   optional(
     option("--out", path({ metavar: "FOLDER" }), {
-      description: message`Keep the raw rows (JSON) and the picture (SVG) in this folder.`,
+      description: message`Keep the result with its raw rows in this folder.`,
     }),
   );
 
@@ -71,9 +79,109 @@ const labBench = command(
   },
 );
 
-export const benchCommand: Command = command("bench", labBench, {
+const coreBench = command(
+  "core",
+  map(
+    object({
+      quick: option("--quick", { description: message`Fewer plans and cases: seconds instead of minutes.` }),
+      out: outOption(),
+      json: jsonOption(),
+    }),
+    ({ quick, out, json }): Deed =>
+      async (terminal) => {
+        const result = await benchCore(quick ? CORE_BENCH_QUICK : CORE_BENCH_FULL);
+        return report(terminal, { name: "core", result, lines: renderCoreTables(result), out, json });
+      },
+  ),
+  {
+    brief: message`The decision core: time of a plan, and its placements against an exhaustive search.`,
+  },
+);
+
+const balloonBench = command(
+  "balloon",
+  map(
+    object({
+      runs: withDefault(
+        option("--runs", integer({ min: 1, max: 10_000, metavar: "N" }), {
+          description: message`How often every way takes and gives a vCPU, 50 when absent.`,
+        }),
+        50,
+      ),
+      vcpus: multiple(
+        option("--vcpus", integer({ min: 2, max: 64, metavar: "K" }), {
+          description: message`Size of the guest; may be given several times. 2 and 4 when absent.`,
+        }),
+      ),
+      out: outOption(),
+      json: jsonOption(),
+    }),
+    ({ runs, vcpus, out, json }): Deed =>
+      async (terminal) => {
+        const result = await benchBalloon({
+          runs,
+          vcpus: vcpus.length === 0 ? [2, 4] : vcpus,
+          onProgress: (line) => terminal.printError(line),
+        });
+        return report(terminal, { name: "balloon", result, lines: renderBalloonTable(result), out, json });
+      },
+  ),
+  { brief: message`Real guests: how long a vCPU takes to go and to come, beside a bare write in the guest.` },
+);
+
+const daemonBench = command(
+  "daemon",
+  map(
+    object({
+      guests: withDefault(
+        option("--guests", integer({ min: 1, max: 99, metavar: "N" }), {
+          description: message`How many, 10 when absent.`,
+        }),
+        10,
+      ),
+      seconds: withDefault(
+        option("--seconds", integer({ min: 10, max: 86_400, metavar: "N" }), {
+          description: message`How long to measure, 60 when absent.`,
+        }),
+        60,
+      ),
+      out: outOption(),
+      json: jsonOption(),
+    }),
+    ({ guests, seconds, out, json }): Deed =>
+      async (terminal) => {
+        const result = await benchDaemon({
+          guests,
+          seconds,
+          vbal: [process.execPath, resolve(import.meta.dirname, "main.js")],
+          agentBinary: resolve(import.meta.dirname, "../agent/vbal-agent"),
+          onProgress: (line) => terminal.printError(line),
+        });
+        return report(terminal, { name: "daemon", result, lines: renderDaemonTable(result), out, json });
+      },
+  ),
+  { brief: message`What the daemon and the agents cost while nothing happens.` },
+);
+
+export const benchCommand: Command = command("bench", or(labBench, coreBench, balloonBench, daemonBench), {
   brief: message`Run a benchmark.`,
 });
+
+async function report(
+  terminal: Terminal,
+  done: {
+    readonly name: string;
+    readonly result: object;
+    readonly lines: readonly string[];
+    readonly out: string | undefined;
+    readonly json: boolean;
+  },
+): Promise<ExitCode> {
+  const { name, result, lines, out, json } = done;
+  if (out !== undefined) await keep(out, { [`${name}.json`]: JSON.stringify(result) });
+  terminal.print(json ? renderJson(result, terminal) : lines.join("\n"));
+  return EXIT_CODE.ok;
+}
 
 function parsePrograms(names: string): GuestProgram[] {
   return names.split(",").map((name) => {

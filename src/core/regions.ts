@@ -15,7 +15,7 @@
  * built and the best is taken: one that keeps whatever each party holds and fills up from there, and two that pack
  * afresh by best fit (the fullest place that is large enough; else the emptiest), one in the order of the parties and
  * one with the largest first. Best-fit decreasing uses at most 11/9 of the bins of the optimum plus one (Johnson et
- * al., SIAM J. Computing 3, 1974). bench/core compares the choice with an exhaustive oracle.
+ * al., SIAM J. Computing 3, 1974). src/bench/core compares the choice with an exhaustive oracle.
  *
  * Cost: O(pCPUs * places + parties * log parties) per candidate.
  */

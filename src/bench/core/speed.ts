@@ -1,9 +1,9 @@
 /** How long one plan takes, for hosts and numbers of domains of every size that matters. */
-import { makePlan } from "../../src/core/make_plan.ts";
-import { carriedOut, type HostShape } from "../../src/core/sample_host.ts";
-import { bootstrapInterval, percentile } from "./bootstrap.ts";
+import { makePlan } from "../../core/make_plan.ts";
+import { carriedOut, type HostShape } from "../../core/sample_host.ts";
+import { seeded } from "../seeded.ts";
+import { type Interval, percentile, percentileInterval } from "../statistics.ts";
 import { churned, randomWorld, type World } from "./random_worlds.ts";
-import { seeded } from "./seeded.ts";
 
 /** One row for each pair of sizes. Yields to the event loop between rows. */
 export async function measureSpeed(options: SpeedOptions): Promise<SpeedRow[]> {
@@ -24,16 +24,15 @@ export interface SpeedOptions {
   /** Plans per row that are measured, after as many as `warmUp` that are not. */
   readonly rounds: number;
   readonly warmUp: number;
-  readonly resamples: number;
 }
 
 export interface SpeedRow {
   readonly pcpus: number;
   readonly domains: number;
   readonly medianMs: number;
-  readonly medianCi95: readonly [number, number];
+  readonly medianCi95: Interval;
   readonly p99Ms: number;
-  readonly p99Ci95: readonly [number, number];
+  readonly p99Ci95: Interval;
   /** Raw, in the order in which they were taken. */
   readonly samplesMs: readonly number[];
 }
@@ -43,7 +42,7 @@ const WORLDS_PER_ROW = 4;
 const VCPUS_MAX = 16;
 
 function measureRow(options: SpeedOptions & RowSizes): SpeedRow {
-  const { seed, pcpuCount, domainCount, rounds, warmUp, resamples } = options;
+  const { seed, pcpuCount, domainCount, rounds, warmUp } = options;
   const worlds = worldsOf({ seed, pcpuCount, domainCount });
   const samplesMs: number[] = [];
   for (let round = 0; round < warmUp + rounds; round++) {
@@ -53,15 +52,13 @@ function measureRow(options: SpeedOptions & RowSizes): SpeedRow {
     const took = performance.now() - start;
     if (warmUp <= round) samplesMs.push(took);
   }
-  const draw = seeded(seed);
-  const interval = (fraction: number) => bootstrapInterval(samplesMs, { fraction, resamples, draw });
   return {
     pcpus: pcpuCount,
     domains: domainCount,
     medianMs: percentile(samplesMs, 0.5),
-    medianCi95: interval(0.5),
+    medianCi95: percentileInterval(samplesMs, 0.5),
     p99Ms: percentile(samplesMs, 0.99),
-    p99Ci95: interval(0.99),
+    p99Ci95: percentileInterval(samplesMs, 0.99),
     samplesMs,
   };
 }

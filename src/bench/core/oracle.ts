@@ -5,8 +5,8 @@
  * only grows along a branch, so a branch that is already no better than the best is cut. It shares the objective's
  * definition (src/core/regions.ts) with the planner, but no code.
  */
-import type { Pcpu } from "../../src/core/model.ts";
-import type { NodeId, PcpuId } from "../../src/core/units.ts";
+import type { Pcpu } from "../../core/model.ts";
+import type { NodeId, PcpuId } from "../../core/units.ts";
 
 /** Hinted pCPUs missed, nodes, split cores, LLCs, cores, vCPUs moved; compared in this order. */
 export type PlacementCost = readonly [

@@ -1,9 +1,10 @@
 /** How good the placements are: the planner's against the oracle's on hosts small enough to search. */
-import { makePlan } from "../../src/core/make_plan.ts";
-import type { Snapshot } from "../../src/core/model.ts";
-import type { Plan } from "../../src/core/plan.ts";
-import { policyOf } from "../../src/core/policy.ts";
-import { carriedOut, type HostShape } from "../../src/core/sample_host.ts";
+import { makePlan } from "../../core/make_plan.ts";
+import type { Snapshot } from "../../core/model.ts";
+import type { Plan } from "../../core/plan.ts";
+import { policyOf } from "../../core/policy.ts";
+import { carriedOut, type HostShape } from "../../core/sample_host.ts";
+import { type Draw, pick, seeded } from "../seeded.ts";
 import {
   bestLargestLoad,
   bestPlacement,
@@ -13,7 +14,6 @@ import {
   type PlacementCost,
 } from "./oracle.ts";
 import { churned, randomWorld, type World } from "./random_worlds.ts";
-import { type Draw, pick, seeded } from "./seeded.ts";
 
 export function measureQuality({ seed, cases }: QualityOptions): QualityRow[] {
   const kinds = Object.keys(SHAPES) as (keyof typeof SHAPES)[];

@@ -1,10 +1,10 @@
 /** What the three roundings cost: how far from its entitlement a domain ends up, and what is left idle or shared. */
-import { makePlan } from "../../src/core/make_plan.ts";
-import type { Plan } from "../../src/core/plan.ts";
-import type { Rounding } from "../../src/core/policy.ts";
-import { MILLI_PER_PCPU } from "../../src/core/units.ts";
+import { makePlan } from "../../core/make_plan.ts";
+import type { Plan } from "../../core/plan.ts";
+import type { Rounding } from "../../core/policy.ts";
+import { MILLI_PER_PCPU } from "../../core/units.ts";
+import { seeded } from "../seeded.ts";
 import { randomWorld } from "./random_worlds.ts";
-import { seeded } from "./seeded.ts";
 
 /** The same random hosts for each rounding: 12 pCPUs, 2 to 8 domains of 12 vCPUs at most. */
 export function measureRounding({ seed, cases }: RoundingOptions): RoundingRow[] {

@@ -3,8 +3,7 @@ import { type EvennessRow, measureEvenness, measureQuality, type QualityRow } fr
 import { measureRounding, type RoundingRow } from "./rounding.ts";
 import { measureSpeed, type SpeedRow } from "./speed.ts";
 
-export async function benchCore(options: Partial<BenchCoreOptions> = {}): Promise<BenchCoreResult> {
-  const settings = { ...DEFAULTS, ...options };
+export async function benchCore(settings: BenchCoreOptions = CORE_BENCH_FULL): Promise<BenchCoreResult> {
   const { seed, qualityCases, roundingCases } = settings;
   return {
     settings,
@@ -22,8 +21,6 @@ export interface BenchCoreOptions {
   /** Measured plans for each pair of sizes. */
   readonly rounds: number;
   readonly warmUp: number;
-  /** Bootstrap resamples for each interval. */
-  readonly resamples: number;
   readonly qualityCases: number;
   readonly roundingCases: number;
 }
@@ -36,13 +33,22 @@ export interface BenchCoreResult {
   readonly rounding: readonly RoundingRow[];
 }
 
-const DEFAULTS: BenchCoreOptions = {
+/** What the tables in docs/benchmarks.md were made with. */
+export const CORE_BENCH_FULL: BenchCoreOptions = {
   seed: 1,
   pcpus: [8, 64, 512],
   domains: [10, 100, 1000],
   rounds: 400,
   warmUp: 100,
-  resamples: 1000,
   qualityCases: 500,
   roundingCases: 2000,
+};
+
+/** Half a minute: to see whether a change made something worse. */
+export const CORE_BENCH_QUICK: BenchCoreOptions = {
+  ...CORE_BENCH_FULL,
+  rounds: 100,
+  warmUp: 20,
+  qualityCases: 50,
+  roundingCases: 200,
 };

@@ -1,13 +1,8 @@
 /** Random hosts with domains and weights, drawn from a seed. */
-import type { DomainSnapshot, Snapshot } from "../../src/core/model.ts";
-import {
-  DEFAULT_DOMAIN_POLICY,
-  DEFAULT_POLICY,
-  type DomainPolicy,
-  type Policy,
-} from "../../src/core/policy.ts";
-import { domainOf, type HostShape, hostOf } from "../../src/core/sample_host.ts";
-import { type Draw, pick } from "./seeded.ts";
+import type { DomainSnapshot, Snapshot } from "../../core/model.ts";
+import { DEFAULT_DOMAIN_POLICY, DEFAULT_POLICY, type DomainPolicy, type Policy } from "../../core/policy.ts";
+import { domainOf, type HostShape, hostOf } from "../../core/sample_host.ts";
+import { type Draw, pick } from "../seeded.ts";
 
 export interface World {
   readonly policy: Policy;
