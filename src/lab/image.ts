@@ -84,6 +84,8 @@ const COMPILE_MAX_MS = 60_000;
 
 interface Compiled {
   readonly runner: Uint8Array;
+  readonly vcpuWrite: Uint8Array;
+  readonly pattern: Uint8Array;
   readonly load: Uint8Array;
 }
 
@@ -101,6 +103,8 @@ function imageEntries(parts: {
     ...modules.map(({ name, bytes }) => ({ path: `lab/${name}`, bytes })),
     { path: "lab/modules", bytes: Buffer.from(modules.map(({ name }) => `${name}\n`).join("")) },
     { path: "lab/runner", bytes: compiled.runner },
+    { path: "lab/vcpu_write", bytes: compiled.vcpuWrite },
+    { path: "lab/pattern", bytes: compiled.pattern },
     { path: "lab/load", bytes: compiled.load },
     { path: "init", bytes: readFileSync(join(root, "src/lab/guest/init.sh")) },
     ...(agent === null ? [] : [{ path: "bin/vbal-agent", bytes: agent }]),
@@ -139,14 +143,16 @@ function readAgent(root: string): Uint8Array | null {
 
 async function compilePrograms(root: string, scratch: string): Promise<Compiled> {
   const programs = readdirSync(join(root, "src/lab/programs")).filter((name) => name.endsWith(".c"));
-  const [runner, load] = await Promise.all([
+  const [runner, vcpuWrite, pattern, load] = await Promise.all([
     compile(["src/lab/guest/runner.c"], "runner"),
+    compile(["src/lab/guest/vcpu_write.c"], "vcpu_write"),
+    compile(["src/lab/guest/pattern.c"], "pattern"),
     compile(
       programs.sort().map((name) => join("src/lab/programs", name)),
       "load",
     ),
   ]);
-  return { runner, load };
+  return { runner, vcpuWrite, pattern, load };
 
   async function compile(sources: readonly string[], name: string): Promise<Uint8Array> {
     const output = join(scratch, name);
