@@ -1,5 +1,5 @@
 /** Takes a new snapshot into the state: who came, who went, who was started anew, who spoke for the first time. */
-import type { ControllerState, DomainState, Found, FoundVcpu } from "./controller_state.ts";
+import type { AbsentDomain, ControllerState, DomainState, Found, FoundVcpu } from "./controller_state.ts";
 import { newCooperation } from "./cooperation.ts";
 import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
@@ -15,20 +15,24 @@ export function arrivals(
   notes: Note[],
 ): ControllerState {
   const known = new Map(state.domains.map((domain) => [domain.id, domain]));
+  const absent = new Map(state.absent.map((away) => [away.memory.id, away]));
   const before = new Map(state.snapshot?.domains.map((domain) => [domain.id, domain]));
   const plans = new Map(state.plan?.domains.map((plan) => [plan.id, plan]));
   const present = new Set(snapshot.domains.map(({ id }) => id));
-  for (const { id } of state.domains)
-    if (!present.has(id)) notes.push({ code: "domain-departed", domain: id });
+  const departed = state.domains.filter(({ id }) => !present.has(id));
+  for (const { id } of departed) notes.push({ code: "domain-departed", domain: id });
 
   const renewed = new Set<string>();
   const domains = [...snapshot.domains]
     .sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
     .map((domain): DomainState => {
-      const memory = known.get(domain.id);
+      const away = absent.get(domain.id);
+      const memory = known.get(domain.id) ?? away?.memory;
       noteSpeech(domain, before.get(domain.id), notes);
-      if (memory === undefined) {
+      if (away?.awaited === false || memory === undefined) {
         notes.push({ code: "domain-arrived", domain: domain.id, vcpus: domain.vcpus.length });
+      }
+      if (memory === undefined) {
         return newDomain(domain, { pcpus: snapshot.pcpus, now });
       }
       if (memory.incarnation !== domain.incarnation) {
@@ -48,6 +52,10 @@ export function arrivals(
     ...state,
     snapshot,
     domains,
+    absent: byId([
+      ...state.absent.filter(({ memory }) => !present.has(memory.id)),
+      ...departed.map((memory) => ({ memory, since: now, awaited: false })),
+    ]),
     underWay: state.underWay.filter(({ command }) => stays(command.domain)),
     attempts: state.attempts.filter(({ domain }) => stays(domain)),
   };
@@ -73,6 +81,37 @@ function newDomain(domain: DomainSnapshot, { pcpus, now }: Circumstances): Domai
     touched: false,
     growthGivenUp: null,
   };
+}
+
+/** Who was there in an earlier life is awaited, so that a monitor that is slow to answer costs its domain nothing. */
+export function awaitAll(state: ControllerState, now: Milliseconds): ControllerState {
+  const awaited = state.domains.map((memory) => ({ memory, since: now, awaited: true }));
+  return { ...state, snapshot: null, domains: [], absent: byId([...state.absent, ...awaited]) };
+}
+
+/** Ends the waiting, and in the end the memory, for those that do not come. */
+export function giveUpAbsent(
+  state: ControllerState,
+  { patienceMs, now }: { readonly patienceMs: Milliseconds; readonly now: Milliseconds },
+  notes: Note[],
+): ControllerState {
+  if (state.absent.length === 0) return state;
+  const absent = state.absent
+    .filter(({ since }) => now < since + ABSENT_KEPT_MS)
+    .map((away) => (away.awaited && away.since + patienceMs <= now ? { ...away, awaited: false } : away));
+  const kept = new Map(absent.map((away) => [away.memory.id, away]));
+  for (const { memory, awaited } of state.absent) {
+    if (awaited && kept.get(memory.id)?.awaited !== true)
+      notes.push({ code: "domain-departed", domain: memory.id });
+  }
+  return { ...state, absent };
+}
+
+/** A monitor that was held by somebody else, or a network namespace that took its time, is back long before. */
+const ABSENT_KEPT_MS: Milliseconds = 600_000;
+
+function byId(absent: readonly AbsentDomain[]): AbsentDomain[] {
+  return [...absent].sort((a, b) => (a.memory.id < b.memory.id ? -1 : 1));
 }
 
 interface Circumstances {

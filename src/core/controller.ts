@@ -7,7 +7,7 @@
  */
 
 import { type Action, type Command, commandKey } from "./action.ts";
-import { arrivals } from "./arrivals.ts";
+import { arrivals, awaitAll, giveUpAbsent } from "./arrivals.ts";
 import { firstOfCircle } from "./circle.ts";
 import type { Attempt, ControllerState, DomainState } from "./controller_state.ts";
 import { judge } from "./cooperation.ts";
@@ -48,9 +48,12 @@ export function step(
   let state = absorb(policy, before, event, now, notes);
   // The end of a command changes nothing until an observation shows what came of it.
   if (state.snapshot === null || event.kind === "command-ended") return { state, actions: [], notes };
+  state = giveUpAbsent(state, { patienceMs: policy.patience.stuckAfter, now }, notes);
   state = forgiveGrowth(state, now);
   if (event.kind === "observed" || event.kind === "unchanged") state = judgeGuests(policy, state, now, notes);
-  if (state.mode === "controlling") state = planAnew(policy, state, now, notes);
+  // As long as domains of an earlier life are awaited, its plan holds: nobody is given their share.
+  const isAwaiting = state.absent.some(({ awaited }) => awaited);
+  if (state.mode === "controlling" && !isAwaiting) state = planAnew(policy, state, now, notes);
   return giveOut(state, wantedDomains(policy, state), { now, notes, safeguards });
 }
 
@@ -64,15 +67,17 @@ function absorb(
 ): ControllerState {
   switch (event.kind) {
     case "started":
-      return {
-        ...state,
-        mode: "controlling",
-        snapshot: null,
-        // A guest had nobody to speak to while there was no daemon.
-        domains: state.domains.map((domain) => stillHeard(domain, now)),
-        underWay: [],
-        attempts: [],
-      };
+      // A guest had nobody to speak to while there was no daemon.
+      return awaitAll(
+        {
+          ...state,
+          mode: "controlling",
+          domains: state.domains.map((domain) => stillHeard(domain, now)),
+          underWay: [],
+          attempts: [],
+        },
+        now,
+      );
     case "observed":
       return arrivals(state, event.snapshot, now, notes);
     case "unchanged":

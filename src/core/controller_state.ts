@@ -15,6 +15,8 @@ export interface ControllerState {
   readonly planInputs: string | null;
   /** One entry per domain in the snapshot, ordered by id. */
   readonly domains: readonly DomainState[];
+  /** Domains that are not in the snapshot and may come back as they were, ordered by id. */
+  readonly absent: readonly AbsentDomain[];
   /** Commands that were given out and not answered yet. */
   readonly underWay: readonly CommandUnderWay[];
   /** Commands that ended and are wanted still: they failed, or changed nothing. */
@@ -37,6 +39,13 @@ export interface DomainState {
   readonly touched: boolean;
   /** A guest that would not grow is planned with no more vCPUs than it has, until then. */
   readonly growthGivenUp: { readonly vcpus: number; readonly until: Milliseconds } | null;
+}
+
+export interface AbsentDomain {
+  readonly memory: DomainState;
+  readonly since: Milliseconds;
+  /** Of an earlier life and not seen in this one yet: its monitor may still need a moment. Nobody is given its share. */
+  readonly awaited: boolean;
 }
 
 /** How a domain was before vbal touched it; `null` for what was never read. */
@@ -73,6 +82,7 @@ export const INITIAL_STATE: ControllerState = {
   plan: null,
   planInputs: null,
   domains: [],
+  absent: [],
   underWay: [],
   attempts: [],
   nextCommandId: 1,

@@ -72,7 +72,7 @@ export class ControlLoop {
 
   /** Takes over the state of an earlier life; before `start`. */
   resume(earlier: ControllerState): void {
-    this.#state = earlier;
+    this.#state = { ...INITIAL_STATE, ...earlier };
   }
 
   /** Resolves after the first observation. */
@@ -108,11 +108,18 @@ export class ControlLoop {
   async release(): Promise<readonly DomainId[]> {
     const end = this.#parts.clock.now() + RELEASE_DEADLINE_MS;
     this.#feed({ kind: "release" });
-    while (this.#state.domains.some(({ touched }) => touched) && this.#parts.clock.now() < end) {
+    while (this.#toPutBack().length > 0 && this.#parts.clock.now() < end) {
       await this.#look();
       await new Promise((resolve) => setTimeout(resolve, OBSERVE_GAP_MS));
     }
-    return this.#state.domains.filter(({ touched }) => touched).map(({ id }) => id);
+    return this.#toPutBack();
+  }
+
+  /** Those that were changed, also those that this life has not seen yet. */
+  #toPutBack(): readonly DomainId[] {
+    const { domains, absent } = this.#state;
+    const awaited = absent.filter((away) => away.awaited).map(({ memory }) => memory);
+    return [...domains, ...awaited].filter(({ touched }) => touched).map(({ id }) => id);
   }
 
   /** Stops looking and acting; changes nothing on the host. */

@@ -295,6 +295,44 @@ describe("the daemon is killed", () => {
     },
   );
 
+  test("a domain that the next life does not see at once is neither forgotten nor robbed", async () => {
+    const world = worldOf({ pcpus: 4, looksUntilAllSeen: 3 });
+    world.host.arrive({ id: "a", vcpus: 4 });
+    world.host.arrive({ id: "b", vcpus: 4 });
+    const before = await world.truth();
+    await world.start();
+    await world.pass(12_000);
+    await world.kill();
+    const lines = world.log.length;
+    const there = await world.truth();
+    await world.start();
+    await world.pass(2_000);
+    expect(await world.truth()).toEqual(there);
+    await world.pass(10_000);
+    expect(await world.truth()).toEqual(there);
+    expect(world.texts.slice(lines).filter((text) => !text.includes("the guest answers"))).toEqual([]);
+    await world.kill();
+    await world.start();
+    expect(await world.stop()).toEqual([]);
+    expect(await world.truth()).toEqual(before);
+  });
+
+  test("a domain that left while there was no daemon is waited for, and then its share is given away", async () => {
+    const world = worldOf({ pcpus: 2 });
+    world.host.arrive({ id: "a", vcpus: 2 });
+    world.host.arrive({ id: "b", vcpus: 2 });
+    await world.start();
+    await world.pass(2_000);
+    await world.kill();
+    world.host.depart("b");
+    await world.start();
+    await world.pass(2_000);
+    expect(await world.online("a")).toEqual([0]);
+    await world.pass(10_000);
+    expect(await world.online("a")).toEqual([0, 1]);
+    expect(world.texts).toContain("b departed");
+  });
+
   test("killed during a clean stop: the next life takes control again and restores what was found first", async () => {
     const world = worldOf({ pcpus: 2 });
     world.host.arrive({ id: "a", vcpus: 2, guest: "slow" });
