@@ -166,6 +166,8 @@ const SCHEDULERS: Record<string, HostConfig["scheduler"]> = {
   "CFS without groups": { kind: "cfs", groups: false },
   EEVDF: { kind: "eevdf" },
   credit2: { kind: "credit2" },
+  "relaxed co-scheduling 3.x": { kind: "relaxed-co", generation: 3, slice: 10 * MS },
+  "relaxed co-scheduling 4.x": { kind: "relaxed-co", slice: 10 * MS },
 };
 
 /** Every nanosecond of every pCPU, vCPU and task has gone somewhere, once. */

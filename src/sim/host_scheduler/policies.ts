@@ -5,6 +5,7 @@ import { type CreditConfig, credit } from "./credit.ts";
 import { type Credit2Config, credit2 } from "./credit2.ts";
 import { type EevdfConfig, eevdf } from "./eevdf.ts";
 import type { Host, HostPolicy } from "./policy.ts";
+import { type RelaxedCoConfig, relaxedCo } from "./relaxed_co.ts";
 import { type RoundRobinConfig, roundRobin } from "./round_robin.ts";
 import { type StrictCoConfig, strictCo } from "./strict_co.ts";
 
@@ -14,7 +15,8 @@ export type SchedulerConfig =
   | EevdfConfig
   | CreditConfig
   | Credit2Config
-  | StrictCoConfig;
+  | StrictCoConfig
+  | RelaxedCoConfig;
 
 export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
   switch (config.kind) {
@@ -30,6 +32,8 @@ export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
       return credit2(host, config);
     case "strict-co":
       return strictCo(host, config);
+    case "relaxed-co":
+      return relaxedCo(host, config);
     default:
       return unreachable(config);
   }
