@@ -27,11 +27,13 @@ export async function buildAgent({ root, log = console.log }) {
   try {
     await bundle({ root, outfile: join(work, "agent.js") });
     // -s drops names and line numbers of the source: 30 % of the bytecode, and nobody reads them in a guest.
-    run(quickjs.qjsc, ["-s", "-m", "-e", "-o", "agent.c", "agent.js"], { cwd: work });
-    const flags = ["-Os", "-static", "-s", "-Wl,--gc-sections", `-I${quickjs.include}`];
-    run("gcc", [...flags, "-o", "vbal-agent", "agent.c", quickjs.library, "-lm", "-ldl", "-lpthread"], {
+    run(quickjs.qjsc, ["-s", "-m", "-e", "-M", "switch_cost,switch_cost", "-o", "agent.c", "agent.js"], {
       cwd: work,
     });
+    const flags = ["-Os", "-static", "-s", "-Wl,--gc-sections", `-I${quickjs.include}`];
+    const native = join(root, "src", "agent", "switch_cost.c");
+    const libraries = [quickjs.library, "-lm", "-ldl", "-lpthread"];
+    run("gcc", [...flags, "-o", "vbal-agent", "agent.c", native, ...libraries], { cwd: work });
     renameSync(join(work, "vbal-agent"), binary);
     writeFileSync(stamp, sources);
   } finally {
@@ -64,8 +66,8 @@ function fingerprint(root) {
   const hash = createHash("sha256").update(QUICKJS_VERSION);
   const folders = ["src/agent", "src/protocol", "src/core"].map((folder) => join(root, folder));
   const files = folders.flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
+    readdirSync(folder, { recursive: true })
+      .filter((name) => /\.(ts|c)$/.test(name) && !name.endsWith(".test.ts"))
       .sort()
       .map((name) => join(folder, name)),
   );
@@ -191,7 +193,7 @@ async function bundle({ root, outfile }) {
     format: "esm",
     target: "es2023",
     platform: "neutral",
-    external: ["std", "os"],
+    external: ["std", "os", "switch_cost"],
     minify: true,
     logLevel: "error",
     tsconfigRaw: {},

@@ -181,6 +181,10 @@ export class GuestOfData implements Platform {
     return 0;
   }
 
+  measureSwitches(): { readonly sameProcessNs: number; readonly otherProcessNs: number } {
+    return { sameProcessNs: 1_000, otherProcessNs: 1_500 };
+  }
+
   nowMs(): number {
     return this.#now;
   }

@@ -16,6 +16,12 @@ export interface Platform {
   listDirectory(path: string): readonly string[];
   /** Runs a program, found through PATH, to its end, its output dropped. 0 when it did what it was asked. */
   run(command: readonly string[]): number;
+  /**
+   * Measures the direct cost of a context switch, in nanoseconds, on one vCPU for about `ms`: two threads, then two
+   * processes, pass a byte to and fro; what passing it costs without a switch is subtracted. A reason where the
+   * platform cannot.
+   */
+  measureSwitches(ms: number): { readonly sameProcessNs: number; readonly otherProcessNs: number } | string;
   /** A clock that never jumps, in milliseconds with fractions. */
   nowMs(): number;
   /** Calls once, no earlier than `ms` from now; the answer cancels it. */

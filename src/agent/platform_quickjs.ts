@@ -2,6 +2,7 @@
 // biome-ignore lint/style/useNodejsImportProtocol: this is a module of QuickJS, not of Node
 import * as os from "os";
 import * as std from "std";
+import { measureSwitches } from "switch_cost";
 import { BACKLOG_BYTES_MAX, FILE_BYTES_MAX, type Platform, type Port, type PortEvents } from "./platform.ts";
 
 export const quickjsPlatform: Platform = {
@@ -41,6 +42,7 @@ export const quickjsPlatform: Platform = {
     if (nowhere >= 0) os.close(nowhere);
     return status;
   },
+  measureSwitches: (ms) => measureSwitches(ms),
   nowMs: () => os.now(),
   after(ms, call) {
     const timer = os.setTimeout(call, ms);

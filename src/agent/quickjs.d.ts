@@ -7,6 +7,13 @@ declare module "std" {
   export const err: { puts(text: string): void; flush(): void };
 }
 
+/** switch_cost.c, which is linked into the agent. */
+declare module "switch_cost" {
+  export function measureSwitches(
+    ms: number,
+  ): { readonly sameProcessNs: number; readonly otherProcessNs: number } | string;
+}
+
 declare module "os" {
   type Timer = object;
   export const O_RDONLY: number;

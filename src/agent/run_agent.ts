@@ -3,6 +3,7 @@
 import { unreachable } from "../core/unreachable.ts";
 import { Agent } from "./agent.ts";
 import { HELP, parseCommandLine } from "./command_line.ts";
+import { measuresCommand } from "./measures_command.ts";
 import type { Platform } from "./platform.ts";
 import { VcpuBalloon } from "./vcpu_balloon.ts";
 
@@ -27,6 +28,14 @@ export function runAgent(platform: Platform, program: Program): void {
       program.exit(0);
       break;
     }
+    case "measures":
+      measuresCommand(platform, {
+        json: command.json,
+        seconds: command.seconds,
+        print: (text) => program.print(text),
+        end: () => program.exit(0),
+      });
+      break;
     case "serve":
       serve(platform, program, command);
       break;

@@ -1,0 +1,80 @@
+/** From the loads of single vCPUs to every measure of every vCPU, node and the VM (P-21, P-23). */
+import { unreachable } from "../../core/unreachable.ts";
+import { type Aggregation, MEASURES, type Measure } from "./measure.ts";
+import { absent, known, type Reading, type VcpuLoad } from "./vcpu_load.ts";
+
+/** In the order of MEASURES, then by subject. */
+export function measureAll(vcpus: readonly VcpuLoad[]): readonly Measured[] {
+  return MEASURES.flatMap((measure) =>
+    subjectsOf(measure.level, vcpus).map((subject) => one(measure, subject)),
+  );
+}
+
+export interface Measured {
+  readonly measure: Measure;
+  /** The number of the vCPU or node; `null` is the VM. */
+  readonly subject: number | null;
+  readonly reading: Reading;
+}
+
+/** The vCPUs that make up each subject of a level: ordered by number; vCPUs without a node make up none. */
+export function subjectsOf(level: Measure["level"], vcpus: readonly VcpuLoad[]): readonly Subject[] {
+  switch (level) {
+    case "vcpu":
+      return vcpus.map((vcpu) => ({ subject: vcpu.vcpu, vcpus: [vcpu] }));
+    case "node": {
+      const nodes = [...new Set(vcpus.map(({ node }) => node))].filter((node) => 0 <= node);
+      return nodes
+        .sort((a, b) => a - b)
+        .map((node) => ({ subject: node, vcpus: vcpus.filter((vcpu) => vcpu.node === node) }));
+    }
+    case "vm":
+      return [{ subject: null, vcpus }];
+    default:
+      return unreachable(level);
+  }
+}
+
+export interface Subject {
+  readonly subject: number | null;
+  readonly vcpus: readonly VcpuLoad[];
+}
+
+function one(measure: Measure, { subject, vcpus }: Subject): Measured {
+  return { measure, subject, reading: aggregate(measure, vcpus) };
+}
+
+/** Absent as soon as one vCPU's is: the sum or average of the others would be about something else. */
+function aggregate({ quantity, aggregation }: Measure, vcpus: readonly VcpuLoad[]): Reading {
+  const values: number[] = [];
+  let source = "";
+  for (const { vcpu, readings } of vcpus) {
+    const reading = readings[quantity];
+    if (reading.value === null) {
+      return aggregation === "none" ? reading : absent(`vCPU ${vcpu}: ${reading.why}`);
+    }
+    values.push(reading.value);
+    source ||= reading.source;
+  }
+  return values.length === 0
+    ? absent("No vCPU was online for the whole interval")
+    : known(combine(aggregation, values), source);
+}
+
+function combine(aggregation: Aggregation, values: readonly number[]): number {
+  switch (aggregation) {
+    case "none":
+      return values[0]!;
+    case "sum":
+      return values.reduce((sum, value) => sum + value, 0);
+    case "average": {
+      const average = values.reduce((sum, value) => sum + value, 0) / values.length;
+      // Rounding must not carry an average of equal values past them.
+      return Math.min(Math.max(...values), Math.max(Math.min(...values), average));
+    }
+    case "maximum":
+      return Math.max(...values);
+    default:
+      return unreachable(aggregation);
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Reads the guest's load: counters at both ends of each interval, and a trace of the switches in a part of it that is
+ * as long as its cost allows. Everything that it reads is bounded, so a busy guest is measured less exactly, never at
+ * a greater cost; what is left out is said in the source of each value.
+ */
+
+import { VCPU_DIRECTORY } from "../guest_view.ts";
+import { classify } from "../monitor/classify.ts";
+import type { VcpuLoad } from "../monitor/vcpu_load.ts";
+import type { Counters, HostTimes, SwitchCost } from "../monitor/vcpu_loads.ts";
+import { vcpuLoads } from "../monitor/vcpu_loads.ts";
+import type { Platform } from "../platform.ts";
+import { readCounters, readSelf, type SelfCounters } from "./counters.ts";
+import { RunnableTimes } from "./runnable_times.ts";
+import { SwitchTrace } from "./switch_trace.ts";
+import { Threads } from "./threads.ts";
+
+export class LoadMonitor {
+  readonly #platform: Platform;
+  readonly #cost: SwitchCost | string;
+  readonly #trace: SwitchTrace;
+  readonly #threads: Threads;
+  readonly #times: RunnableTimes;
+  readonly #pid: number;
+  readonly #hz: number | null;
+  readonly #nodes = new Map<number, number>();
+  #before: Counters;
+  #selfBefore: SelfCounters;
+  #perSecond: number | null = null;
+  #troubleTracing = "";
+
+  constructor(platform: Platform, cost: SwitchCost | string) {
+    this.#platform = platform;
+    this.#cost = cost;
+    this.#pid = Number.parseInt(platform.readFile("/proc/self/stat") ?? "0", 10);
+    this.#trace = new SwitchTrace(platform, this.#pid);
+    this.#threads = new Threads(platform);
+    this.#times = new RunnableTimes(platform, this.#threads);
+    this.#hz = readHz(platform);
+    this.#before = readCounters(platform);
+    this.#selfBefore = readSelf(platform);
+  }
+
+  /** How long before the end of an interval `traceFrom` should be called. */
+  traceMs(intervalMs: number): number {
+    if (this.#perSecond === null) return Math.min(intervalMs, TRACE_FIRST_MS);
+    const nsPerSecond = this.#perSecond * TRACE_NS_PER_SWITCH;
+    const share = Math.min(1, TRACE_SHARE_MAX / Math.max(nsPerSecond / NS_PER_SECOND, Number.MIN_VALUE));
+    return Math.max(TRACE_MIN_MS, Math.floor(intervalMs * share));
+  }
+
+  traceFrom(): void {
+    this.#troubleTracing = this.#trace.attach() ?? "";
+  }
+
+  /** Ends the interval that began with the last call, or with the monitor. */
+  sample(host: HostTimes | null): readonly VcpuLoad[] {
+    const after = readCounters(this.#platform);
+    const trace = this.#trace.attached ? this.#trace.take() : this.#troubleTracing || "Nothing was traced";
+    const self = readSelf(this.#platform);
+    const before = this.#before;
+    this.#perSecond =
+      ((after.switches - before.switches) * MS_PER_SECOND) / Math.max(1, after.atMs - before.atMs);
+    if (typeof trace !== "string") this.#threads.learn(trace.pairs.flatMap(({ prev, next }) => [prev, next]));
+    const loads = vcpuLoads({
+      before,
+      after,
+      kinds:
+        typeof trace === "string"
+          ? trace
+          : classify(trace, { intervalMs: after.atMs - before.atMs, find: (tid) => this.#threads.find(tid) }),
+      cost: this.#cost,
+      groups: typeof trace === "string" ? trace : this.#times.groups(trace.pairs, this.#pid),
+      nodeOf: (vcpu) => this.#nodeOf(vcpu),
+      host,
+      hz: this.#hz,
+      self: {
+        vcpu: self.vcpu,
+        runNs: self.runNs - this.#selfBefore.runNs,
+        waitNs: self.waitNs - this.#selfBefore.waitNs,
+      },
+    });
+    // What this very sample cost belongs to the next interval, where it is subtracted.
+    this.#before = after;
+    this.#selfBefore = self;
+    return loads;
+  }
+
+  stop(): void {
+    this.#trace.detach();
+  }
+
+  #nodeOf(vcpu: number): number {
+    const known = this.#nodes.get(vcpu);
+    if (known !== undefined) return known;
+    const name = this.#platform
+      .listDirectory(`${VCPU_DIRECTORY}/cpu${vcpu}`)
+      .find((entry) => /^node\d+$/.test(entry));
+    const node = name === undefined ? -1 : Number(name.slice("node".length));
+    this.#nodes.set(vcpu, node);
+    return node;
+  }
+}
+
+/** A traced switch costs about this much more than an untraced one. */
+const TRACE_NS_PER_SWITCH = 500;
+/** Of one vCPU's time, at most this may go into tracing. */
+const TRACE_SHARE_MAX = 0.004;
+/** As long as the rate of switches is not known. */
+const TRACE_FIRST_MS = 100;
+/** Shorter than this, timers are no longer exact enough. */
+const TRACE_MIN_MS = 10;
+const NS_PER_SECOND = 1_000_000_000;
+const MS_PER_SECOND = 1_000;
+
+/** What the guest's own view of its processor says. */
+function readHz(platform: Platform): number | null {
+  const mhz = Number(/^cpu MHz\s*: ([\d.]+)$/m.exec(platform.readFile("/proc/cpuinfo") ?? "")?.[1]);
+  return Number.isFinite(mhz) && 0 < mhz ? mhz * HZ_PER_MHZ : null;
+}
+
+const HZ_PER_MHZ = 1_000_000;
