@@ -45,7 +45,10 @@ export function renderSimulation(
     "",
     ...renderTable({ columns: COLUMNS, rows: domains, width, titleLook: style.faint }),
     "",
-    `${first.policy} on ${pcpus.count} pCPUs, ${percent(used)} in use; ${runs} of ${number(time / NS_PER_MS)} ms, seed ${config.seed}, config ${first.configHash}`,
+    [
+      `${first.policy} on ${pcpus.count} pCPUs, ${percent(used)} in use`,
+      `${runs} of ${number(time / NS_PER_MS)} ms, seed ${config.seed}, config ${first.configHash}`,
+    ].join("; "),
     `Digest${rows.length === 1 ? "" : " of the first run"} ${first.digest}, ${first.events} events`,
   ];
 }

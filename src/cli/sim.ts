@@ -6,11 +6,13 @@ import type { Command } from "./command.ts";
 import { commandExamples } from "./examples.ts";
 import { simListCommand } from "./sim_list.ts";
 import { simRunCommand } from "./sim_run.ts";
+import { simTraceCommand } from "./sim_trace.ts";
 
-export const simCommand: Command = command("sim", or(simRunCommand, simListCommand), {
+export const simCommand: Command = command("sim", or(simRunCommand, simTraceCommand, simListCommand), {
   brief: message`Simulate guests and their host.`,
   footer: commandExamples(
     ["vbal sim list", "scenarios, host schedulers and workloads"],
     ["vbal sim run scenarios/two-guests-barrier.yaml", "what becomes of each domain"],
+    ["vbal sim trace scenarios/two-guests-barrier.yaml --out t.pftrace", "a timeline for ui.perfetto.dev"],
   ),
 });
