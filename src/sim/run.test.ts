@@ -168,6 +168,7 @@ const SCHEDULERS: Record<string, HostConfig["scheduler"]> = {
   credit2: { kind: "credit2" },
   "relaxed co-scheduling 3.x": { kind: "relaxed-co", generation: 3, slice: 10 * MS },
   "relaxed co-scheduling 4.x": { kind: "relaxed-co", slice: 10 * MS },
+  "demand-based scheduling": { kind: "demand-based" },
 };
 
 /** Every nanosecond of every pCPU, vCPU and task has gone somewhere, once. */

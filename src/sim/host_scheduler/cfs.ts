@@ -41,7 +41,22 @@ const SHARES_MIN = 2;
 /** A weight of 256 is 1024 shares, the default of each. */
 const SHARES_PER_WEIGHT = 4;
 
-export function cfs(host: Host, config: CfsConfig): HostPolicy {
+/** What a policy that builds upon CFS may ask of it. */
+export interface CfsPolicy extends HostPolicy {
+  /** The pCPU in whose queue it waits, or -1. */
+  waitsOn(vcpu: number): number;
+  /** How far its virtual runtime is ahead of the first in that queue. */
+  leadOf(vcpu: number): number;
+  /** Lets it run there next: what `pickNext` does with its own choice. */
+  take(vcpu: number): void;
+}
+
+/** What a policy that builds upon CFS may refuse it. */
+export interface CfsRules {
+  mayPreempt(woken: number, current: number): boolean;
+}
+
+export function cfs(host: Host, config: CfsConfig, rules?: CfsRules): CfsPolicy {
   const factor = cfsFactor(host.pcpus);
   const latency = config.latency ?? CFS_LATENCY * factor;
   const minGranularity = config.minGranularity ?? CFS_MIN_GRANULARITY * factor;
@@ -127,6 +142,13 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
     if (queues[p].length > 0) host.arm(p, (Math.floor(host.now() / tick) + 1) * tick);
   }
 
+  function begin(v: number, p: number): void {
+    charged[v] = host.ranOf(v);
+    pickedAtRan[v] = charged[v];
+    directedYield.runs(v);
+    armTick(p);
+  }
+
   function pull(p: number, idle: boolean): number {
     const v = spread.pull(p, idle);
     if (v >= 0) moveTo(v, p);
@@ -167,7 +189,10 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
       }
       const current = host.running(p);
       if (current < 0) host.reschedule(p);
-      else if (vruntime[current] - vruntime[v] > (wakeupGranularity * NICE_0_WEIGHT) / weightOf(v)) {
+      else if (
+        vruntime[current] - vruntime[v] > (wakeupGranularity * NICE_0_WEIGHT) / weightOf(v) &&
+        (rules === undefined || rules.mayPreempt(v, current))
+      ) {
         nextBuddy[p] = v;
         host.reschedule(p);
       } else {
@@ -200,12 +225,14 @@ export function cfs(host: Host, config: CfsConfig): HostPolicy {
       let v = pick(p);
       if (v >= 0) queues[p].remove(v);
       else v = pull(p, true);
-      if (v < 0) return -1;
-      charged[v] = host.ranOf(v);
-      pickedAtRan[v] = charged[v];
-      directedYield.runs(v);
-      armTick(p);
+      if (v >= 0) begin(v, p);
       return v;
+    },
+    waitsOn: (v) => (home[v] >= 0 && queues[home[v]].has(v) ? home[v] : -1),
+    leadOf: (v) => vruntime[v] - vruntime[leftmost(home[v], -1)],
+    take(v) {
+      queues[home[v]].remove(v);
+      begin(v, home[v]);
     },
     slice: () => Number.POSITIVE_INFINITY,
     onTimer(timer) {

@@ -18,8 +18,22 @@ import type { Host } from "./policy.ts";
 
 export type DirectedYieldRules = "linux-3.0" | "linux-6.12" | "none";
 
+/** What the host knows of the vCPUs for this. */
+export type Siblings = Pick<
+  Host,
+  | "domains"
+  | "vcpus"
+  | "domainOf"
+  | "firstVcpuOf"
+  | "vcpuCountOf"
+  | "isRunnable"
+  | "isRunning"
+  | "inKernel"
+  | "hasInterrupt"
+>;
+
 export class DirectedYield {
-  private readonly host: Host;
+  private readonly host: Siblings;
   private readonly rules: DirectedYieldRules;
   /** Per domain: the number within it of the vCPU helped last. */
   private readonly lastBoosted: Int32Array;
@@ -27,7 +41,7 @@ export class DirectedYield {
   private readonly spinning: Uint8Array;
   private readonly passedOver: Uint8Array;
 
-  constructor(host: Host, rules: DirectedYieldRules) {
+  constructor(host: Siblings, rules: DirectedYieldRules) {
     this.host = host;
     this.rules = rules;
     this.lastBoosted = new Int32Array(host.domains);

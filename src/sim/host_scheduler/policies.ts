@@ -3,6 +3,7 @@ import { unreachable } from "../../core/unreachable.ts";
 import { type CfsConfig, cfs } from "./cfs.ts";
 import { type CreditConfig, credit } from "./credit.ts";
 import { type Credit2Config, credit2 } from "./credit2.ts";
+import { type DemandBasedConfig, demandBased } from "./demand_based.ts";
 import { type EevdfConfig, eevdf } from "./eevdf.ts";
 import type { Host, HostPolicy } from "./policy.ts";
 import { type RelaxedCoConfig, relaxedCo } from "./relaxed_co.ts";
@@ -16,7 +17,8 @@ export type SchedulerConfig =
   | CreditConfig
   | Credit2Config
   | StrictCoConfig
-  | RelaxedCoConfig;
+  | RelaxedCoConfig
+  | DemandBasedConfig;
 
 export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
   switch (config.kind) {
@@ -34,6 +36,8 @@ export function createPolicy(host: Host, config: SchedulerConfig): HostPolicy {
       return strictCo(host, config);
     case "relaxed-co":
       return relaxedCo(host, config);
+    case "demand-based":
+      return demandBased(host, config);
     default:
       return unreachable(config);
   }

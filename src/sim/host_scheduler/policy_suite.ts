@@ -125,3 +125,12 @@ export function shooting(n: number, work: number): Workload {
     ],
   };
 }
+
+/** The same tasks, started at moments of their own, so that no policy looks good by accident. */
+export function scattered(workload: Workload): Workload {
+  const wait: Step = { do: "sleep", time: { low: 0, high: 30 * MS } };
+  return {
+    ...workload,
+    tasks: workload.tasks.map((task) => ({ ...task, program: [wait, ...task.program] })),
+  };
+}
