@@ -3,50 +3,68 @@
  * those in use now, so that the fewest change (pitfall 13: offlining destroys task affinities); of a guest core the
  * first SMT thread before the second; guest nodes evenly; lowest index.
  *
- * Growing from the emptiest node and shrinking from the fullest are one order read in two directions: sorted by how
- * many vCPUs of its node come before it, the best `target` are a prefix.
+ * Growing from the emptiest node and shrinking from the fullest are one order read in two directions: whoever has the
+ * fewest chosen vCPUs on its node comes next, and the best `target` are a prefix.
  */
 import type { ObservedVcpu } from "./observed_vcpu.ts";
 import type { NodeId } from "./units.ts";
 
 /** For each vCPU whether to use it. More than `target` only if more cannot be offlined. */
 export function chooseOnline(target: number, vcpus: readonly ObservedVcpu[]): boolean[] {
-  const byRank: number[][] = [[], [], [], [], []];
-  vcpus.forEach((observed, order) => {
-    byRank[rankOf(observed)]!.push(order);
-  });
-  evenOut(vcpus, byRank);
   const chosen = vcpus.map(() => false);
-  let count = 0;
-  byRank.forEach((orders, rank) => {
-    for (const order of orders) {
-      if (rank !== ALWAYS && target <= count) return;
-      chosen[order] = true;
-      count += 1;
-    }
-  });
+  const chooseFrom = isOneNode(vcpus) ? chooseInOrder : chooseEvenly;
+  let count = chooseFrom(vcpus, chosen, ALWAYS, vcpus.length);
+  for (let rank = ALWAYS + 1; rank <= LAST && count < target; rank++) {
+    count += chooseFrom(vcpus, chosen, rank, target - count);
+  }
   return chosen;
 }
 
-/** Orders each rank by how many vCPUs of the same guest node come before, those of better ranks included. */
-function evenOut(vcpus: readonly ObservedVcpu[], byRank: readonly number[][]): void {
-  const nodeOf = (order: number) => vcpus[order]!.vcpu.guestNode;
-  if (vcpus.every((_, order) => nodeOf(order) === nodeOf(0))) return;
-  const perNode = new Map<NodeId, number>();
-  for (const orders of byRank) {
-    const before = new Map<number, number>();
-    for (const order of orders) {
-      const seen = perNode.get(nodeOf(order)) ?? 0;
-      before.set(order, seen);
-      perNode.set(nodeOf(order), seen + 1);
-    }
-    orders.sort((a, b) => before.get(a)! - before.get(b)! || a - b);
-  }
-}
-
 const ALWAYS = 0;
+const LAST = 4;
 
 function rankOf({ vcpu, inUse, canOffline }: ObservedVcpu): number {
   if (inUse && !canOffline) return ALWAYS;
   return (inUse ? 1 : 3) + (0 < vcpu.guestThread ? 1 : 0);
+}
+
+function isOneNode(vcpus: readonly ObservedVcpu[]): boolean {
+  for (const { vcpu } of vcpus) if (vcpu.guestNode !== vcpus[0]!.vcpu.guestNode) return false;
+  return true;
+}
+
+/** Chooses `most` vCPUs of this rank; returns how many there were. */
+function chooseInOrder(
+  vcpus: readonly ObservedVcpu[],
+  chosen: boolean[],
+  rank: number,
+  most: number,
+): number {
+  let count = 0;
+  for (const observed of vcpus) {
+    if (count === most) break;
+    if (rankOf(observed) !== rank) continue;
+    chosen[observed.order] = true;
+    count += 1;
+  }
+  return count;
+}
+
+/** The same with the emptiest of the guest's nodes first. */
+function chooseEvenly(vcpus: readonly ObservedVcpu[], chosen: boolean[], rank: number, most: number): number {
+  const chosenOn = new Map<NodeId, number>();
+  const companyOf = ({ vcpu }: ObservedVcpu) => chosenOn.get(vcpu.guestNode) ?? 0;
+  const join = (observed: ObservedVcpu) => chosenOn.set(observed.vcpu.guestNode, companyOf(observed) + 1);
+  for (const observed of vcpus) if (chosen[observed.order]) join(observed);
+  for (let count = 0; count < most; count++) {
+    let next: ObservedVcpu | null = null;
+    for (const observed of vcpus) {
+      if (chosen[observed.order] || rankOf(observed) !== rank) continue;
+      if (next === null || companyOf(observed) < companyOf(next)) next = observed;
+    }
+    if (next === null) return count;
+    chosen[next.order] = true;
+    join(next);
+  }
+  return most;
 }

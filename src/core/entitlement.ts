@@ -31,10 +31,12 @@ export function entitlements(capacity: MilliPcpu, claims: readonly Claim[]): Ent
   return claims.map((claim, index) => {
     const entitlement = given[index]!;
     const share = Math.round((claim.weight * capacity) / weightSum);
-    const reasons: Reason[] = [{ code: "share", weight: claim.weight, weightSum, capacity, share }];
-    if (capacity < reserved) reasons.push({ code: "reservations-exceed-capacity", reserved, capacity });
-    else reasons.push(...boundReasons({ claim, entitlement, share, floor: members[index]!.floor }));
-    return { id: claim.id, entitlement, reasons };
+    const byWeight: Reason = { code: "share", weight: claim.weight, weightSum, capacity, share };
+    const bound: Reason | null =
+      capacity < reserved
+        ? { code: "reservations-exceed-capacity", reserved, capacity }
+        : boundReason({ claim, entitlement, share, floor: members[index]!.floor });
+    return { id: claim.id, entitlement, reasons: bound === null ? [byWeight] : [byWeight, bound] };
   });
 }
 
@@ -58,18 +60,18 @@ function ceilingOf(claim: Claim): MilliPcpu {
   return Math.min(claim.vcpus * MILLI_PER_PCPU, claim.cap ?? Number.POSITIVE_INFINITY);
 }
 
-function boundReasons({ claim, entitlement, share, floor }: Bounded): Reason[] {
+function boundReason({ claim, entitlement, share, floor }: Bounded): Reason | null {
   const atCeiling = entitlement === ceilingOf(claim);
   if (atCeiling && entitlement < share) {
     return entitlement === claim.cap
-      ? [{ code: "lowered-to-cap", cap: claim.cap }]
-      : [{ code: "lowered-to-vcpus", vcpus: claim.vcpus }];
+      ? { code: "lowered-to-cap", cap: claim.cap }
+      : { code: "lowered-to-vcpus", vcpus: claim.vcpus };
   }
-  if (entitlement === floor && share < floor) return [{ code: "raised-to-reservation", reservation: floor }];
+  if (entitlement === floor && share < floor) return { code: "raised-to-reservation", reservation: floor };
   // One milli-pCPU more or less is the rounding of the shares, not somebody else's bound.
-  if (share + 1 < entitlement) return [{ code: "surplus-from-others", surplus: entitlement - share }];
-  if (entitlement < share - 1) return [{ code: "lowered-for-reservations", shortfall: share - entitlement }];
-  return [];
+  if (share + 1 < entitlement) return { code: "surplus-from-others", surplus: entitlement - share };
+  if (entitlement < share - 1) return { code: "lowered-for-reservations", shortfall: share - entitlement };
+  return null;
 }
 
 interface Bounded {

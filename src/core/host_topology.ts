@@ -6,29 +6,42 @@ export function hostTopology(pool: readonly Pcpu[]): HostTopology {
   const pcpus = [...pool].sort((a, b) => a.id - b.id);
   const places: GrowingPlace[] = [];
   const known = new Map<number, GrowingPlace>();
-  const placeIn = (parent: GrowingPlace | null, level: Level, id: number): GrowingPlace => {
-    const key = ((parent?.index ?? ABOVE_ROOT) + 1) * ID_RANGE + id;
-    const present = level === "pcpu" ? undefined : known.get(key);
-    if (present !== undefined) return present;
-    const place: GrowingPlace = { index: places.length, level, id, positions: [], children: [] };
-    if (level !== "pcpu") known.set(key, place);
+  const add = (
+    parent: GrowingPlace | null,
+    level: Level,
+    id: number,
+    positions: number[] = [],
+  ): GrowingPlace => {
+    const place: GrowingPlace = { index: places.length, level, id, positions, children: [] };
     places.push(place);
     parent?.children.push(place);
     return place;
   };
-  const root = placeIn(null, "host", ROOT_ID);
+  const placeIn = (parent: GrowingPlace, level: Level, id: number): GrowingPlace => {
+    const key = parent.index * ID_RANGE + id;
+    const present = known.get(key);
+    if (present !== undefined) return present;
+    const place = add(parent, level, id);
+    known.set(key, place);
+    return place;
+  };
+  const root = add(null, "host", ROOT_ID);
+  const positionOf = new Map<PcpuId, number>();
   const pathOf = pcpus.map(({ id, node, llc, core }, position) => {
     const inNode = placeIn(root, "node", node);
     const inLlc = placeIn(inNode, "llc", llc);
     const inCore = placeIn(inLlc, "core", core);
-    const self = placeIn(inCore, "pcpu", id);
-    for (const place of [root, inNode, inLlc, inCore, self]) place.positions.push(position);
+    const self = add(inCore, "pcpu", id, [position]);
+    for (const place of [root, inNode, inLlc, inCore]) place.positions.push(position);
+    positionOf.set(id, position);
     return [root.index, inNode.index, inLlc.index, inCore.index, self.index];
   });
   return {
     ids: pcpus.map((pcpu) => pcpu.id),
+    onlyId: pcpus.map((pcpu) => [pcpu.id]),
+    onlyPosition: pcpus.map((_, position) => [position]),
     pcpus,
-    positionOf: new Map(pcpus.map((pcpu, position) => [pcpu.id, position])),
+    positionOf,
     root,
     places,
     pathOf,
@@ -38,6 +51,9 @@ export function hostTopology(pool: readonly Pcpu[]): HostTopology {
 export interface HostTopology {
   /** By position, ascending. */
   readonly ids: readonly PcpuId[];
+  /** Lists of one, by position: most vCPUs have one pCPU, and so they need no list each. */
+  readonly onlyId: readonly (readonly PcpuId[])[];
+  readonly onlyPosition: readonly (readonly number[])[];
   readonly pcpus: readonly Pcpu[];
   readonly positionOf: ReadonlyMap<PcpuId, number>;
   readonly root: Place;
@@ -70,7 +86,6 @@ interface GrowingPlace extends Place {
 }
 
 const ROOT_ID = 0;
-const ABOVE_ROOT = -1;
 
 /** More than any id of a node, LLC or core, so that an id and its parent's index fit one exact number. */
 const ID_RANGE = 2 ** 32;

@@ -4,6 +4,7 @@
  */
 import { chooseOnline } from "./choose_online.ts";
 import { type Entitlement, entitlements } from "./entitlement.ts";
+import { type HostTopology, hostTopology } from "./host_topology.ts";
 import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
 import { movesOf } from "./moves.ts";
 import { type ObservedVcpu, observedVcpus } from "./observed_vcpu.ts";
@@ -34,14 +35,16 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
     subjects.map((subject, index) => stakeOf(subject, due[index]!)),
   );
   const usages = subjects.map((subject, index) => usageOf(subject, division.grants[index]!));
+  const topology = hostTopology(pool);
   const placements = pinVcpus({
-    pool,
+    topology,
     tenants: subjects.map((subject, index) => ({
       id: subject.domain.id,
       grant: division.grants[index]!,
       node: subject.policy.node,
       vcpus: subject.vcpus,
       used: usages[index]!.used,
+      usedCount: usages[index]!.count,
     })),
     sharedPcpus: division.sharedPcpus,
     floatingPcpus: division.floatingPcpus,
@@ -49,7 +52,6 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
 
   const emulatorPcpus = emulatorPoolOf(policy, snapshot.pcpus);
   const domains = subjects.map((subject, index): DomainPlan => {
-    const grant = division.grants[index]!;
     const usage = usages[index]!;
     const placement = placements[index]!;
     return {
@@ -59,24 +61,24 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
       vcpus: plannedVcpus(subject, usage, placement),
       sharesWith: placement.sharesWith,
       emulatorPcpus: emulatorPcpus ?? placement.pcpus,
-      reasons: [
-        ...due[index]!.reasons,
-        ...targetReasons(subject, due[index]!, grant),
-        ...usage.reasons,
-        ...placementReasons({ subject, placement, used: usage.count, pool }),
-      ],
+      reasons: due[index]!.reasons.concat(
+        targetReasons(subject, due[index]!, division.grants[index]!),
+        usage.reasons,
+        placementReasons({ subject, placement, used: usage.count, topology }),
+      ),
     };
   });
   const moves = movesOf(
-    pool,
+    topology,
     subjects.map(({ domain, vcpus }, index) => ({
       id: domain.id,
       vcpus,
       planned: domains[index]!.vcpus,
     })),
   );
-  const given = new Set(placements.flatMap((placement) => placement.pcpus));
-  const idlePcpus = pool.map((pcpu) => pcpu.id).filter((pcpu) => !given.has(pcpu));
+  const given = new Set<PcpuId>();
+  for (const { pcpus } of placements) for (const pcpu of pcpus) given.add(pcpu);
+  const idlePcpus = topology.ids.filter((pcpu) => !given.has(pcpu));
   const notes: Reason[] = idlePcpus.length === 0 ? [] : [{ code: "pcpus-left-idle", pcpus: idlePcpus }];
   return { domains, moves, idlePcpus, notes };
 }
@@ -125,7 +127,15 @@ function subjectsOf(policy: Policy, snapshot: Snapshot): Subject[] {
     const vcpusMax = Math.max(vcpusMin, Math.min(own.vcpusMax ?? plugged, plugged));
     subjects.push({ domain, vcpus: observedVcpus(domain), policy: own, vcpusMin, vcpusMax });
   }
-  return subjects.sort((a, b) => (a.domain.id < b.domain.id ? -1 : 1));
+  return inOrderOfIds(subjects) ? subjects : subjects.sort((a, b) => (a.domain.id < b.domain.id ? -1 : 1));
+}
+
+/** The hypervisor lists domains in order, as a rule. */
+function inOrderOfIds(subjects: readonly Subject[]): boolean {
+  for (let index = 1; index < subjects.length; index++) {
+    if (subjects[index]!.domain.id < subjects[index - 1]!.domain.id) return false;
+  }
+  return true;
 }
 
 function stakeOf({ policy, vcpusMin, vcpusMax }: Subject, { entitlement }: Entitlement): Stake {
@@ -134,23 +144,34 @@ function stakeOf({ policy, vcpusMin, vcpusMax }: Subject, { entitlement }: Entit
 }
 
 function usageOf({ domain, vcpus }: Subject, { target }: Grant): Usage {
-  const reasons: Reason[] = [];
-  if (domain.state === "paused") reasons.push({ code: "paused" });
-  if (domain.guest === null) reasons.push({ code: "silent-guest" });
-  else if (domain.guest.mechanisms.length === 0) reasons.push({ code: "no-mechanism" });
-  if (0 < reasons.length) {
+  const hindrances = hindrancesOf(domain);
+  if (0 < hindrances.length) {
     const used = vcpus.map(({ inUse }) => inUse);
-    return { used, count: countOf(used), reasons };
+    return { used, count: countOf(used), reasons: hindrances };
   }
   const used = chooseOnline(target, vcpus);
   const count = countOf(used);
-  if (count <= target) return { used, count, reasons };
+  if (count <= target) return { used, count, reasons: NONE };
   const kept = vcpus.filter(({ vcpu, inUse, canOffline }) => vcpu.index !== 0 && inUse && !canOffline);
   return { used, count, reasons: [{ code: "cannot-offline", vcpus: kept.map(({ vcpu }) => vcpu.index) }] };
 }
 
+/** Why its guest is asked for nothing. */
+function hindrancesOf({ state, guest }: DomainSnapshot): readonly Reason[] {
+  if (state === "running" && guest !== null && 0 < guest.mechanisms.length) return NONE;
+  const reasons: Reason[] = [];
+  if (state === "paused") reasons.push({ code: "paused" });
+  if (guest === null) reasons.push({ code: "silent-guest" });
+  else if (guest.mechanisms.length === 0) reasons.push({ code: "no-mechanism" });
+  return reasons;
+}
+
+const NONE: readonly never[] = [];
+
 function countOf(used: readonly boolean[]): number {
-  return used.reduce((count, one) => count + (one ? 1 : 0), 0);
+  let count = 0;
+  for (const one of used) if (one) count += 1;
+  return count;
 }
 
 function plannedVcpus({ vcpus }: Subject, { used }: Usage, placement: Placement): PlannedVcpu[] {
@@ -161,25 +182,30 @@ function plannedVcpus({ vcpus }: Subject, { used }: Usage, placement: Placement)
   }));
 }
 
-function targetReasons({ vcpusMin }: Subject, { entitlement }: Entitlement, { target }: Grant): Reason[] {
+function targetReasons(
+  { vcpusMin }: Subject,
+  { entitlement }: Entitlement,
+  { target }: Grant,
+): readonly Reason[] {
   const granted = target * MILLI_PER_PCPU;
-  if (granted === entitlement) return [];
+  if (granted === entitlement) return NONE;
   if (granted < entitlement) return [{ code: "rounded-down", entitlement, target }];
   if (target === vcpusMin) return [{ code: "raised-to-minimum", vcpusMin }];
   return [{ code: "rounded-up", entitlement, target }];
 }
 
-function placementReasons({ subject, placement, used, pool }: PlacedOptions): Reason[] {
-  const reasons: Reason[] = [];
+function placementReasons({ subject, placement, used, topology }: PlacedOptions): readonly Reason[] {
   const { pcpus, sharedPcpus, sharesWith } = placement;
   const { node } = subject.policy;
-  if (pcpus.length < used) reasons.push({ code: "more-vcpus-than-pcpus", vcpus: used, pcpus: pcpus.length });
-  if (0 < sharesWith.length) reasons.push({ code: "shares-pcpus", with: sharesWith, pcpus: sharedPcpus });
-  if (node !== null) {
-    const mine = new Set(pcpus);
-    if (pool.some((pcpu) => mine.has(pcpu.id) && pcpu.node !== node))
-      reasons.push({ code: "node-full", node });
-  }
+  const isCrowded = pcpus.length < used;
+  const shares = 0 < sharesWith.length;
+  const isAstray =
+    node !== null && pcpus.some((pcpu) => topology.pcpus[topology.positionOf.get(pcpu)!]!.node !== node);
+  if (!isCrowded && !shares && !isAstray) return NONE;
+  const reasons: Reason[] = [];
+  if (isCrowded) reasons.push({ code: "more-vcpus-than-pcpus", vcpus: used, pcpus: pcpus.length });
+  if (shares) reasons.push({ code: "shares-pcpus", with: sharesWith, pcpus: sharedPcpus });
+  if (isAstray) reasons.push({ code: "node-full", node });
   return reasons;
 }
 
@@ -187,5 +213,5 @@ interface PlacedOptions {
   readonly subject: Subject;
   readonly placement: Placement;
   readonly used: number;
-  readonly pool: readonly Pcpu[];
+  readonly topology: HostTopology;
 }

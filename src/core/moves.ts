@@ -1,31 +1,24 @@
 /** Which vCPUs change their pCPUs, each with the reason; the plan minus the snapshot, for people and for the journal. */
-import type { Pcpu } from "./model.ts";
+import type { HostTopology } from "./host_topology.ts";
 import type { ObservedVcpu } from "./observed_vcpu.ts";
 import type { Move, PlannedVcpu } from "./plan.ts";
 import type { Reason } from "./reason.ts";
 import type { DomainId, PcpuId } from "./units.ts";
 
 /** Ordered by domain and index, like `residents`. */
-export function movesOf(pool: readonly Pcpu[], residents: readonly Resident[]): Move[] {
-  const pcpuOf = new Map(pool.map((pcpu) => [pcpu.id, pcpu]));
-  const before = new Map<PcpuId, Occupants>();
-  const after = new Map<PcpuId, Occupants>();
-  for (const { id, vcpus, planned } of residents) {
-    vcpus.forEach(({ vcpu, inUse }, order) => {
-      if (inUse) for (const pcpu of vcpu.pins ?? []) occupy(before, pcpu, id);
-      const { online, pcpus } = planned[order]!;
-      if (online) for (const pcpu of pcpus) occupy(after, pcpu, id);
-    });
-  }
+export function movesOf(topology: HostTopology, residents: readonly Resident[]): Move[] {
   const moves: Move[] = [];
+  let occupants: BeforeAndAfter | null = null;
   for (const resident of residents) {
-    resident.vcpus.forEach((observed, order) => {
+    for (const observed of resident.vcpus) {
+      const planned = resident.planned[observed.order]!;
       const { index, pins } = observed.vcpu;
-      const planned = resident.planned[order]!;
-      if (pins !== null && sameList(pins, planned.pcpus)) return;
-      const why = whyMoved({ resident, observed, planned, pcpuOf, before, after });
+      if (pins !== null && sameList(pins, planned.pcpus)) continue;
+      // Between two plans hardly anybody moves; only then is it of interest who was where.
+      occupants ??= occupantsOf(topology, residents);
+      const why = whyMoved({ topology, resident, observed, planned, ...occupants });
       moves.push({ domain: resident.id, vcpu: index, from: pins, to: planned.pcpus, why });
-    });
+    }
   }
   return moves;
 }
@@ -37,63 +30,87 @@ export interface Resident {
   readonly planned: readonly PlannedVcpu[];
 }
 
-/** Who uses a pCPU: the first domain, and one more if there is one. */
+/** Who uses each pCPU of the pool, by position. */
 interface Occupants {
-  readonly first: DomainId;
-  second: DomainId | null;
+  readonly first: (DomainId | null)[];
+  /** One more domain, if there is one. */
+  readonly second: (DomainId | null)[];
 }
 
-function occupy(occupants: Map<PcpuId, Occupants>, pcpu: PcpuId, domain: DomainId): void {
-  const present = occupants.get(pcpu);
-  if (present === undefined) occupants.set(pcpu, { first: domain, second: null });
-  else if (present.first !== domain) present.second ??= domain;
+interface BeforeAndAfter {
+  readonly before: Occupants;
+  readonly after: Occupants;
 }
 
-interface WhyOptions {
+function occupantsOf(topology: HostTopology, residents: readonly Resident[]): BeforeAndAfter {
+  const nobody = (): Occupants => ({
+    first: topology.ids.map(() => null),
+    second: topology.ids.map(() => null),
+  });
+  const [before, after] = [nobody(), nobody()];
+  const occupy = ({ first, second }: Occupants, pcpus: readonly PcpuId[], domain: DomainId) => {
+    for (const pcpu of pcpus) {
+      const position = topology.positionOf.get(pcpu);
+      if (position === undefined) continue;
+      if (first[position] === null) first[position] = domain;
+      else if (first[position] !== domain) second[position] ??= domain;
+    }
+  };
+  for (const { id, vcpus, planned } of residents) {
+    for (const { vcpu, inUse, order } of vcpus) {
+      if (inUse && vcpu.pins !== null) occupy(before, vcpu.pins, id);
+      const { online, pcpus } = planned[order]!;
+      if (online) occupy(after, pcpus, id);
+    }
+  }
+  return { before, after };
+}
+
+interface WhyOptions extends BeforeAndAfter {
+  readonly topology: HostTopology;
   readonly resident: Resident;
   readonly observed: ObservedVcpu;
   readonly planned: PlannedVcpu;
-  readonly pcpuOf: ReadonlyMap<PcpuId, Pcpu>;
-  readonly before: ReadonlyMap<PcpuId, Occupants>;
-  readonly after: ReadonlyMap<PcpuId, Occupants>;
 }
 
-function whyMoved({ resident, observed, planned, pcpuOf, before, after }: WhyOptions): Reason {
+function whyMoved({ topology, resident, observed, planned, before, after }: WhyOptions): Reason {
   const { pins } = observed.vcpu;
+  const { positionOf } = topology;
   if (!planned.online) return { code: "confined-while-offline" };
-  if (pins === null || (1 < pins.length && pcpuOf.size <= pins.length)) return { code: "first-placement" };
+  if (pins === null || (1 < pins.length && positionOf.size <= pins.length))
+    return { code: "first-placement" };
   if (!observed.inUse) return { code: "brought-online" };
-  const gone = pins.find((pcpu) => !pcpuOf.has(pcpu));
+  const gone = pins.find((pcpu) => !positionOf.has(pcpu));
   if (gone !== undefined) return { code: "pcpu-gone", pcpu: gone };
   if (1 < pins.length || 1 < planned.pcpus.length) {
     return { code: "set-resized", from: pins.length, to: planned.pcpus.length };
   }
-  const [from, to] = [pins[0]!, planned.pcpus[0]!];
-  if (after.get(to)!.second !== null) return { code: "must-share" };
-  if (before.get(from)!.second !== null) return { code: "own-pcpu-instead-of-shared" };
-  const heir = after.get(from)?.first ?? resident.id;
+  const [from, to] = [positionOf.get(pins[0]!)!, positionOf.get(planned.pcpus[0]!)!];
+  if (after.second[to] !== null) return { code: "must-share" };
+  if (before.second[from] !== null) return { code: "own-pcpu-instead-of-shared" };
+  const heir = after.first[from] ?? resident.id;
   if (heir !== resident.id) return { code: "pcpu-given-to", domain: heir };
-  return { code: "closer", to: closeness({ resident, to, pcpuOf }) };
+  return { code: "closer", to: closeness(topology, resident, to) };
 }
 
 /** The smallest surroundings of `to` that hold another vCPU of the domain. */
-function closeness({ resident, to, pcpuOf }: ClosenessOptions): "node" | "llc" | "core" {
-  const here = pcpuOf.get(to)!;
+function closeness(
+  { pcpus, positionOf }: HostTopology,
+  resident: Resident,
+  to: number,
+): "node" | "llc" | "core" {
+  const here = pcpus[to]!;
   const siblings = resident.planned
-    .flatMap(({ pcpus }) => pcpus)
-    .filter((pcpu) => pcpu !== to)
-    .map((pcpu) => pcpuOf.get(pcpu)!);
+    .flatMap((vcpu) => vcpu.pcpus)
+    .map((pcpu) => pcpus[positionOf.get(pcpu)!]!)
+    .filter((pcpu) => pcpu !== here);
   if (siblings.some((pcpu) => pcpu.core === here.core)) return "core";
   if (siblings.some((pcpu) => pcpu.llc === here.llc)) return "llc";
   return "node";
 }
 
-interface ClosenessOptions {
-  readonly resident: Resident;
-  readonly to: PcpuId;
-  readonly pcpuOf: ReadonlyMap<PcpuId, Pcpu>;
-}
-
 function sameList(a: readonly PcpuId[], b: readonly PcpuId[]): boolean {
-  return a.length === b.length && a.every((pcpu, index) => pcpu === b[index]);
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
 }

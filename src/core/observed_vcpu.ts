@@ -1,41 +1,44 @@
 /** A plugged vCPU with what the guest says of it. */
-import type { DomainSnapshot, GuestReport, GuestVcpu, Vcpu } from "./model.ts";
-import type { VcpuIndex } from "./units.ts";
+import type { DomainSnapshot, Vcpu } from "./model.ts";
+import type { PcpuId } from "./units.ts";
 
 /** Ordered by index, whatever the order in the snapshot; so are the pins. */
 export function observedVcpus({ guest, vcpus }: DomainSnapshot): ObservedVcpu[] {
-  const observed = vcpus.map((vcpu, order): ObservedVcpu => {
-    const ordered = isAscending(vcpu.pins) ? vcpu : { ...vcpu, pins: vcpu.pins!.toSorted((a, b) => a - b) };
+  const ordered = isOrdered(vcpus) ? vcpus : vcpus.toSorted((a, b) => a.index - b.index);
+  return ordered.map((vcpu, order) => {
+    const { index, pins } = vcpu;
+    const tidy =
+      pins === null || isAscending(pins) ? vcpu : { ...vcpu, pins: pins.toSorted((a, b) => a - b) };
     // A silent guest may be using all its vCPUs, and nobody knows that it could let one go.
-    if (guest === null) return { vcpu: ordered, inUse: true, canOffline: false };
-    const report = reportOf(guest, { index: vcpu.index, order });
+    if (guest === null) return { vcpu: tidy, order, inUse: true, canOffline: false };
+    // Where it stands in the hypervisor's list is nearly always where it stands in the guest's.
+    const usual = guest.vcpus[order];
+    const report = usual?.index === index ? usual : guest.vcpus.find((other) => other.index === index);
     // A vCPU that the guest has not mentioned was plugged a moment ago; it is not in use.
-    const inUse = vcpu.index === 0 || (report?.online ?? false);
-    return { vcpu: ordered, inUse, canOffline: vcpu.index !== 0 && (report?.canOffline ?? true) };
+    const inUse = index === 0 || (report?.online ?? false);
+    return { vcpu: tidy, order, inUse, canOffline: index !== 0 && (report?.canOffline ?? true) };
   });
-  return observed.every(({ vcpu }, order) => order === 0 || observed[order - 1]!.vcpu.index < vcpu.index)
-    ? observed
-    : observed.sort((a, b) => a.vcpu.index - b.vcpu.index);
 }
 
 export interface ObservedVcpu {
   readonly vcpu: Vcpu;
+  /** Its place in the list of its domain. */
+  readonly order: number;
   /** As far as anybody knows. */
   readonly inUse: boolean;
   readonly canOffline: boolean;
 }
 
-function reportOf(guest: GuestReport, { index, order }: Whereabouts): GuestVcpu | undefined {
-  const usual = guest.vcpus[order];
-  return usual?.index === index ? usual : guest.vcpus.find((vcpu) => vcpu.index === index);
+function isOrdered(vcpus: readonly Vcpu[]): boolean {
+  for (let order = 1; order < vcpus.length; order++) {
+    if (vcpus[order]!.index < vcpus[order - 1]!.index) return false;
+  }
+  return true;
 }
 
-interface Whereabouts {
-  readonly index: VcpuIndex;
-  /** Where it stands in the hypervisor's list, which is nearly always where it stands in the guest's. */
-  readonly order: number;
-}
-
-function isAscending(pins: Vcpu["pins"]): boolean {
-  return pins === null || pins.every((pcpu, order) => order === 0 || pins[order - 1]! < pcpu);
+function isAscending(pins: readonly PcpuId[]): boolean {
+  for (let order = 1; order < pins.length; order++) {
+    if (pins[order]! < pins[order - 1]!) return false;
+  }
+  return true;
 }

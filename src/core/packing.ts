@@ -16,9 +16,11 @@ import type { MilliPcpu } from "./units.ts";
 /** For each item the bin, from 0. A domain has at most `bins` items. */
 export function packShared(bins: number, items: readonly SharedVcpu[]): number[] {
   const heaviestFirst = [...items.keys()].sort((a, b) => items[b]!.load - items[a]!.load || a - b);
-  const fresh = pack(bins, items, heaviestFirst, false);
+  const siblings = siblingsOf(items);
+  const fresh = pack({ bins, items, siblings, heaviestFirst, keep: false });
   const goal = fresh.largest + LOAD_MARGIN;
-  return relieved(bins, items, pack(bins, items, heaviestFirst, true), goal) ?? fresh.binOf;
+  const kept = pack({ bins, items, siblings, heaviestFirst, keep: true });
+  return relieved(bins, items, kept, goal) ?? fresh.binOf;
 }
 
 /** A load less even by this much is not worth moving a vCPU for: a twentieth of a pCPU. */
@@ -37,12 +39,23 @@ interface Packed {
   readonly largest: MilliPcpu;
 }
 
-function pack(
-  bins: number,
-  items: readonly SharedVcpu[],
-  heaviestFirst: readonly number[],
-  keep: boolean,
-): Packed {
+/** How many items each domain has: most have one, which no sibling can meet. */
+function siblingsOf(items: readonly SharedVcpu[]): Int32Array {
+  const last = items.reduce((most, { domain }) => Math.max(most, domain), 0);
+  const siblings = new Int32Array(last + 1);
+  for (const { domain } of items) siblings[domain]! += 1;
+  return siblings;
+}
+
+interface PackOptions {
+  readonly bins: number;
+  readonly items: readonly SharedVcpu[];
+  readonly siblings: Int32Array;
+  readonly heaviestFirst: readonly number[];
+  readonly keep: boolean;
+}
+
+function pack({ bins, items, siblings, heaviestFirst, keep }: PackOptions): Packed {
   const loads = new Float64Array(bins);
   const counts = new Int32Array(bins);
   const binOf = items.map(() => -1);
@@ -52,7 +65,7 @@ function pack(
     binOf[item] = bin;
     loads[bin]! += load;
     counts[bin]! += 1;
-    taken.add(domain * bins + bin);
+    if (1 < siblings[domain]!) taken.add(domain * bins + bin);
   };
   if (keep) {
     for (const item of heaviestFirst) {
@@ -63,7 +76,8 @@ function pack(
   // Of equally loaded bins an empty one comes first, then the lowest.
   const isBefore = (a: number, b: number) =>
     loads[a] !== loads[b] ? loads[a]! < loads[b]! : counts[a] !== counts[b] ? counts[a]! < counts[b]! : a < b;
-  const queue = Int32Array.from({ length: bins }, (_, bin) => bin).sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  const queue = new Int32Array(bins).map((_, bin) => bin);
+  if (keep) queue.sort((a, b) => (isBefore(a, b) ? -1 : 1));
   for (const item of heaviestFirst) {
     if (binOf[item] !== -1) continue;
     // A bin that holds a sibling is passed over; there are fewer siblings than bins.

@@ -8,9 +8,11 @@
  *
  * Objective, in this order: the regions (regions.ts: node, cores, LLCs), an even load on shared pCPUs (packing.ts),
  * the fewest vCPUs moved, the guest's order of nodes, cores and threads along the host's, lowest ids.
+ *
+ * Speed. A host with 1,000 domains has 8,500 vCPUs and most domains use one of them, so the usual case (one vCPU, one
+ * pCPU) makes no list, map or closure of its own; what such garbage costs is the longest pause, not only the median.
  */
-import { type HostTopology, hostTopology } from "./host_topology.ts";
-import type { Pcpu } from "./model.ts";
+import type { HostTopology } from "./host_topology.ts";
 import type { ObservedVcpu } from "./observed_vcpu.ts";
 import { packShared, type SharedVcpu } from "./packing.ts";
 import { chooseRegions, type Party } from "./regions.ts";
@@ -18,8 +20,7 @@ import type { Grant } from "./target.ts";
 import type { DomainId, NodeId, PcpuId } from "./units.ts";
 
 /** One placement per tenant, in their order, which breaks ties. The grants fit the pool, which is not empty. */
-export function pinVcpus({ pool, tenants, sharedPcpus, floatingPcpus }: PinningOptions): Placement[] {
-  const topology = hostTopology(pool);
+export function pinVcpus({ topology, tenants, sharedPcpus, floatingPcpus }: PinningOptions): Placement[] {
   const sides = tenants.map(sidesOf);
   const owners: number[] = [];
   const sharers: number[] = [];
@@ -32,45 +33,39 @@ export function pinVcpus({ pool, tenants, sharedPcpus, floatingPcpus }: PinningO
 
   const parties: Party[] = owners.map((index) => {
     const { grant, node } = tenants[index]!;
-    return { size: grant.own, node, held: heldPositions(topology, sides[index]!.own) };
+    return { size: grant.own, node, held: heldPositions(topology, [sides[index]!.own]) };
   });
-  const sharing = sharers.flatMap((index) => sides[index]!.shared);
-  const floating = floaters.flatMap((index) => sides[index]!.own);
+  const sharing = sharers.map((index) => sides[index]!.shared);
+  const floating = floaters.map((index) => sides[index]!.own);
   parties.push({ size: sharedPcpus, node: null, held: heldPositions(topology, sharing) });
   parties.push({ size: floatingPcpus, node: null, held: heldPositions(topology, floating) });
   const regions = chooseRegions(topology, parties);
   const floatingRegion = regions.pop()!;
   const sharedRegion = regions.pop()!;
 
-  const own: number[][] = tenants.map(() => []);
+  const own: (readonly number[])[] = tenants.map(() => NONE);
   owners.forEach((index, party) => {
     own[index] = regions[party]!;
   });
   for (const index of floaters) own[index] = floatingRegion;
   const shared = shareRegion({ topology, region: sharedRegion, tenants, sides, sharers });
-  const neighbours = neighboursOf({ tenants, shared, floaters });
-  const tenantCounts = new Int32Array(pool.length);
-  for (const positions of shared) for (const position of positions) tenantCounts[position]! += 1;
+  const sharersAt = tenantsByPosition(topology, shared);
   return tenants.map((tenant, index): Placement => {
     const mine = { own: own[index]!, shared: shared[index]! };
-    const everywhere = toIds(topology, [...mine.own, ...mine.shared]);
+    const pcpus = toIds(topology, mine.own.length === 0 ? mine.shared : [...mine.own, ...mine.shared]);
+    const neighbours = tenant.grant.floats ? floaters : neighboursOf(mine.shared, sharersAt);
+    const sharesWith = namesOfOthers(tenants, neighbours, index);
     return {
-      pcpus: everywhere,
-      sharedPcpus:
-        neighbours[index]!.length === 0
-          ? []
-          : toIds(
-              topology,
-              tenant.grant.floats ? mine.own : mine.shared.filter((position) => 1 < tenantCounts[position]!),
-            ),
-      vcpus: placeVcpus({ topology, tenant, sides: sides[index]!, ...mine, everywhere }),
-      sharesWith: neighbours[index]!,
+      pcpus,
+      sharedPcpus: sharesWith.length === 0 ? NONE : sharedIds({ topology, tenant, ...mine, sharersAt }),
+      vcpus: placeVcpus({ topology, tenant, sides: sides[index]!, ...mine, everywhere: pcpus }),
+      sharesWith,
     };
   });
 }
 
 export interface PinningOptions {
-  readonly pool: readonly Pcpu[];
+  readonly topology: HostTopology;
   /** Ordered by id. */
   readonly tenants: readonly Tenant[];
   readonly sharedPcpus: number;
@@ -86,6 +81,8 @@ export interface Tenant {
   readonly vcpus: readonly ObservedVcpu[];
   /** For each of them whether it should be in use. */
   readonly used: readonly boolean[];
+  /** How many of them are. */
+  readonly usedCount: number;
 }
 
 export interface Placement {
@@ -98,6 +95,8 @@ export interface Placement {
   readonly sharesWith: readonly DomainId[];
 }
 
+const NONE: readonly never[] = [];
+
 /** The vCPUs that will be on pCPUs of their domain's own and those on shared ones. */
 interface Sides {
   /** More vCPUs than pCPUs: each may run on all, and both sides hold every vCPU. */
@@ -106,27 +105,42 @@ interface Sides {
   readonly shared: readonly ObservedVcpu[];
 }
 
-function sidesOf({ grant, vcpus, used }: Tenant): Sides {
-  const all = vcpus.filter((_, order) => used[order]);
-  if (grant.floats || grant.own + grant.shared < all.length) return { crowded: true, own: all, shared: all };
+function sidesOf({ grant, vcpus, used, usedCount }: Tenant): Sides {
+  const all =
+    used.lastIndexOf(true) < usedCount ? vcpus.slice(0, usedCount) : vcpus.filter((_, order) => used[order]);
+  if (grant.floats || grant.own + grant.shared < usedCount) return { crowded: true, own: all, shared: all };
+  if (grant.own === 0) return { crowded: false, own: NONE, shared: all };
+  if (usedCount <= grant.own) return { crowded: false, own: all, shared: NONE };
   return { crowded: false, own: all.slice(0, grant.own), shared: all.slice(grant.own) };
 }
 
 /** How many vCPUs are at each position of the pool now; a vCPU that may run anywhere is nowhere in particular. */
-function heldPositions(topology: HostTopology, vcpus: readonly ObservedVcpu[]): Map<number, number> {
+function heldPositions(
+  topology: HostTopology,
+  groups: readonly (readonly ObservedVcpu[])[],
+): Map<number, number> {
   const held = new Map<number, number>();
-  for (const vcpu of vcpus) {
-    for (const position of presentPositions(topology, vcpu)) {
-      held.set(position, (held.get(position) ?? 0) + 1);
+  for (const vcpus of groups) {
+    for (const vcpu of vcpus) {
+      for (const position of presentPositions(topology, vcpu)) {
+        held.set(position, (held.get(position) ?? 0) + 1);
+      }
     }
   }
   return held;
 }
 
 /** Where it is now. Where an offline vCPU is pinned says nothing: moving it costs nothing. */
-function presentPositions(topology: HostTopology, { vcpu: { pins }, inUse }: ObservedVcpu): number[] {
+function presentPositions(
+  topology: HostTopology,
+  { vcpu: { pins }, inUse }: ObservedVcpu,
+): readonly number[] {
+  if (!inUse || pins === null || (1 < pins.length && topology.ids.length <= pins.length)) return NONE;
+  if (pins.length === 1) {
+    const position = topology.positionOf.get(pins[0]!);
+    return position === undefined ? NONE : topology.onlyPosition[position]!;
+  }
   const present: number[] = [];
-  if (!inUse || pins === null || (1 < pins.length && topology.ids.length <= pins.length)) return present;
   for (const pcpu of pins) {
     const position = topology.positionOf.get(pcpu);
     if (position !== undefined) present.push(position);
@@ -135,24 +149,38 @@ function presentPositions(topology: HostTopology, { vcpu: { pins }, inUse }: Obs
 }
 
 /** The positions in the shared region for each tenant, in the order of its shared vCPUs. */
-function shareRegion({ topology, region, tenants, sides, sharers }: ShareOptions): number[][] {
-  const binAt = new Map(region.map((position, bin) => [position, bin]));
-  const items: SharedVcpu[] = sharers.flatMap((domain) => {
-    const { grant } = tenants[domain]!;
-    const currents = currentBins({ topology, binAt, sides: sides[domain]! });
-    return Array.from({ length: grant.shared }, (_, slot) => ({
-      domain,
-      load: grant.sharedLoad,
-      current: currents[slot] ?? -1,
-    }));
+function shareRegion({ topology, region, tenants, sides, sharers }: ShareOptions): (readonly number[])[] {
+  const binAt = new Int32Array(topology.ids.length).fill(NOWHERE);
+  region.forEach((position, bin) => {
+    binAt[position] = bin;
   });
+  const items: SharedVcpu[] = [];
+  for (const domain of sharers) {
+    const { shared, sharedLoad } = tenants[domain]!.grant;
+    const vcpus = sides[domain]!;
+    const crowdedBins = vcpus.crowded ? binsOf({ topology, binAt, vcpus: vcpus.shared }) : NONE;
+    for (let slot = 0; slot < shared; slot++) {
+      const current = vcpus.crowded
+        ? (crowdedBins[slot] ?? NOWHERE)
+        : binOfOne({ topology, binAt, vcpu: vcpus.shared[slot] });
+      items.push({ domain, load: sharedLoad, current });
+    }
+  }
   const binOf = packShared(region.length, items);
-  const shared: number[][] = tenants.map(() => []);
-  items.forEach((item, index) => {
-    shared[item.domain]!.push(region[binOf[index]!]!);
-  });
+  const shared: (readonly number[])[] = tenants.map(() => NONE);
+  let item = 0;
+  for (const domain of sharers) {
+    const count = tenants[domain]!.grant.shared;
+    shared[domain] =
+      count === 1
+        ? topology.onlyPosition[region[binOf[item]!]!]!
+        : binOf.slice(item, item + count).map((bin) => region[bin]!);
+    item += count;
+  }
   return shared;
 }
+
+const NOWHERE = -1;
 
 interface ShareOptions {
   readonly topology: HostTopology;
@@ -162,51 +190,85 @@ interface ShareOptions {
   readonly sharers: readonly number[];
 }
 
-function currentBins({ topology, binAt, sides }: CurrentOptions): number[] {
-  const bins = sides.shared.map((vcpu) =>
-    presentPositions(topology, vcpu).map((position) => binAt.get(position) ?? -1),
-  );
-  if (!sides.crowded) return bins.map((candidates) => (candidates.length === 1 ? candidates[0]! : -1));
-  return [...new Set(bins.flat())].filter((bin) => bin !== -1).sort((a, b) => a - b);
+/** The bin that holds this vCPU and nothing else does. */
+function binOfOne({
+  topology,
+  binAt,
+  vcpu,
+}: BinOptions & { readonly vcpu: ObservedVcpu | undefined }): number {
+  const present = vcpu === undefined ? NONE : presentPositions(topology, vcpu);
+  return present.length === 1 ? binAt[present[0]!]! : NOWHERE;
 }
 
-interface CurrentOptions {
+/** The bins that hold any of these vCPUs, ascending. */
+function binsOf({
+  topology,
+  binAt,
+  vcpus,
+}: BinOptions & { readonly vcpus: readonly ObservedVcpu[] }): number[] {
+  const bins = new Set<number>();
+  for (const vcpu of vcpus)
+    for (const position of presentPositions(topology, vcpu)) bins.add(binAt[position]!);
+  bins.delete(NOWHERE);
+  return [...bins].sort((a, b) => a - b);
+}
+
+interface BinOptions {
   readonly topology: HostTopology;
-  readonly binAt: ReadonlyMap<number, number>;
-  readonly sides: Sides;
+  /** For each position its bin, or `NOWHERE`. */
+  readonly binAt: Int32Array;
 }
 
-/** Ordered by id, since tenants are. */
-function neighboursOf({ tenants, shared, floaters }: NeighbourOptions): DomainId[][] {
-  const at = new Map<number, number[]>();
+/** For each position the tenants whose shared vCPUs are there, ascending. */
+function tenantsByPosition(
+  topology: HostTopology,
+  shared: readonly (readonly number[])[],
+): readonly number[][] {
+  const at: number[][] = topology.ids.map(() => []);
   shared.forEach((positions, index) => {
-    for (const position of positions) {
-      const present = at.get(position);
-      if (present === undefined) at.set(position, [index]);
-      else present.push(index);
-    }
+    for (const position of positions) at[position]!.push(index);
   });
-  const without = (indices: readonly number[], self: number) => {
-    const ids: DomainId[] = [];
-    for (const index of indices) if (index !== self) ids.push(tenants[index]!.id);
-    return ids;
-  };
-  const neighbours = shared.map((positions, index) => {
-    if (positions.length === 1) return without(at.get(positions[0]!)!, index);
-    const present = new Set(positions.flatMap((position) => at.get(position)!));
-    return without(
-      [...present].sort((a, b) => a - b),
-      index,
-    );
-  });
-  for (const index of floaters) neighbours[index] = without(floaters, index);
-  return neighbours;
+  return at;
 }
 
-interface NeighbourOptions {
-  readonly tenants: readonly Tenant[];
-  readonly shared: readonly (readonly number[])[];
-  readonly floaters: readonly number[];
+/** Who shares one of these positions, ascending. */
+function neighboursOf(
+  positions: readonly number[],
+  sharersAt: readonly (readonly number[])[],
+): readonly number[] {
+  if (positions.length === 0) return NONE;
+  if (positions.length === 1) return sharersAt[positions[0]!]!;
+  return [...new Set(positions.flatMap((position) => sharersAt[position]!))].sort((a, b) => a - b);
+}
+
+function namesOfOthers(
+  tenants: readonly Tenant[],
+  indices: readonly number[],
+  self: number,
+): readonly DomainId[] {
+  if (indices.length < 2) return NONE;
+  const ids: DomainId[] = Array(indices.length - 1);
+  let count = 0;
+  for (const index of indices) if (index !== self) ids[count++] = tenants[index]!.id;
+  return ids;
+}
+
+/** Those of a tenant's pCPUs that others use too. */
+function sharedIds({ topology, tenant, own, shared, sharersAt }: SharedOptions): readonly PcpuId[] {
+  if (tenant.grant.floats) return toIds(topology, own);
+  if (shared.length === 1) return topology.onlyId[shared[0]!]!;
+  return toIds(
+    topology,
+    shared.filter((position) => 1 < sharersAt[position]!.length),
+  );
+}
+
+interface SharedOptions {
+  readonly topology: HostTopology;
+  readonly tenant: Tenant;
+  readonly own: readonly number[];
+  readonly shared: readonly number[];
+  readonly sharersAt: readonly (readonly number[])[];
 }
 
 function placeVcpus({
@@ -217,16 +279,13 @@ function placeVcpus({
   shared,
   everywhere,
 }: PlaceOptions): (readonly PcpuId[])[] {
-  if (sides.crowded) return tenant.vcpus.map(() => everywhere);
-  const single = new Map<ObservedVcpu, number>();
-  matchToPositions({ topology, vcpus: sides.own, positions: own, matched: single });
-  sides.shared.forEach((vcpu, slot) => {
-    single.set(vcpu, shared[slot]!);
+  const placed = tenant.vcpus.map(() => everywhere);
+  if (sides.crowded) return placed;
+  matchToPositions({ topology, vcpus: sides.own, positions: own, placed });
+  sides.shared.forEach(({ order }, slot) => {
+    placed[order] = topology.onlyId[shared[slot]!]!;
   });
-  return tenant.vcpus.map((vcpu) => {
-    const position = single.get(vcpu);
-    return position === undefined ? everywhere : [topology.ids[position]!];
-  });
+  return placed;
 }
 
 interface PlaceOptions {
@@ -239,37 +298,40 @@ interface PlaceOptions {
 }
 
 /** Whoever is at a position stays; the others follow the guest's topology along the host's. */
-function matchToPositions({ topology, vcpus, positions, matched }: MatchOptions): void {
+function matchToPositions({ topology, vcpus, positions, placed }: MatchOptions): void {
+  if (vcpus.length === 0) return;
+  if (positions.length === 1) {
+    placed[vcpus[0]!.order] = topology.onlyId[positions[0]!]!;
+    return;
+  }
   const open = new Set(positions);
-  const stay = (most: number) => {
-    for (const vcpu of vcpus) {
+  const stay = (waiting: readonly ObservedVcpu[], most: number): readonly ObservedVcpu[] =>
+    waiting.filter((vcpu) => {
       const present = presentPositions(topology, vcpu);
-      if (matched.has(vcpu) || most < present.length) continue;
+      if (most < present.length) return true;
       const position = present.find((candidate) => open.has(candidate));
-      if (position === undefined) continue;
-      matched.set(vcpu, position);
+      if (position === undefined) return true;
       open.delete(position);
-    }
-  };
-  stay(1);
-  stay(Number.POSITIVE_INFINITY);
+      placed[vcpu.order] = topology.onlyId[position]!;
+      return false;
+    });
+  const homeless = stay(stay(vcpus, 1), Number.POSITIVE_INFINITY);
+  if (homeless.length === 0) return;
   const alongHost = [...open].sort((a, b) => {
     const [left, right] = [topology.pcpus[a]!, topology.pcpus[b]!];
     return left.node - right.node || left.llc - right.llc || left.core - right.core || a - b;
   });
-  vcpus
-    .filter((vcpu) => !matched.has(vcpu))
-    .sort(alongGuest)
-    .forEach((vcpu, order) => {
-      matched.set(vcpu, alongHost[order]!);
-    });
+  homeless.toSorted(alongGuest).forEach((vcpu, order) => {
+    placed[vcpu.order] = topology.onlyId[alongHost[order]!]!;
+  });
 }
 
 interface MatchOptions {
   readonly topology: HostTopology;
   readonly vcpus: readonly ObservedVcpu[];
   readonly positions: readonly number[];
-  readonly matched: Map<ObservedVcpu, number>;
+  /** For each vCPU of the domain its pCPUs. */
+  readonly placed: (readonly PcpuId[])[];
 }
 
 function alongGuest({ vcpu: a }: ObservedVcpu, { vcpu: b }: ObservedVcpu): number {
@@ -282,6 +344,7 @@ function alongGuest({ vcpu: a }: ObservedVcpu, { vcpu: b }: ObservedVcpu): numbe
   );
 }
 
-function toIds(topology: HostTopology, positions: readonly number[]): PcpuId[] {
+function toIds(topology: HostTopology, positions: readonly number[]): readonly PcpuId[] {
+  if (positions.length === 1) return topology.onlyId[positions[0]!]!;
   return positions.toSorted((a, b) => a - b).map((position) => topology.ids[position]!);
 }

@@ -15,7 +15,7 @@
  * built and the best is taken: one that keeps whatever each party holds and fills up from there, and two that pack
  * afresh by best fit (the fullest place that is large enough; else the emptiest), one in the order of the parties and
  * one with the largest first. Best-fit decreasing uses at most 11/9 of the bins of the optimum plus one (Johnson et
- * al., SIAM J. Computing 3, 1974). src/bench/core compares the choice with an exhaustive oracle.
+ * al., SIAM J. Computing 3, 1974). bench/core compares the choice with an exhaustive oracle.
  *
  * Cost: O(pCPUs * places + parties * log parties) per candidate.
  */
@@ -69,25 +69,27 @@ function isFlat(node: Place): boolean {
 
 /** What each party keeps of what it holds; a position that several hold goes to the one with least to choose from. */
 function keepHeld(topology: HostTopology, parties: readonly Party[]): number[][] {
-  const holders: number[][] = topology.ids.map(() => []);
-  parties.forEach((party, index) => {
-    for (const position of party.held.keys()) holders[position]!.push(index);
+  const holderCounts = new Int32Array(topology.ids.length);
+  for (const { held } of parties) for (const position of held.keys()) holderCounts[position]! += 1;
+  const contenders = new Map<number, number[]>();
+  const kept = parties.map((party, index) => {
+    const alone: number[] = [];
+    for (const position of party.held.keys()) {
+      if (holderCounts[position] === 1) alone.push(position);
+      else contenders.set(position, [...(contenders.get(position) ?? []), index]);
+    }
+    if (alone.length <= party.size) return alone;
+    return dearestFirst(topology, party, alone).slice(0, party.size);
   });
-  const kept: number[][] = parties.map(() => []);
-  parties.forEach((party, index) => {
-    const alone = [...party.held.keys()].filter((position) => holders[position]!.length === 1);
-    kept[index] = dearestFirst(topology, party, alone).slice(0, party.size);
-  });
-  holders.forEach((contenders, position) => {
-    if (contenders.length < 2) return;
+  for (const position of [...contenders.keys()].sort((a, b) => a - b)) {
     let heir = -1;
-    for (const index of contenders) {
+    for (const index of contenders.get(position)!) {
       const room = parties[index]!.size - kept[index]!.length;
       if (room <= 0) continue;
       if (heir === -1 || heldMore(parties[index]!, parties[heir]!, position)) heir = index;
     }
     if (heir !== -1) kept[heir]!.push(position);
-  });
+  }
   return kept;
 }
 
@@ -121,7 +123,8 @@ function fill(
   order: readonly number[],
   kept: readonly (readonly number[])[],
 ): Candidate {
-  const free = Int32Array.from(topology.places, (place) => place.positions.length);
+  const free = new Int32Array(topology.places.length);
+  for (const { index, positions } of topology.places) free[index] = positions.length;
   const taken = new Uint8Array(topology.ids.length);
   const mine = new Int32Array(topology.places.length);
   const regions: number[][] = kept.map((positions) => [...positions]);
@@ -132,75 +135,73 @@ function fill(
     taken[position] = 1;
     for (const place of topology.pathOf[position]!) free[place]! -= 1;
   };
-  for (const positions of kept) positions.forEach(occupy);
+  const join = (position: number) => {
+    for (const place of topology.pathOf[position]!) mine[place]! += 1;
+  };
 
+  /** Gives the party `need` positions of this place. */
+  const take = (party: Party, region: number[], place: Place, need: number): void => {
+    if (need === free[place.index]) {
+      for (const position of place.positions) {
+        if (taken[position] === 1) continue;
+        occupy(position);
+        join(position);
+        region.push(position);
+      }
+      return;
+    }
+    let left = need;
+    while (0 < left) {
+      const child = bestChild(party, place, left);
+      const part = Math.min(left, free[child.index]!);
+      const orphans =
+        child.level === "core" && free[child.index] === child.positions.length
+          ? child.positions.length - part
+          : 0;
+      if (orphans <= slack) slack -= orphans;
+      take(party, region, child, part);
+      left -= part;
+    }
+  };
+
+  const bestChild = (party: Party, place: Place, left: number): Place => {
+    let best: Place | null = null;
+    let bestWorth = Number.NEGATIVE_INFINITY;
+    for (const child of place.children) {
+      const room = free[child.index]!;
+      if (room === 0) continue;
+      const worth = worthOf(party, child, room, left);
+      if (bestWorth < worth) {
+        best = child;
+        bestWorth = worth;
+      }
+    }
+    return best!;
+  };
+
+  /** One number per place, read digit by digit: hint, company, an intact core, fit, tightness, held. */
+  const worthOf = (party: Party, child: Place, room: number, left: number): number => {
+    const size = child.positions.length;
+    const hinted = child.level === "node" && child.id === party.node ? 1 : 0;
+    const company = mine[child.index] === 0 ? 0 : 1;
+    const affordable =
+      child.level === "core" && room === size && size - Math.min(left, size) <= slack ? 1 : 0;
+    const fits = left <= room ? 1 : 0;
+    const tightness = fits === 1 ? COUNT_MAX - room : room;
+    const held = child.level === "pcpu" && party.held.has(child.positions[0]!) ? 1 : 0;
+    return ((((hinted * 2 + company) * 2 + affordable) * 2 + fits) * (COUNT_MAX + 1) + tightness) * 2 + held;
+  };
+
+  for (const positions of kept) positions.forEach(occupy);
   for (const index of order) {
     const party = parties[index]!;
     const region = regions[index]!;
     if (region.length === party.size) continue;
-    const join = (position: number) => {
-      for (const place of topology.pathOf[position]!) mine[place]! += 1;
-    };
     region.forEach(join);
-
-    const take = (place: Place, need: number): void => {
-      if (need === free[place.index]) {
-        for (const position of place.positions) {
-          if (taken[position] === 1) continue;
-          occupy(position);
-          join(position);
-          region.push(position);
-        }
-        return;
-      }
-      let left = need;
-      while (0 < left) {
-        const child = bestChild(place, left);
-        const part = Math.min(left, free[child.index]!);
-        const orphans =
-          child.level === "core" && free[child.index] === child.positions.length
-            ? child.positions.length - part
-            : 0;
-        if (orphans <= slack) slack -= orphans;
-        take(child, part);
-        left -= part;
-      }
-    };
-
-    const bestChild = (place: Place, left: number): Place => {
-      let best: Place | null = null;
-      let bestWorth = Number.NEGATIVE_INFINITY;
-      for (const child of place.children) {
-        const room = free[child.index]!;
-        if (room === 0) continue;
-        const worth = worthOf(child, room, left);
-        if (bestWorth < worth) {
-          best = child;
-          bestWorth = worth;
-        }
-      }
-      return best!;
-    };
-
-    /** One number per place, read digit by digit: hint, company, an intact core, fit, tightness, held. */
-    const worthOf = (child: Place, room: number, left: number): number => {
-      const size = child.positions.length;
-      const hinted = child.level === "node" && child.id === party.node ? 1 : 0;
-      const company = mine[child.index] === 0 ? 0 : 1;
-      const affordable =
-        child.level === "core" && room === size && size - Math.min(left, size) <= slack ? 1 : 0;
-      const fits = left <= room ? 1 : 0;
-      const tightness = fits === 1 ? COUNT_MAX - room : room;
-      const held = child.level === "pcpu" ? (party.held.get(child.positions[0]!) === undefined ? 0 : 1) : 0;
-      return (
-        ((((hinted * 2 + company) * 2 + affordable) * 2 + fits) * (COUNT_MAX + 1) + tightness) * 2 + held
-      );
-    };
-
-    take(topology.root, party.size - region.length);
+    take(party, region, topology.root, party.size - region.length);
     for (const position of region) for (const place of topology.pathOf[position]!) mine[place] = 0;
   }
-  for (const region of regions) region.sort((a, b) => a - b);
+  for (const region of regions) if (1 < region.length) region.sort((a, b) => a - b);
   return { regions, cost: costOf(topology, parties, regions) };
 }
 
@@ -215,22 +216,22 @@ export function costOf(
 ): readonly number[] {
   const lastSeen = new Int32Array(topology.places.length).fill(-1);
   let [misses, nodes, splits, llcs, cores, moves] = [0, 0, 0, 0, 0, 0];
+  const touch = (place: number, index: number): boolean => {
+    const first = lastSeen[place] !== index;
+    lastSeen[place] = index;
+    return first;
+  };
   regions.forEach((region, index) => {
     const { node, held } = parties[index]!;
-    const touch = (place: number): boolean => {
-      const first = lastSeen[place] !== index;
-      lastSeen[place] = index;
-      return first;
-    };
     for (const vcpus of held.values()) moves += vcpus;
     for (const position of region) {
       const path = topology.pathOf[position]!;
       const core = path[DEPTH.core]!;
       if (node !== null && topology.pcpus[position]!.node !== node) misses += 1;
-      if (touch(path[DEPTH.node]!)) nodes += 1;
-      if (touch(path[DEPTH.llc]!)) llcs += 1;
+      if (touch(path[DEPTH.node]!, index)) nodes += 1;
+      if (touch(path[DEPTH.llc]!, index)) llcs += 1;
       if (lastSeen[core] !== -1 && lastSeen[core] !== index) splits += 1;
-      if (touch(core)) cores += 1;
+      if (touch(core, index)) cores += 1;
       moves -= held.get(position) ?? 0;
     }
   });

@@ -30,14 +30,20 @@ export function waterFill(amount: number, members: readonly WaterFillMember[]): 
     );
   }
 
-  // Corner c below n is where member c leaves its floor, corner n + c is where it meets its ceiling.
+  // Corner c below n is where member c leaves its floor, corner n + c is where it meets its ceiling; in flat arrays,
+  // since the sort below looks at each of them some twenty times.
   const count = members.length;
-  const weightAt = (corner: number) => members[corner % count]!.weight;
-  const heightAt = (corner: number) =>
-    corner < count ? members[corner]!.floor : members[corner - count]!.ceiling;
+  const heights = new Float64Array(2 * count);
+  const weights = new Float64Array(2 * count);
+  members.forEach(({ weight, floor, ceiling }, index) => {
+    heights[index] = floor;
+    heights[count + index] = ceiling;
+    weights[index] = weight;
+    weights[count + index] = weight;
+  });
   // Levels are fractions, compared by cross-multiplication; at the same level, floors come before ceilings.
-  const corners = Int32Array.from({ length: 2 * count }, (_, corner) => corner).sort(
-    (a, b) => heightAt(a) * weightAt(b) - heightAt(b) * weightAt(a) || a - b,
+  const corners = Array.from(heights, (_, corner) => corner).sort(
+    (a, b) => heights[a]! * weights[b]! - heights[b]! * weights[a]! || a - b,
   );
 
   const given = members.map((member) => member.floor);
@@ -46,7 +52,7 @@ export function waterFill(amount: number, members: readonly WaterFillMember[]): 
   let risingWeight = 0;
   for (const corner of corners) {
     const { floor, ceiling, weight } = members[corner % count]!;
-    if ((amount - fixed) * weight <= risingWeight * heightAt(corner)) break;
+    if ((amount - fixed) * weight <= risingWeight * heights[corner]!) break;
     if (corner < count) {
       fixed -= floor;
       risingWeight += weight;
@@ -78,7 +84,10 @@ export function splitInProportion(amount: number, weights: readonly number[]): n
   const remainders = weights.map((weight) => (amount * weight) % weightSum);
   const parts = weights.map((weight, index) => (amount * weight - remainders[index]!) / weightSum);
   const left = amount - parts.reduce((sum, part) => sum + part, 0);
-  const byRemainder = [...weights.keys()].sort((a, b) => remainders[b]! - remainders[a]! || a - b);
+  if (left === 0) return parts;
+  const byRemainder = weights
+    .map((_, index) => index)
+    .sort((a, b) => remainders[b]! - remainders[a]! || a - b);
   for (const index of byRemainder.slice(0, left)) parts[index]! += 1;
   return parts;
 }
