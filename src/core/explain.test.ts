@@ -11,9 +11,10 @@ describe("explainReason()", () => {
     [{ code: "rounded-up", entitlement: 1716, target: 2 }, "1.716 pCPUs is rounded up to 2 vCPUs."],
     [{ code: "raised-to-minimum", vcpusMin: 1 }, "It always keeps at least 1 vCPU."],
     [{ code: "shares-pcpus", with: ["a", "b"], pcpus: [3] }, "It shares pCPU 3 with a, b."],
-    [{ code: "cannot-offline", vcpus: [1, 2] }, "Its guest cannot take vCPUs 1, 2 offline."],
+    [{ code: "cannot-offline", vcpus: [1, 2] }, "Its guest cannot take vCPUs 1-2 offline."],
     [{ code: "pcpus-left-idle", pcpus: [4] }, "Nobody may use pCPU 4, so the host keeps it."],
-    [{ code: "pcpu-given-to", domain: "web" }, "Its pCPU is given to web."],
+    [{ code: "pcpu-given-to", domain: "web" }, "Makes room for web."],
+    [{ code: "pcpus-left-idle", pcpus: [0, 1, 2, 7] }, "Nobody may use pCPUs 0-2,7, so the host keeps them."],
   ])("%j", (reason, sentence) => {
     expect(explainReason(reason)).toBe(sentence);
   });

@@ -1,4 +1,5 @@
 /** Every reason as one plain sentence. */
+import { formatRanges } from "./ranges.ts";
 import type { Reason } from "./reason.ts";
 import { MILLI_PER_PCPU, type MilliPcpu } from "./units.ts";
 import { unreachable } from "./unreachable.ts";
@@ -6,7 +7,10 @@ import { unreachable } from "./unreachable.ts";
 export function explainReason(reason: Reason): string {
   switch (reason.code) {
     case "share":
-      return `Its weight ${reason.weight} of ${reason.weightSum} in all is a share of ${pcpus(reason.share)} of the host's ${pcpus(reason.capacity)}.`;
+      return [
+        `Its weight ${reason.weight} of ${reason.weightSum} in all`,
+        `is a share of ${pcpus(reason.share)} of the host's ${pcpus(reason.capacity)}.`,
+      ].join(" ");
     case "raised-to-reservation":
       return `Its reservation raises that to ${pcpus(reason.reservation)}.`;
     case "lowered-to-cap":
@@ -18,7 +22,10 @@ export function explainReason(reason: Reason): string {
     case "lowered-for-reservations":
       return `It gets ${pcpus(reason.shortfall)} less, which other domains have reserved.`;
     case "reservations-exceed-capacity":
-      return `The reservations add up to ${pcpus(reason.reserved)} but the host has ${pcpus(reason.capacity)}, so each is scaled down in proportion; lower some of them.`;
+      return [
+        `The reservations add up to ${pcpus(reason.reserved)} but the host has ${pcpus(reason.capacity)},`,
+        "so each is scaled down in proportion; lower some of them.",
+      ].join(" ");
     case "rounded-up":
       return `${pcpus(reason.entitlement)} is rounded up to ${count(reason.target, "vCPU")}.`;
     case "rounded-down":
@@ -43,24 +50,25 @@ export function explainReason(reason: Reason): string {
       return `Nobody may use ${list("pCPU", reason.pcpus)}, so the host keeps ${reason.pcpus.length === 1 ? "it" : "them"}.`;
     case "no-pcpus":
       return "No pCPU of the pool is online, so nothing is planned; check the pool in the policy.";
+    // Of a vCPU or of several: these stand in lists of moves.
     case "first-placement":
-      return "It has not been placed before.";
+      return "First placement.";
     case "brought-online":
-      return "It comes online and gets a pCPU.";
+      return "Comes online and gets a pCPU.";
     case "pcpu-gone":
       return `pCPU ${reason.pcpu} is no longer in the pool.`;
     case "pcpu-given-to":
-      return `Its pCPU is given to ${reason.domain}.`;
+      return `Makes room for ${reason.domain}.`;
     case "own-pcpu-instead-of-shared":
-      return "There is now a pCPU that it need not share.";
+      return "A pCPU that need not be shared.";
     case "must-share":
-      return "There are too few pCPUs, so it shares one.";
+      return "Too few pCPUs, so this one is shared.";
     case "set-resized":
-      return `Its domain has ${count(reason.to, "pCPU")} to run on now, and it was on ${reason.from}.`;
+      return `The domain has ${count(reason.to, "pCPU")} to run on now, after ${reason.from}.`;
     case "closer":
-      return `It moves closer to the rest of its domain: ${CLOSER[reason.to]}.`;
+      return `Closer to the rest of the domain: ${CLOSER[reason.to]}.`;
     case "confined-while-offline":
-      return "It is offline and confined to its domain's pCPUs, in case the guest brings it online by itself.";
+      return "Offline: confined to its domain's pCPUs, should the guest bring it back.";
     default:
       return unreachable(reason);
   }
@@ -78,5 +86,5 @@ function count(number: number, thing: string): string {
 }
 
 function list(thing: string, numbers: readonly number[]): string {
-  return `${thing}${numbers.length === 1 ? "" : "s"} ${numbers.join(", ")}`;
+  return `${thing}${numbers.length === 1 ? "" : "s"} ${formatRanges(numbers)}`;
 }

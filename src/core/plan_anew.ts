@@ -122,5 +122,8 @@ function noteChanges(before: Plan | null, after: Plan, notes: Note[]): void {
   }
   for (const alike of moves.values())
     notes.push({ code: "vcpus-moved", domain: alike[0]!.domain, moves: alike });
-  for (const reason of after.notes) notes.push({ code: "host", reason });
+  const known = new Set(before?.notes.map((reason) => JSON.stringify(reason)));
+  for (const reason of after.notes) {
+    if (!known.has(JSON.stringify(reason))) notes.push({ code: "host", reason });
+  }
 }
