@@ -166,7 +166,8 @@ const CODES_PER_CALL = 1_024;
 function latin1(length: number): string {
   let text = "";
   for (let i = 0; i < length; i += CODES_PER_CALL) {
-    text += String.fromCharCode(...bytes.subarray(i, Math.min(length, i + CODES_PER_CALL)));
+    // Spread arguments go through an iterator, byte by byte: under emulation that was half of a command's time.
+    text += Reflect.apply(String.fromCharCode, null, bytes.subarray(i, Math.min(length, i + CODES_PER_CALL)));
   }
   return text;
 }

@@ -28,7 +28,7 @@ export class TaskAffinities {
     const found: TaskAffinity[] = [];
     let looked = 0;
     for (const pid of this.#platform.listDirectory("/proc")) {
-      if (!/^\d+$/.test(pid) || this.#kernelThreads.has(pid)) continue;
+      if (!(Number(pid) > 0) || this.#kernelThreads.has(pid)) continue;
       const process = this.#platform.readFile(`/proc/${pid}/status`);
       if (process === null) continue;
       if (pid === "2" || field(process, "PPid") === "2") {

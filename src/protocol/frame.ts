@@ -126,7 +126,8 @@ function escapeUnit(unit: string): string {
 function latin1(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i += CODES_PER_CALL) {
-    text += String.fromCharCode(...bytes.subarray(i, i + CODES_PER_CALL));
+    // Not spread: QuickJS would take the bytes one by one through an iterator.
+    text += Reflect.apply(String.fromCharCode, null, bytes.subarray(i, i + CODES_PER_CALL));
   }
   return text;
 }
