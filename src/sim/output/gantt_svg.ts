@@ -142,24 +142,35 @@ function pcpuCell({ from, to, runs }: PcpuSpan): Row["cells"] {
 }
 
 function drawRow({ label, y, cells, wasted }: Row, x: (time: number) => number): string[] {
-  const rect = (span: Span, style: string): string => {
-    const width = x(span.to) - x(span.from);
-    return width < SPAN_PIXELS_MIN
-      ? ""
-      : `<rect x="${round(x(span.from))}" y="${y}" width="${round(width)}" height="${ROW_HEIGHT}" ${style}/>`;
-  };
-  const drawn = cells.map((cell) => ({ cell, style: styleOf(cell.domain, cell.cause) }));
+  const rect = (span: Span, style: string): string =>
+    `<rect x="${round(x(span.from))}" y="${y}" width="${round(x(span.to) - x(span.from))}" height="${ROW_HEIGHT}" ${style}/>`;
+  const drawn = visible(cells, x).map((cell) => ({ cell, style: styleOf(cell.domain, cell.cause) }));
   return [
     `<text x="${LEFT - 6}" y="${y + 12}" text-anchor="end">${xmlText(label)}</text>`,
     `<path d="M${LEFT},${y + ROW_HEIGHT + 0.5} h${WIDTH}" stroke="#ddd"/>`,
+    '<g shape-rendering="crispEdges">',
     ...wasted.map((span) => rect(span, 'fill="url(#wasted)"')),
     ...drawn.map(({ cell, style }) => (style === null ? "" : rect(cell, style))),
+    "</g>",
     ...runsOf(cells).map(({ from, to, label }) => {
       if (label === "" || x(to) - x(from) < LABEL_PIXELS_MIN) return "";
       const middle = round((x(from) + x(to)) / 2);
       return `<text x="${middle}" y="${y + 12}" text-anchor="middle" font-weight="bold" fill="#111" stroke="white" stroke-width="2.5" paint-order="stroke">${label}</text>`;
     }),
   ].filter((line) => line !== "");
+}
+
+/** A span too thin to be seen is drawn as part of the one before it. */
+function visible(cells: Row["cells"], x: (time: number) => number): Row["cells"] {
+  const kept: Row["cells"][number][] = [];
+  for (const cell of cells) {
+    const last = kept.at(-1);
+    const joins = last?.to === cell.from && last.domain === cell.domain;
+    const isThin = x(cell.to) - x(cell.from) < SPAN_PIXELS_MIN;
+    if (joins && (isThin || last.cause === cell.cause)) kept[kept.length - 1] = { ...last, to: cell.to };
+    else if (!isThin) kept.push(cell);
+  }
+  return kept;
 }
 
 /** Neighbours of one domain with the same label, so that it is written once. */

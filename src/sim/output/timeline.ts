@@ -288,7 +288,7 @@ function clip<S extends Span>(spans: readonly S[], window: Span): S[] {
 function arrowsOf(w: World, threads: readonly ThreadSpan[][], states: readonly StateSpan[][]): Arrow[] {
   const { time, what, entity, a, b, length } = w.trace!;
   const holder = new Int32Array(w.locks.count).fill(NOBODY);
-  const cause = new Array<Cause>(w.tasks.count).fill("off");
+  const cause = Array.from<unknown, Cause>({ length: w.tasks.count }, () => "off");
   const arrows: Arrow[] = [];
   for (let i = 0; i < length; i++) {
     const at = time[i];

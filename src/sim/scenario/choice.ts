@@ -61,7 +61,8 @@ export function knownKeysOf(schema: z.core.$ZodType, value: unknown, path: Field
     return isRefusal(picked) ? [] : knownKeysOf(picked, value, path);
   }
   const { def } = schema._zod as unknown as { readonly def: SchemaDef };
-  if (def.innerType !== undefined) return knownKeysOf(def.innerType, value, path);
+  const around = def.innerType ?? def.in ?? def.getter?.();
+  if (around !== undefined) return knownKeysOf(around, value, path);
   const [step, ...rest] = path;
   if (step === undefined) return Object.keys(def.shape ?? {});
   const inner = def.shape?.[step] ?? def.element ?? def.valueType;
@@ -69,12 +70,14 @@ export function knownKeysOf(schema: z.core.$ZodType, value: unknown, path: Field
   return inner === undefined ? [] : knownKeysOf(inner, innerValue, rest);
 }
 
-/** What zod keeps of the kinds of schema used here: objects, lists, records, optional fields. */
+/** What zod keeps of the kinds of schema used here: objects, lists, records; optional, transformed, recursive ones. */
 interface SchemaDef {
   readonly shape?: Readonly<Record<string, z.core.$ZodType>>;
   readonly element?: z.core.$ZodType;
   readonly valueType?: z.core.$ZodType;
   readonly innerType?: z.core.$ZodType;
+  readonly in?: z.core.$ZodType;
+  readonly getter?: () => z.core.$ZodType;
 }
 
 function isRefusal(picked: z.core.$ZodType | Refusal): picked is Refusal {

@@ -65,7 +65,11 @@ function fromRtApp(file: string, path: FieldPath, { read, complain }: Context): 
   try {
     text = read(file);
   } catch (error) {
-    complain(path, `The file ${file} cannot be read: ${String(error)}`, "Name a file next to the scenario");
+    complain(
+      path,
+      `The file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      "Name a file next to the scenario",
+    );
     return NOTHING;
   }
   const parsed = parseRtApp({ file, text });
