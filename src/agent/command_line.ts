@@ -1,6 +1,8 @@
 /** The agent's arguments. They are few and the same on every platform, hence no library. */
+import { MONITOR_CONFIG_PATH } from "./monitor_config.ts";
+
 export function parseCommandLine(args: readonly string[]): Command {
-  if (args[0] === "measures") return parseMeasures(args.slice(1));
+  if (args[0] === "measures" || args[0] === "thresholds") return parseMonitorCommand(args[0], args.slice(1));
   let portPath: string | null = null;
   let recordPath = RECORD_PATH;
   for (let i = 0; i < args.length; i++) {
@@ -31,10 +33,12 @@ export function parseCommandLine(args: readonly string[]): Command {
     : { kind: "serve", portPath, recordPath };
 }
 
-function parseMeasures(args: readonly string[]): Command {
+function parseMonitorCommand(kind: "measures" | "thresholds", args: readonly string[]): Command {
   let json = false;
   let seconds = 1;
+  let configPath = MONITOR_CONFIG_PATH;
   for (let i = 0; i < args.length; i++) {
+    const value = args[i + 1];
     switch (args[i]) {
       case "--help":
       case "-h":
@@ -42,18 +46,27 @@ function parseMeasures(args: readonly string[]): Command {
       case "--json":
         json = true;
         break;
+      case "--config":
+        if (value === undefined) return { kind: "wrong", why: "--config must be followed by a path" };
+        configPath = value;
+        i++;
+        break;
       case "--seconds":
-        seconds = Number(args[++i]);
-        if (SECONDS_MIN <= seconds && seconds <= SECONDS_MAX) break;
-        return {
-          kind: "wrong",
-          why: `--seconds must be followed by a number from ${SECONDS_MIN} to ${SECONDS_MAX}, not ${args[i] ?? "nothing"}`,
-        };
+        seconds = Number(value);
+        if (kind !== "measures" || !(SECONDS_MIN <= seconds && seconds <= SECONDS_MAX)) {
+          const rule = `a number from ${SECONDS_MIN} to ${SECONDS_MAX}`;
+          return {
+            kind: "wrong",
+            why: `--seconds belongs to measures, with ${rule}, not ${value ?? "nothing"}`,
+          };
+        }
+        i++;
+        break;
       default:
-        return { kind: "wrong", why: `Unknown argument ${args[i]} of measures` };
+        return { kind: "wrong", why: `Unknown argument ${args[i]} of ${kind}` };
     }
   }
-  return { kind: "measures", json, seconds };
+  return kind === "measures" ? { kind, json, seconds, configPath } : { kind, json, configPath };
 }
 
 /** Shorter intervals hold too few of the kernel's clock ticks; longer ones than an hour are no load of now. */
@@ -61,7 +74,13 @@ const SECONDS_MIN = 0.2;
 const SECONDS_MAX = 3_600;
 
 export type Command =
-  | { readonly kind: "measures"; readonly json: boolean; readonly seconds: number }
+  | {
+      readonly kind: "measures";
+      readonly json: boolean;
+      readonly seconds: number;
+      readonly configPath: string;
+    }
+  | { readonly kind: "thresholds"; readonly json: boolean; readonly configPath: string }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "report"; readonly recordPath: string }
@@ -76,8 +95,10 @@ export const HELP: string = `vbal-agent: lets the host change how many vCPUs thi
   vbal-agent --port /dev/virtio-ports/NAME   serve the host on this port
   vbal-agent --once report                   print what would be reported, as JSON
   vbal-agent measures [--json] [--seconds N] every measure of load, over N seconds (1)
+  vbal-agent thresholds [--json]             what each measure is held against, and who said so
   vbal-agent --version, --help
 
+  --config PATH   settings of the load monitor (${MONITOR_CONFIG_PATH})
   --record PATH   what was changed and how it was before (${RECORD_PATH})
 
 It needs to be root. SIGTERM and SIGINT put every vCPU back as it was found; so does a host that stays silent

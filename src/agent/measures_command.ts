@@ -1,31 +1,33 @@
-/** `vbal-agent measures`: every measure once, for people and for programs. */
+/** `vbal-agent measures`: every measure once, against its threshold, for people and for programs. */
+import { combineAll } from "./monitor/combination.ts";
 import { type Measured, measureAll } from "./monitor/measured.ts";
+import type { Thresholds } from "./monitor/thresholds.ts";
 import type { Platform } from "./platform.ts";
 import { LoadMonitor } from "./sources/load_monitor.ts";
 import { calibrate } from "./sources/switch_cost.ts";
+import { textTable } from "./text_table.ts";
 
 /** Takes `seconds` and a moment before, in which the threads are identified; then calls `print` and `end`. */
 export function measuresCommand(platform: Platform, options: MeasuresOptions): void {
   const cost = calibrate(platform);
   const monitor = new LoadMonitor(platform, cost);
-  const started = platform.nowMs();
-  monitor.traceFrom();
+  const { thresholds } = options;
   const finish = (): void => {
-    const takenMs = platform.nowMs();
-    const measured = measureAll(monitor.sample(null));
+    const { intervalMs, vcpus } = monitor.sample(null);
     monitor.stop();
+    const plain = measureAll(vcpus);
+    const thresholdOf = (id: string): number | null => thresholds.get(id)?.value ?? null;
+    const measured = [...plain, ...combineAll(vcpus, plain, { thresholdOf })];
     options.print(
-      options.json
-        ? asJson(measured, { cost, intervalMs: takenMs - started - WARM_UP_MS })
-        : asTable(measured),
+      options.json ? asJson(measured, { cost, intervalMs, thresholdOf }) : asTable(measured, thresholdOf),
     );
     options.end();
   };
+  monitor.traceFrom();
   platform.after(WARM_UP_MS, () => {
     monitor.sample(null);
     const intervalMs = options.seconds * MS_PER_SECOND;
-    const traceMs = monitor.traceMs(intervalMs);
-    platform.after(intervalMs - traceMs, () => monitor.traceFrom());
+    platform.after(intervalMs - monitor.traceMs(intervalMs), () => monitor.traceFrom());
     platform.after(intervalMs, finish);
   });
 }
@@ -33,6 +35,7 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
 export interface MeasuresOptions {
   readonly json: boolean;
   readonly seconds: number;
+  readonly thresholds: Thresholds;
   readonly print: (text: string) => void;
   readonly end: () => void;
 }
@@ -41,10 +44,13 @@ export interface MeasuresOptions {
 const WARM_UP_MS = 200;
 const MS_PER_SECOND = 1_000;
 
-function asJson(
-  measured: readonly Measured[],
-  at: { readonly cost: unknown; readonly intervalMs: number },
-): string {
+interface Taken {
+  readonly cost: unknown;
+  readonly intervalMs: number;
+  readonly thresholdOf: (id: string) => number | null;
+}
+
+function asJson(measured: readonly Measured[], { cost, intervalMs, thresholdOf }: Taken): string {
   const measures = measured.map(({ measure, subject, reading }) => ({
     id: measure.id,
     requirement: measure.requirement,
@@ -53,30 +59,28 @@ function asJson(
     aggregation: measure.aggregation,
     value: reading.value,
     unit: measure.unit,
+    threshold: thresholdOf(measure.id),
     ...(reading.value === null ? { source: null, why: reading.why } : { source: reading.source }),
   }));
-  return `${JSON.stringify({ intervalMs: Math.round(at.intervalMs), switchCost: at.cost, measures }, null, 2)}\n`;
+  return `${JSON.stringify({ intervalMs: Math.round(intervalMs), switchCost: cost, measures }, null, 2)}\n`;
 }
 
-function asTable(measured: readonly Measured[]): string {
-  const rows = measured.map(({ measure, subject, reading }) => [
-    measure.requirement,
-    measure.id,
-    subject === null ? "-" : `${subject}`,
-    reading.value === null ? "-" : shown(reading.value),
-    measure.unit,
-    reading.value === null ? reading.why : reading.source,
-  ]);
-  const all = [["REQ", "MEASURE", "OF", "VALUE", "UNIT", "SOURCE"], ...rows];
-  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) =>
-        column === VALUE_COLUMN ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
-      )
-      .join("  ")
-      .trimEnd();
-  return `${all.map(line).join("\n")}\n`;
+function asTable(measured: readonly Measured[], thresholdOf: Taken["thresholdOf"]): string {
+  const rows = measured.map(({ measure, subject, reading }) => {
+    const threshold = thresholdOf(measure.id);
+    const exceeds = threshold !== null && reading.value !== null && threshold < reading.value;
+    return [
+      measure.requirement,
+      measure.id,
+      subject === null ? "-" : `${subject}`,
+      reading.value === null ? "-" : shown(reading.value),
+      measure.unit,
+      threshold === null ? "" : `${exceeds ? "over" : "up to"} ${threshold}`,
+      reading.value === null ? reading.why : reading.source,
+    ];
+  });
+  const head = ["REQ", "MEASURE", "OF", "VALUE", "UNIT", "THRESHOLD", "SOURCE"];
+  return textTable([head, ...rows], { right: [VALUE_COLUMN] });
 }
 
 const VALUE_COLUMN = 3;

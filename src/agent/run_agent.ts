@@ -2,9 +2,11 @@
 
 import { unreachable } from "../core/unreachable.ts";
 import { Agent } from "./agent.ts";
-import { HELP, parseCommandLine } from "./command_line.ts";
+import { type Command, HELP, parseCommandLine } from "./command_line.ts";
 import { measuresCommand } from "./measures_command.ts";
+import { readMonitorConfig, thresholdsOf } from "./monitor_config.ts";
 import type { Platform } from "./platform.ts";
+import { thresholdsText } from "./thresholds_command.ts";
 import { VcpuBalloon } from "./vcpu_balloon.ts";
 
 export function runAgent(platform: Platform, program: Program): void {
@@ -29,12 +31,8 @@ export function runAgent(platform: Platform, program: Program): void {
       break;
     }
     case "measures":
-      measuresCommand(platform, {
-        json: command.json,
-        seconds: command.seconds,
-        print: (text) => program.print(text),
-        end: () => program.exit(0),
-      });
+    case "thresholds":
+      monitorCommand(platform, program, command);
       break;
     case "serve":
       serve(platform, program, command);
@@ -56,6 +54,29 @@ export interface Program {
 
 /** The version is that of the package; package.json has the same, and a test holds them together. */
 export const AGENT_NAME = "vbal-agent 0.1.0";
+
+function monitorCommand(
+  platform: Platform,
+  program: Program,
+  command: Extract<Command, { kind: "measures" | "thresholds" }>,
+): void {
+  const config = readMonitorConfig(platform, command.configPath);
+  if (!config.ok) {
+    platform.log(config.why);
+    program.exit(2);
+    return;
+  }
+  const thresholds = thresholdsOf(config.message);
+  const { json } = command;
+  const print = (text: string): void => program.print(text);
+  const end = (): void => program.exit(0);
+  if (command.kind === "measures") {
+    measuresCommand(platform, { json, seconds: command.seconds, thresholds, print, end });
+  } else {
+    print(thresholdsText(thresholds, { json }));
+    end();
+  }
+}
 
 function serve(platform: Platform, program: Program, paths: { portPath: string; recordPath: string }): void {
   const agent = new Agent(platform, {

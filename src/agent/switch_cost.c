@@ -2,22 +2,21 @@
  * The direct cost of a context switch on this guest, for the load monitor: the one thing the agent needs that
  * JavaScript cannot do. A child process binds itself to the vCPU it is on; there two threads, then two processes,
  * hand a byte to and fro through pipes. What the same reads and writes cost without a switch is measured too and
- * subtracted. Everything is done in batches, and the fastest batch counts: others were disturbed. So the cost holds
- * what blocking, waking and switching take, and not what colder caches cost afterwards.
+ * subtracted. Everything is done in batches, of which the median counts: some were disturbed. So the cost holds what
+ * blocking, waking and switching take, and not what colder caches cost afterwards.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include "quickjs-libc.h"
 
-enum { ROUNDS = 25, BATCHES_MIN = 4, NS_PER_MS = 1000000 };
+enum { ROUNDS = 8, BATCHES_MIN = 5, BATCHES_MAX = 1000, NS_PER_MS = 1000000 };
 
 /* Times of one round in nanoseconds; negative when it could not be measured. */
 struct result {
@@ -44,19 +43,25 @@ static void *echo(void *unused) {
   return unused;
 }
 
-/* The fastest batch within the time, per round. Two passes through own pipes make as many calls as one round trip. */
-static double fastest(double ns, int alone) {
-  double best = -1, end = now() + ns;
-  for (int batch = 0; batch < BATCHES_MIN || now() < end; batch++) {
+static int ascending(const void *a, const void *b) {
+  double left = *(const double *)a, right = *(const double *)b;
+  return (left > right) - (left < right);
+}
+
+/* The median batch within the time, per round. Two passes through own pipes make as many calls as one round trip. */
+static double median(double ns, int alone) {
+  static double took[BATCHES_MAX];
+  int batches = 0;
+  for (double end = now() + ns; batches < BATCHES_MIN || (batches < BATCHES_MAX && now() < end); batches++) {
     double start = now();
     for (int i = 0; i < ROUNDS; i++) {
       int done = alone ? pass(there[1], there[0]) && pass(back[1], back[0]) : pass(there[1], back[0]);
       if (!done) return -1;
     }
-    double took = (now() - start) / ROUNDS;
-    if (best < 0 || took < best) best = took;
+    took[batches] = (now() - start) / ROUNDS;
   }
-  return best;
+  qsort(took, (size_t)batches, sizeof *took, ascending);
+  return took[batches / 2];
 }
 
 static void stop_echo(void) {
@@ -67,10 +72,10 @@ static void stop_echo(void) {
 static double between_threads(double ns) {
   pthread_t thread;
   if (pthread_create(&thread, NULL, echo, NULL) != 0) return -1;
-  double best = fastest(ns, 0);
+  double round = median(ns, 0);
   stop_echo();
   pthread_join(thread, NULL);
-  return best;
+  return round;
 }
 
 static double between_processes(double ns) {
@@ -81,10 +86,10 @@ static double between_processes(double ns) {
     echo(NULL);
     _exit(0);
   }
-  double best = fastest(ns, 0);
+  double round = median(ns, 0);
   stop_echo();
   waitpid(child, NULL, 0);
-  return best;
+  return round;
 }
 
 static struct result measure(double ns) {
@@ -93,7 +98,7 @@ static struct result measure(double ns) {
   CPU_ZERO(&here);
   CPU_SET(sched_getcpu(), &here);
   if (sched_setaffinity(0, sizeof here, &here) != 0 || pipe(there) != 0 || pipe(back) != 0) return result;
-  result.alone = fastest(ns / 3, 1);
+  result.alone = median(ns / 3, 1);
   result.threads = between_threads(ns / 3);
   result.processes = between_processes(ns / 3);
   return result;

@@ -11,11 +11,16 @@ export function measureAll(vcpus: readonly VcpuLoad[]): readonly Measured[] {
 }
 
 export interface Measured {
-  readonly measure: Measure;
+  readonly measure: MeasureHead;
   /** The number of the vCPU or node; `null` is the VM. */
   readonly subject: number | null;
   readonly reading: Reading;
 }
+
+/** What a combination has in common with the measures it is made of. */
+export type MeasureHead = Pick<Measure, "id" | "requirement" | "level" | "unit" | "what"> & {
+  readonly aggregation: Measure["aggregation"] | "combination";
+};
 
 /** The vCPUs that make up each subject of a level: ordered by number; vCPUs without a node make up none. */
 export function subjectsOf(level: Measure["level"], vcpus: readonly VcpuLoad[]): readonly Subject[] {

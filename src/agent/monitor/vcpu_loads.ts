@@ -195,7 +195,7 @@ function groupsOf(
   const found = typeof groups === "string" ? null : (groups.get(vcpu) ?? NOBODY);
   const why =
     found === null
-      ? String(groups)
+      ? `${groups as string}`
       : IDENTIFIED_MIN * threads - UNSEEN_THREADS <= found.threads
         ? null
         : `Only ${found.threads.toFixed(1)} of ${threads.toFixed(1)} runnable threads are identified`;

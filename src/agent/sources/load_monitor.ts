@@ -54,21 +54,21 @@ export class LoadMonitor {
   }
 
   /** Ends the interval that began with the last call, or with the monitor. */
-  sample(host: HostTimes | null): readonly VcpuLoad[] {
+  sample(host: HostTimes | null): { readonly intervalMs: number; readonly vcpus: readonly VcpuLoad[] } {
     const after = readCounters(this.#platform);
     const trace = this.#trace.attached ? this.#trace.take() : this.#troubleTracing || "Nothing was traced";
     const self = readSelf(this.#platform);
     const before = this.#before;
-    this.#perSecond =
-      ((after.switches - before.switches) * MS_PER_SECOND) / Math.max(1, after.atMs - before.atMs);
+    const intervalMs = after.atMs - before.atMs;
+    this.#perSecond = ((after.switches - before.switches) * MS_PER_SECOND) / Math.max(1, intervalMs);
     if (typeof trace !== "string") this.#threads.learn(trace.pairs.flatMap(({ prev, next }) => [prev, next]));
-    const loads = vcpuLoads({
+    const vcpus = vcpuLoads({
       before,
       after,
       kinds:
         typeof trace === "string"
           ? trace
-          : classify(trace, { intervalMs: after.atMs - before.atMs, find: (tid) => this.#threads.find(tid) }),
+          : classify(trace, { intervalMs, find: (tid) => this.#threads.find(tid) }),
       cost: this.#cost,
       groups: typeof trace === "string" ? trace : this.#times.groups(trace.pairs, this.#pid),
       nodeOf: (vcpu) => this.#nodeOf(vcpu),
@@ -83,7 +83,7 @@ export class LoadMonitor {
     // What this very sample cost belongs to the next interval, where it is subtracted.
     this.#before = after;
     this.#selfBefore = self;
-    return loads;
+    return { intervalMs, vcpus };
   }
 
   stop(): void {

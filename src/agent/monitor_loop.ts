@@ -1,0 +1,78 @@
+/**
+ * The load monitor at work: samples at its interval and says what it saw and what the guest should ask for. Whoever
+ * speaks with the host starts it when the host wants it; until then it costs nothing.
+ */
+import { combineAll } from "./monitor/combination.ts";
+import { DETECTOR_START, type Detector, detect, type LoadSample, type Request } from "./monitor/detect.ts";
+import { measureAll } from "./monitor/measured.ts";
+import type { Thresholds } from "./monitor/thresholds.ts";
+import type { HostTimes } from "./monitor/vcpu_loads.ts";
+import type { MonitorConfig } from "./monitor_config.ts";
+import type { Platform } from "./platform.ts";
+import { LoadMonitor } from "./sources/load_monitor.ts";
+import { calibrate } from "./sources/switch_cost.ts";
+
+export class MonitorLoop {
+  readonly #platform: Platform;
+  readonly #options: MonitorLoopOptions;
+  #running: { readonly monitor: LoadMonitor; detector: Detector; cancel: readonly (() => void)[] } | null =
+    null;
+
+  constructor(platform: Platform, options: MonitorLoopOptions) {
+    this.#platform = platform;
+    this.#options = options;
+  }
+
+  /** Measures the cost of switches first, which keeps the vCPU busy for some tens of milliseconds. */
+  start(): void {
+    if (this.#running !== null) return;
+    const monitor = new LoadMonitor(this.#platform, calibrate(this.#platform));
+    this.#running = { monitor, detector: DETECTOR_START, cancel: [] };
+    this.#schedule();
+  }
+
+  /** Nothing is left attached to the kernel. */
+  stop(): void {
+    for (const cancel of this.#running?.cancel ?? []) cancel();
+    this.#running?.monitor.stop();
+    this.#running = null;
+  }
+
+  #schedule(): void {
+    if (this.#running === null) return;
+    const { monitor } = this.#running;
+    const everyMs = this.#options.config.sampleEveryMs;
+    this.#running.cancel = [
+      this.#platform.after(everyMs - monitor.traceMs(everyMs), () => monitor.traceFrom()),
+      this.#platform.after(everyMs, () => this.#sample()),
+    ];
+  }
+
+  #sample(): void {
+    if (this.#running === null) return;
+    const { config, thresholds, host, onSample } = this.#options;
+    const { intervalMs, vcpus } = this.#running.monitor.sample(host());
+    const inForce = thresholds();
+    const plain = measureAll(vcpus);
+    const combined = combineAll(vcpus, plain, { thresholdOf: (id) => inForce.get(id)?.value ?? null });
+    const sample = { atMs: this.#platform.nowMs(), intervalMs, vcpus, measured: [...plain, ...combined] };
+    const { sustainMs, waitingMin } = config;
+    const { detector, request } = detect(this.#running.detector, sample, {
+      thresholds: inForce,
+      sustainMs,
+      waitingMin,
+    });
+    this.#running.detector = detector;
+    this.#schedule();
+    onSample(sample, request);
+  }
+}
+
+export interface MonitorLoopOptions {
+  readonly config: MonitorConfig;
+  /** Asked at each sample, so that the host may change them at any time. */
+  readonly thresholds: () => Thresholds;
+  /** The run times of the vCPUs' threads on the host in the last interval, if the host told. */
+  readonly host: () => HostTimes | null;
+  readonly onSample: (sample: LoadSample, request: Request | null) => void;
+}
