@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import { combineAll } from "./combination.ts";
+import { loadOf } from "./load_suite.ts";
+import { measureAll } from "./measured.ts";
+
+/** The value of the composite of vCPU 0; thresholds are 1 %, 100 switches/s and 2 threads unless said. */
+function check(
+  said: { readonly share: number; readonly switches: number; readonly threads: number | null },
+  thresholds: Readonly<Record<string, number | null>> = {},
+): number | null {
+  const vcpus = [
+    loadOf(0, { "switch-share": said.share, switches: said.switches, "runnable-threads": said.threads }),
+  ];
+  const inForce: Readonly<Record<string, number | null>> = {
+    "vcpu.composite:vm.switch-share": 1,
+    "vcpu.composite:vcpu.switches": 100,
+    "vcpu.composite:vcpu.runnable-threads": 2,
+    ...thresholds,
+  };
+  const all = combineAll(vcpus, measureAll(vcpus), { thresholdOf: (id) => inForce[id] ?? null });
+  return all.find(({ measure }) => measure.id === "vcpu.composite")!.reading.value;
+}
+
+test.each([
+  {
+    why: "the part that is nearest to its threshold counts",
+    share: 5,
+    switches: 300,
+    threads: 3,
+    value: 1.5,
+  },
+  { why: "P-62: all three must exceed", share: 5, switches: 300, threads: 1, value: 0.5 },
+  { why: "P-68: equal does not exceed", share: 5, switches: 100, threads: 3, value: 1 },
+  {
+    why: "pitfall 8: one absent part and there is no value",
+    share: 5,
+    switches: 300,
+    threads: null,
+    value: null,
+  },
+])("$why", ({ value, ...said }) => {
+  expect(check(said)).toBe(value);
+});
+
+test("a part without a threshold does not count; without any there is no value", () => {
+  const said = { share: 0, switches: 300, threads: 3 };
+  expect(check(said, { "vcpu.composite:vm.switch-share": null })).toBe(1.5);
+  const none = {
+    "vcpu.composite:vm.switch-share": null,
+    "vcpu.composite:vcpu.switches": null,
+    "vcpu.composite:vcpu.runnable-threads": null,
+  };
+  expect(check(said, none)).toBeNull();
+});
+
+test("a threshold of 0 is exceeded by anything but 0", () => {
+  const zero = { "vcpu.composite:vm.switch-share": 0 };
+  expect(check({ share: 0.001, switches: 300, threads: 3 }, zero)).toBe(1.5);
+  expect(check({ share: 0, switches: 300, threads: 3 }, zero)).toBe(1);
+});
+
+test("P-56: the parts of a wider level are the subject's node and VM", () => {
+  const combination = {
+    id: "vcpu.mine",
+    requirement: "P-56",
+    level: "vcpu" as const,
+    parts: ["node.runnable-threads"],
+    what: "",
+  };
+  const vcpus = [loadOf(0, { "runnable-threads": 2 }), loadOf(1, { node: 1, "runnable-threads": 6 })];
+  const all = combineAll(vcpus, measureAll(vcpus), { combinations: [combination], thresholdOf: () => 2 });
+  expect(all.map(({ reading }) => reading.value)).toEqual([1, 3]);
+});
