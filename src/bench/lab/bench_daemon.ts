@@ -88,7 +88,7 @@ export async function benchDaemon(options: DaemonBenchOptions): Promise<DaemonBe
     try {
       onProgress(`Settling for ${SETTLE_MS / 1000} s`);
       await sleep(SETTLE_MS);
-      await demandFollowed(guests);
+      await demandFollowed(guests, host.pcpus);
       onProgress(`Measuring for ${seconds} s`);
       const before = await Promise.all(guests.map(agentUsage));
       const rows = await watchProcess(daemon.pid, seconds);
@@ -164,11 +164,12 @@ function startDaemon(command: readonly string[]): RunningDaemon {
 /** It asks every guest to take its vCPUs back. */
 const STOP_MS_MAX = 60_000;
 
-/** Each guest of ten is due less than a pCPU, so one with two vCPUs must be down to one: else nothing was managed. */
-async function demandFollowed(guests: readonly Guest[]): Promise<void> {
-  for (const [i, guest] of guests.entries()) {
+/** Equal weights are due equal parts of the pCPUs; a guest with more vCPUs than that in use was not managed at all. */
+async function demandFollowed(guests: readonly Guest[], pcpus: number): Promise<void> {
+  const due = Math.ceil(pcpus / guests.length);
+  for (const guest of guests) {
     const online = Number(await guest.output(["nproc"]));
-    if (vcpusOf(i) < online) throw new Error(`Guest ${guest.name} uses ${online} vCPUs of ${vcpusOf(i)}`);
+    if (due < online) throw new Error(`Guest ${guest.name} uses ${online} vCPUs and is due ${due}`);
   }
 }
 

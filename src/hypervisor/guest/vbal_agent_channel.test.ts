@@ -227,7 +227,7 @@ describe("an agent that talks nonsense", () => {
   ])("%s: counted, told, survived", async (_, nonsense) => {
     await begin((message) => (message.kind === "hello" ? [nonsense, ...honest(message)] : honest(message)));
     await eventually(() => channel.word() !== null && channel.problems().length > 0);
-    expect(channel.problems()).toEqual([expect.stringMatching(/sent 1 messages that make no sense/)]);
+    expect(channel.problems()).toEqual([expect.stringMatching(/sent \d+ messages that make no sense/)]);
     expect(await ask([0])).toEqual([0]);
   });
 

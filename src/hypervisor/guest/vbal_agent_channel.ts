@@ -44,6 +44,8 @@ export interface VbalAgentPace {
 export const REPORT_EVERY_MS: Milliseconds = 1_000;
 /** A daemon that restarts is back long before this; one that is gone for good is noticed within a minute. */
 export const GUEST_PATIENCE_MS: Milliseconds = 60_000;
+/** A guest that speaks is pinged this often per patience: one lost ping is no loss, and more would cost both ends. */
+const PINGS_PER_PATIENCE = 6;
 /** A report older than so many intervals counts no more: the guest is silent. */
 export const REPORTS_MISSED_MAX = 3;
 /** Greetings to a silent guest become rarer up to one in so many intervals: unread ones pile up in the channel. */
@@ -70,6 +72,8 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   let cancelStale: () => void = () => undefined;
   let greetingPause = 1;
   let ticksToGreeting = 0;
+  const ticksPerPing = Math.max(1, Math.floor(patienceMs / PINGS_PER_PATIENCE / reportEveryMs));
+  let ticksToPing = 0;
 
   const gate = createFloodGate({
     timers,
@@ -119,6 +123,8 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   function tick(): void {
     cancelTick = timers.after(reportEveryMs, tick);
     if (mechanisms !== null) {
+      if (0 < --ticksToPing) return;
+      ticksToPing = ticksPerPing;
       send({ kind: "ping", id: ++lastId });
     } else if (--ticksToGreeting <= 0) {
       hello();
