@@ -46,12 +46,26 @@ export function perfettoTrace(timeline: Timeline): Uint8Array {
     const of = (arrow.kind === "lock" ? threadTracks : vcpuTracks)[arrow.domain];
     const [leaves, arrives] = ARROW_NAMES[arrow.kind];
     const flow = i + 1;
-    const instant = { order: INSTANT_ORDER, type: TYPE_INSTANT };
-    events.push({ ...instant, at: arrow.from.at, track: of[arrow.from.index], name: leaves, leaves: flow });
-    events.push({ ...instant, at: arrow.to.at, track: of[arrow.to.index], name: arrives, arrives: flow });
+    const { from, to } = arrow;
+    events.push({
+      at: from.at,
+      track: of[from.index],
+      order: LEAVE_ORDER,
+      type: TYPE_INSTANT,
+      name: leaves,
+      leaves: flow,
+    });
+    events.push({
+      at: to.at,
+      track: of[to.index],
+      order: ARRIVE_ORDER,
+      type: TYPE_INSTANT,
+      name: arrives,
+      arrives: flow,
+    });
   }
   // Neighbours on a track end before they begin, inner before outer; the sender of a flow stands before its receiver.
-  events.sort((x, y) => x.at - y.at || x.track - y.track || x.order - y.order);
+  events.sort((x, y) => x.at - y.at || x.order - y.order || x.track - y.track);
   return encode(tracks, events);
 }
 
@@ -65,7 +79,7 @@ interface TraceEvent {
   /** Nanoseconds. */
   readonly at: number;
   readonly track: number;
-  /** Among events of one moment on one track. */
+  /** Among events of one moment. */
   readonly order: number;
   readonly type: number;
   readonly name: string;
@@ -75,7 +89,8 @@ interface TraceEvent {
 }
 
 const BEGIN_ORDER = 10;
-const INSTANT_ORDER = 20;
+const LEAVE_ORDER = 20;
+const ARRIVE_ORDER = 21;
 
 /** Neighbours with the same occupant as one span; the name is empty for nobody. */
 function merged(
