@@ -45,6 +45,9 @@ export function arrivals(
         ...memory,
         found: completed(memory, domain, snapshot.pcpus),
         heard: heardOf(domain, now) ?? memory.heard,
+        cooperation: speaksAgain(domain, before.get(domain.id))
+          ? { ...memory.cooperation, progressAt: now }
+          : memory.cooperation,
       };
     });
   const stays = (id: string) => present.has(id) && !renewed.has(id);
@@ -184,6 +187,11 @@ function completed(
     ? found.emulatorPins
     : (found.emulatorPins ?? anywhere(domain.emulatorPins, pcpus));
   return { online, vcpus, emulatorPins };
+}
+
+/** A guest that was rebooting could not follow: its patience begins when it speaks. */
+function speaksAgain(domain: DomainSnapshot, before: DomainSnapshot | undefined): boolean {
+  return domain.guest !== null && (before?.guest ?? null) === null;
 }
 
 function noteSpeech(domain: DomainSnapshot, before: DomainSnapshot | undefined, notes: Note[]): void {

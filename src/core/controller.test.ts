@@ -311,22 +311,51 @@ describe("circles", () => {
 });
 
 describe("placed before online", () => {
-  const waiting = () => {
-    // b will not let its vCPU 1 go, so a's next vCPU has no place yet.
-    const world = new TestWorld(2).arrive("b", { vcpus: 2 });
+  /** a is to have one more vCPU on a pCPU that b has not left yet. Lists where a's vCPU 1 might run when it was asked for. */
+  function askedElsewhere(safeguards: TestWorld["safeguards"]): unknown[] {
+    const world = new TestWorld(4).arrive("b", { vcpus: 4 });
+    world.safeguards = safeguards;
     world.settle();
-    world
-      .temper("b", "stuck")
-      .arrive("a", { vcpus: 2, online: [0], policy: { weight: 10_000, vcpusMin: 1 } });
-    return world;
-  };
+    world.arrive("a", { vcpus: 2, online: [0] });
+    const elsewhere: unknown[] = [];
+    for (let round = 0; round < 12; round++) {
+      const actions = world.observe();
+      const planned = world.state.plan?.domains.find(({ id }) => id === "a")?.vcpus[1]?.pcpus;
+      for (const action of actions) {
+        const asked = action.kind === "set-online" && action.domain === "a" && action.online.includes(1);
+        const pins = world.pins("a")[1];
+        if (asked && String(pins) !== String(planned)) elsewhere.push(pins);
+      }
+      for (const action of actions) world.carryOut(action);
+      world.now += 100;
+    }
+    expect(world.online("a")).toEqual([0, 1]);
+    return elsewhere;
+  }
 
   test("a guest is asked for a vCPU only when that vCPU is reported in its place", () => {
-    const world = waiting();
-    world.pass(2000);
-    for (const command of world.log) {
-      if (command.kind !== "set-online" || command.domain !== "a") continue;
-      expect(command.online).toEqual([0]);
-    }
+    expect(askedElsewhere(ALL_SAFEGUARDS)).toEqual([]);
+  });
+
+  test("with that safeguard switched off, it is asked while the vCPU could run on somebody else's pCPU", () => {
+    expect(askedElsewhere({ ...ALL_SAFEGUARDS, placeBeforeOnline: false })).toContainEqual([0, 1, 2, 3]);
+  });
+});
+
+describe("a clean stop forgets nobody", () => {
+  test("domains that were exchanged wait for each other on the way back too", () => {
+    const world = new TestWorld([
+      { id: 0, core: 0, llc: 0, node: 0, online: true },
+      { id: 1, core: 1, llc: 1, node: 1, online: true },
+    ])
+      .arrive("a", { vcpus: 1, pins: [[1]], policy: { node: 0 } })
+      .arrive("b", { vcpus: 1, pins: [[0]], policy: { node: 1 } });
+    const before = world.snapshot;
+    world.settle();
+    expect([world.pins("a"), world.pins("b")]).toEqual([[[0]], [[1]]]);
+    world.play({ kind: "release" });
+    world.settle();
+    expect([world.pins("a"), world.pins("b")]).toEqual([[[1]], [[0]]]);
+    expect(world.snapshot).toEqual(before);
   });
 });

@@ -53,11 +53,15 @@ export async function serveControl(
     connectionsCheckingInterval: Math.min(SLOW_CHECK_EVERY_MS, requestDeadlineMs),
   };
   const server = createServer(options, (request, response) => {
+    // Who hangs up before the answer has nobody to tell.
+    for (const half of [request, response]) half.on("error", () => undefined);
     answer(target, request, response).catch((error: unknown) => {
       refuse(response, 500, [`Internal fault: ${String(error)}`]);
     });
   });
   server.maxConnections = CONNECTIONS_MAX;
+  server.on("clientError", (_, client) => client.destroy());
+  server.on("connection", (client) => client.on("error", () => client.destroy()));
   await listen(server, socket);
   return {
     close: () =>

@@ -54,7 +54,7 @@ function digestOf(scheduler: HostConfig["scheduler"]): string {
 
 test.each([
   { scheduler: { kind: "round-robin" }, digest: "0d5dca0e" },
-  { scheduler: { kind: "cfs" }, digest: "92c18cbd" },
+  { scheduler: { kind: "cfs" }, digest: "40eeac09" },
   { scheduler: { kind: "cfs", balance: "siblings-apart" }, digest: "38d15767" },
   { scheduler: { kind: "credit" }, digest: "dbc385d2" },
   { scheduler: { kind: "strict-co" }, digest: "74238e8d" },

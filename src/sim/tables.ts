@@ -273,6 +273,9 @@ export class Domains {
   readonly completions: Int32Array;
   readonly stealAware: Uint8Array;
   readonly nextPlacement: Int32Array;
+  /** Interrupts that its vCPUs sent each other, and their pause-loop exits: what a host sees of synchronisation. */
+  readonly ipis: Float64Array;
+  readonly pauseLoopExits: Float64Array;
 
   constructor(names: readonly string[]) {
     const n = names.length;
@@ -291,6 +294,8 @@ export class Domains {
     this.completions = ints(n);
     this.stealAware = new Uint8Array(n);
     this.nextPlacement = ints(n);
+    this.ipis = floats(n);
+    this.pauseLoopExits = floats(n);
   }
 }
 
@@ -318,6 +323,9 @@ export class Locks {
   readonly stallHolder: Float64Array;
   readonly stallWaiter: Float64Array;
   readonly acquisitions: Float64Array;
+  /** Since when it is held, and how long it was held before. */
+  readonly heldSince: Float64Array;
+  readonly heldTime: Float64Array;
 
   constructor(kinds: readonly number[]) {
     const n = kinds.length;
@@ -330,6 +338,8 @@ export class Locks {
     this.stallHolder = floats(n);
     this.stallWaiter = floats(n);
     this.acquisitions = floats(n);
+    this.heldSince = floats(n);
+    this.heldTime = floats(n);
   }
 }
 

@@ -97,6 +97,7 @@ export function release(w: World, v: number, l: number): void {
   if (locks.holder[l] !== h)
     throw new Error(`Task ${h} releases lock ${l} at ${w.now} ns, which ${locks.holder[l]} holds`);
   locks.holder[l] = NOBODY;
+  locks.heldTime[l] += w.now - locks.heldSince[l];
   switch (locks.kind[l]) {
     case LOCK_RWSEM:
       passSemaphore(w, v, l);
@@ -163,6 +164,7 @@ function own(w: World, l: number, h: number): void {
   const { locks } = w;
   locks.holder[l] = h;
   locks.acquisitions[l]++;
+  locks.heldSince[l] = w.now;
   if (w.trace !== null) w.trace.record(w.now, TRACE_LOCK, l, h, w.vcpus.index[w.tasks.vcpu[h]]);
 }
 

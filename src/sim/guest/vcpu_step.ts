@@ -126,6 +126,7 @@ function exitPauseLoop(w: World, v: number): void {
   const { vcpus, tasks, costs } = w;
   const h = vcpus.current[v];
   w.pauseLoopExits++;
+  w.domains.pauseLoopExits[vcpus.domain[v]]++;
   vcpus.overhead[v] += costs.pauseLoopExit;
   vcpus.pauseWindow[v] = Math.min(2 * vcpus.pauseWindow[v], costs.pauseLoopWindowMax);
   tasks.pauseLeft[h] = vcpus.pauseWindow[v];

@@ -50,6 +50,11 @@ export interface Control {
   waitedOf(domain: number, index: number): number;
   /** Tasks of the guest that run or want to. */
   runnableTasksOf(domain: number): number;
+  weightOf(domain: number): number;
+  /** Thousandths of a pCPU, 0 for no cap. */
+  capOf(domain: number): number;
+  /** Interrupts between its vCPUs and pause-loop exits so far: what the host sees of synchronisation. */
+  signalsOf(domain: number): number;
 }
 
 export function createControl(w: World): Control {
@@ -80,6 +85,9 @@ export function createControl(w: World): Control {
     tasksOn: (d, i) => vcpus.queueLength[id(d, i)] + (vcpus.current[id(d, i)] < 0 ? 0 : 1),
     ranOf: (d, i) => timeIn(w, id(d, i), VCPU_RUNNING),
     waitedOf: (d, i) => timeIn(w, id(d, i), VCPU_RUNNABLE),
+    weightOf: (d) => domains.weight[d],
+    capOf: (d) => domains.cap[d],
+    signalsOf: (d) => domains.ipis[d] + domains.pauseLoopExits[d],
     runnableTasksOf(d) {
       let runnable = 0;
       for (let i = 0; i < domains.vcpuCount[d]; i++) {

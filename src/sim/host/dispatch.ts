@@ -329,6 +329,7 @@ export function interrupt(w: World, from: number, to: number, irq: number): void
   const { vcpus } = w;
   if (from !== NOBODY) {
     w.ipis++;
+    w.domains.ipis[vcpus.domain[from]]++;
     w.policy.onIpi?.(from, to, irq);
     if (w.trace !== null) w.trace.record(w.now, TRACE_IPI, to, from, irq);
   }

@@ -197,12 +197,7 @@ export function cfs(host: Host, config: CfsConfig, rules?: CfsRules): CfsPolicy 
         host.reschedule(p);
       } else {
         // Somebody idles elsewhere though it must not: idle balancing would have pulled it.
-        for (let q = 0; q < host.pcpus; q++) {
-          if (host.isIdle(q) && host.allowed(v, q)) {
-            host.reschedule(q);
-            break;
-          }
-        }
+        spread.callIdle(v);
       }
     },
     onHalt(v, p) {
@@ -220,6 +215,8 @@ export function cfs(host: Host, config: CfsConfig, rules?: CfsRules): CfsPolicy 
         host.reschedule(q);
       }
       enqueue(v, q);
+      // Whoever takes its place may be pinned there, while another pCPU idles.
+      spread.callIdle(v);
     },
     pickNext(p) {
       let v = pick(p);
@@ -267,12 +264,15 @@ export function cfs(host: Host, config: CfsConfig, rules?: CfsRules): CfsPolicy 
       host.reschedule(p);
     },
     onPins(v) {
-      if (!host.isRunnable(v) || host.isRunning(v) || host.allowed(v, home[v])) return;
-      queues[home[v]].remove(v);
-      const p = spread.choosePcpu(v);
-      moveTo(v, p);
-      enqueue(v, p);
-      host.reschedule(p);
+      if (!host.isRunnable(v) || host.isRunning(v)) return;
+      if (!host.allowed(v, home[v])) {
+        queues[home[v]].remove(v);
+        const p = spread.choosePcpu(v);
+        moveTo(v, p);
+        enqueue(v, p);
+        host.reschedule(p);
+      }
+      spread.callIdle(v);
     },
   };
 }

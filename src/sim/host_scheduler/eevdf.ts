@@ -120,7 +120,8 @@ export function eevdf(host: Host, config: EevdfConfig): HostPolicy {
     const members = [];
     const queue = queues[p];
     const current = host.running(p);
-    if (current >= 0 && !queue.has(current) && host.isRunnable(current)) members.push(current);
+    if (current >= 0 && home[current] === p && !queue.has(current) && host.isRunnable(current))
+      members.push(current);
     for (let v = queue.first; v >= 0; v = queue.next(v)) members.push(v);
     for (const v of delayed[p]) members.push(v);
     for (const v of members) refreshWeight(v);
@@ -229,11 +230,7 @@ export function eevdf(host: Host, config: EevdfConfig): HostPolicy {
         host.reschedule(p);
         return;
       }
-      for (let q = 0; q < host.pcpus; q++) {
-        if (!host.isIdle(q) || !host.allowed(v, q)) continue;
-        host.reschedule(q);
-        return;
-      }
+      spread.callIdle(v);
     },
     onHalt(v, p) {
       const from = p >= 0 ? p : home[v];
@@ -255,6 +252,8 @@ export function eevdf(host: Host, config: EevdfConfig): HostPolicy {
       spread.noteLeft(v);
       if (host.allowed(v, p)) {
         enqueue(v, p);
+        // Whoever takes its place may be pinned there, while another pCPU idles.
+        spread.callIdle(v);
         return;
       }
       rememberLag(v, p);
@@ -310,12 +309,15 @@ export function eevdf(host: Host, config: EevdfConfig): HostPolicy {
       host.reschedule(p);
     },
     onPins(v) {
-      if (!host.isRunnable(v) || host.isRunning(v) || host.allowed(v, home[v])) return;
-      rememberLag(v, home[v]);
-      queues[home[v]].remove(v);
-      const p = spread.choosePcpu(v);
-      enter(v, p, 1);
-      host.reschedule(p);
+      if (!host.isRunnable(v) || host.isRunning(v)) return;
+      if (!host.allowed(v, home[v])) {
+        rememberLag(v, home[v]);
+        queues[home[v]].remove(v);
+        const p = spread.choosePcpu(v);
+        enter(v, p, 1);
+        host.reschedule(p);
+      }
+      spread.callIdle(v);
     },
   };
 

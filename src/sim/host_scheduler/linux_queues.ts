@@ -76,6 +76,16 @@ export class LinuxQueues {
     return best;
   }
 
+  /** Lets an idle pCPU look whether it can pull v, which waits elsewhere. */
+  callIdle(v: number): void {
+    const { host } = this;
+    for (let p = 0; p < host.pcpus; p++) {
+      if (!host.isIdle(p) || !host.allowed(v, p)) continue;
+      host.reschedule(p);
+      return;
+    }
+  }
+
   /** Takes somebody for p from the busiest queue, or -1: not a cache-hot one (an idle pCPU is not so choosy). */
   pull(p: number, idle: boolean): number {
     const { host, queues } = this;

@@ -182,6 +182,15 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
     if (p >= 0) host.reschedule(p);
   }
 
+  /** Whoever takes its place may be pinned there, while another pCPU idles. */
+  function callIdle(v: number): void {
+    for (let p = 0; p < host.pcpus; p++) {
+      if (!host.isIdle(p) || !host.allowed(v, p)) continue;
+      host.reschedule(p);
+      return;
+    }
+  }
+
   /** Who slept has not saved anything up: it comes back beside the least served of those who are awake. */
   function catchUp(v: number): void {
     let least = Number.POSITIVE_INFINITY;
@@ -218,7 +227,9 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
     },
     onPreempt(v) {
       bookEnd(v);
-      if (isStopped[v] === 0) queue.pushBack(v);
+      if (isStopped[v] === 1) return;
+      queue.pushBack(v);
+      callIdle(v);
     },
     pickNext(p) {
       let next = reserved[p];
@@ -241,7 +252,9 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
       for (let d = 0; d < host.domains; d++) if (host.vcpuCountOf(d) > 1) look(d);
     },
     onPins(v) {
-      if (queue.has(v)) findPcpu(v);
+      if (!queue.has(v)) return;
+      callIdle(v);
+      findPcpu(v);
     },
   };
 

@@ -129,3 +129,21 @@ export const DEMAND_BASED = {
   /** [MEM] How long the preemption of a vCPU that has just sent a reschedule interrupt is delayed, once. */
   preemptionDelay: 500_000,
 };
+
+/** vScale (EuroSys'16): how often extendability is computed. */
+export const VSCALE_PERIOD = 10_000_000;
+
+/** The defaults of Linux's steal monitor: interval, and steal in thousandths below which a vCPU is taken back, above which one is left. */
+export const PREFERRED_VCPUS = { interval: 1_000_000_000, lowSteal: 20, highSteal: 50 };
+
+/** [INF] Ours: the thesis that proposes the allocation gives no numbers that we could read. */
+export const DYNAMIC_ALLOCATION = {
+  epoch: 100_000_000,
+  /** Epochs of slack before a domain grows. */
+  growAfter: 3,
+  /** Interrupts and pause-loop exits per vCPU and second from which a domain counts as synchronising. */
+  synchronises: 100,
+};
+
+/** [INF] How often time ballooning looks at the shares; the paper's interval could not be verified. */
+export const TIME_BALLOON_INTERVAL = 50_000_000;

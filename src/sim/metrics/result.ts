@@ -34,7 +34,8 @@ export interface DomainResult {
   readonly tasks: readonly TaskResult[];
   /** pCPU time in kernel mode; and what the guest's own accounts show when they are blind to steal time (X-5). */
   readonly kernelTime: { readonly actual: number; readonly guestVisible: number };
-  readonly locks: Readonly<Record<string, { readonly acquisitions: number }>>;
+  /** `held`: how long somebody held it (a semaphore: for writing), preempted or not. */
+  readonly locks: Readonly<Record<string, { readonly acquisitions: number; readonly held: number }>>;
   readonly barriers: Readonly<Record<string, { readonly releases: number }>>;
   /** `meanLength` counts what waits, also at the device. */
   readonly queues: Readonly<Record<string, { readonly meanLength: number }>>;
@@ -175,7 +176,10 @@ function domainResult(w: World, name: string, d: number): DomainResult {
     }),
     tasks,
     kernelTime: { actual: kernelTime, guestVisible: kernelTime + stolenInKernel },
-    locks: byName(w.names[d].locks, (l) => ({ acquisitions: w.locks.acquisitions[l] })),
+    locks: byName(w.names[d].locks, (l) => ({
+      acquisitions: w.locks.acquisitions[l],
+      held: w.locks.heldTime[l] + (w.locks.holder[l] === NOBODY ? 0 : w.now - w.locks.heldSince[l]),
+    })),
     barriers: byName(w.names[d].barriers, (b) => ({ releases: w.barriers.releases[b] })),
     queues: byName(w.names[d].queues, (q) => ({ meanLength: meanLength(w, q) })),
     sources: sourcesOf(w, d).map((s) => ({ arrived: w.sources.arrived[s], dropped: w.sources.dropped[s] })),
