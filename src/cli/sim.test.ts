@@ -89,11 +89,11 @@ describe("vbal sim run", () => {
 
   test("what the engine refuses while it runs is a sentence", async () => {
     const file = join(folder, "endless.yaml");
-    const body = "[{ do: repeat, body: [{ do: push, queue: q }, { do: pop, queue: q }] }]";
-    writeFileSync(
-      file,
-      `why: no time passes\nuntil: 1ms\nmachine: { pcpus: 1 }\nhost: { scheduler: credit }\ndomains:\n  - name: a\n    vcpus: 1\n    workload: { queues: { q: { capacity: 2 } }, tasks: [{ count: 1, program: ${body} }] }\n`,
-    );
+    const program = [{ do: "repeat", body: ["push", "pop"].map((step) => ({ do: step, queue: "q" })) }];
+    const workload = { queues: { q: { capacity: 2 } }, tasks: [{ count: 1, program }] };
+    const domains = [{ name: "a", vcpus: 1, workload }];
+    const world = { until: "1ms", machine: { pcpus: 1 }, host: { scheduler: "credit" }, domains };
+    writeFileSync(file, JSON.stringify({ why: "no time passes", ...world }));
     const { code, err } = await check("sim", "run", file);
     expect(code).toBe(EXIT_CODE.failed);
     expect(err).toMatch(/without any time passing/);

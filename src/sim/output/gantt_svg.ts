@@ -11,9 +11,10 @@ export function ganttSvg(timeline: Timeline, title: string): string {
   const rows = rowsOf(timeline);
   const bottom = rows.at(-1)!.y + ROW_HEIGHT;
   const height = bottom + AXIS_HEIGHT + legend.height;
+  const width = LEFT + WIDTH + RIGHT;
   const x = (time: number): number => LEFT + (WIDTH * (time - timeline.from)) / (timeline.to - timeline.from);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + WIDTH + RIGHT}" height="${height}" viewBox="0 0 ${LEFT + WIDTH + RIGHT} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="11">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ${FONT}>`,
     `<title>${xmlText(title)}</title>`,
     `<rect width="100%" height="100%" fill="white"/>`,
     patterns(timeline, used),
@@ -26,6 +27,10 @@ export function ganttSvg(timeline: Timeline, title: string): string {
   ].join("\n");
 }
 
+const FONT = 'font-family="Helvetica, Arial, sans-serif" font-size="11"';
+/** Dark on a white rim, so that it reads on every colour. */
+const LABEL_STYLE =
+  'text-anchor="middle" font-weight="bold" fill="#111" stroke="white" stroke-width="2.5" paint-order="stroke"';
 const LEFT = 110;
 const WIDTH = 1000;
 const RIGHT = 20;
@@ -155,7 +160,7 @@ function drawRow({ label, y, cells, wasted }: Row, x: (time: number) => number):
     ...runsOf(cells).map(({ from, to, label }) => {
       if (label === "" || x(to) - x(from) < LABEL_PIXELS_MIN) return "";
       const middle = round((x(from) + x(to)) / 2);
-      return `<text x="${middle}" y="${y + 12}" text-anchor="middle" font-weight="bold" fill="#111" stroke="white" stroke-width="2.5" paint-order="stroke">${label}</text>`;
+      return `<text x="${middle}" y="${y + 12}" ${LABEL_STYLE}>${label}</text>`;
     }),
   ].filter((line) => line !== "");
 }

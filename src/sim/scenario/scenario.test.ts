@@ -136,6 +136,24 @@ domains:
   });
 });
 
+const TIME_RULE = "A time is a whole number of nanoseconds, at most a day, and carries its unit";
+const STEPS = [
+  ...[
+    "compute",
+    "lock",
+    "unlock",
+    "down-read",
+    "up-read",
+    "down-write",
+    "up-write",
+    "barrier",
+    "wait",
+    "signal",
+  ],
+  ...["broadcast", "push", "pop", "shootdown", "sleep", "yield", "mark", "repeat", "chance"],
+].join(", ");
+const USE_RUN = "Use run: runtime is time by the clock, and what it computes would depend on the scheduling";
+
 describe("a broken scenario file", () => {
   const lock = "locks: { l: { kind: ticket }, s: { kind: rwsem } }, ";
   test.each([
@@ -181,9 +199,7 @@ describe("a broken scenario file", () => {
     {
       what: "a time without unit",
       text: withDomains("  - { name: a, vcpus: 2, workload: compute, startAt: 5 }"),
-      says: [
-        "6:54: domains[0].startAt: A time is a whole number of nanoseconds, at most a day, and carries its unit, not 5. Write it as in 30ms, 2.5us, 100ns or 1s",
-      ],
+      says: [`6:54: domains[0].startAt: ${TIME_RULE}, not 5. Write it as in 30ms, 2.5us, 100ns or 1s`],
     },
     {
       what: "a workload that nobody knows",
@@ -240,14 +256,15 @@ describe("a broken scenario file", () => {
       what: "a step that nobody knows",
       text: withProgram("{ do: lok, lock: l }"),
       says: [
-        '8:47: domains[0].workload.tasks[0].program[0]: There is no step "lok", not {"do":"lok","lock":"l"}. Write `do:` with one of: compute, lock, unlock, down-read, up-read, down-write, up-write, barrier, wait, signal, broadcast, push, pop, shootdown, sleep, yield, mark, repeat, chance',
+        '8:47: domains[0].workload.tasks[0].program[0]: There is no step "lok", not {"do":"lok","lock":"l"}. Write `do:` with one of: ' +
+          STEPS,
       ],
     },
     {
       what: "a slip deep inside a program",
       text: withProgram("{ do: repeat, body: [{ do: compute, tme: 1ms }] }"),
       says: [
-        "8:68: domains[0].workload.tasks[0].program[0].body[0].time: A time is a whole number of nanoseconds, at most a day, and carries its unit. Write it as in 30ms, 2.5us, 100ns or 1s",
+        `8:68: domains[0].workload.tasks[0].program[0].body[0].time: ${TIME_RULE}. Write it as in 30ms, 2.5us, 100ns or 1s`,
         '8:83: domains[0].workload.tasks[0].program[0].body[0].tme: There is no field "tme" here. Did you mean "time"?',
       ],
     },
@@ -311,7 +328,7 @@ describe("a broken scenario file", () => {
       ),
       says: [
         "6:45: domains[0].workload.rtApp: The file gone.json cannot be read: there is no such file. Name a file next to the scenario",
-        "7:45: domains[1].workload.rtApp: broken.json:1:45: tasks.t.runtime: rt-app's runtime does not map. Use run: runtime is time by the clock, and what it computes would depend on the scheduling",
+        `7:45: domains[1].workload.rtApp: broken.json:1:45: tasks.t.runtime: rt-app's runtime does not map. ${USE_RUN}`,
       ],
     },
   ])("$what", ({ text, says }) => {
