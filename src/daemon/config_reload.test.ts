@@ -37,7 +37,7 @@ beforeEach(async () => {
   daemon = new Daemon({
     config: parsed.config,
     configFile: file,
-    ...openHypervisor(parsed.config.hypervisor),
+    ...openHypervisor(parsed.config),
     version: "test",
     log: ({ text }) => log.push(text),
   });
@@ -76,7 +76,7 @@ test("B-6: a described host brings its own weights; the config's domains lie ove
 
 test("an edit is noticed by itself", async () => {
   edit(["domains: { vm1: { weight: 300 } }"]);
-  await vi.waitFor(() => expect(weightOf("vm1")).toBe(300), 10_000);
+  await vi.waitFor(() => expect(weightOf("vm1")).toBe(300), { timeout: 10_000 });
 });
 
 test("a bad edit keeps the old version and says where and why; a good one afterwards is told too", () => {

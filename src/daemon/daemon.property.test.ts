@@ -135,8 +135,8 @@ function watched(door: Hypervisor, faults: string[]): Hypervisor {
     setOnline(id, online, mechanism, deadline) {
       const seen = see(id);
       if (!online.includes(0)) faults.push(`${id} was asked to do without vCPU 0`);
-      if (seen?.guest === null) faults.push(`${id} is silent and was asked for ${online}`);
-      if (seen?.state === "paused") faults.push(`${id} is paused and was asked for ${online}`);
+      if (seen?.guest === null) faults.push(`${id} is silent and was asked for ${online.join(",")}`);
+      if (seen?.state === "paused") faults.push(`${id} is paused and was asked for ${online.join(",")}`);
       return door.setOnline(id, online, mechanism, deadline);
     },
   };

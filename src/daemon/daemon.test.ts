@@ -133,10 +133,10 @@ describe("the host", () => {
 
 describe("guests", () => {
   test.each([
-    { guest: "slow", other: [0], message: undefined },
+    { guest: "slow", other: [0], message: /./ },
     { guest: "stuck", other: [0], message: /a: the guest was stuck and is now uncooperative/ },
     { guest: "refusing", other: [0], message: /Failed: set-online a: .*refused.*it is tried again later/ },
-    { guest: "silent", other: [0], message: undefined },
+    { guest: "silent", other: [0], message: /./ },
     { guest: "flapping", other: [0], message: /a: vCPUs 0-1 are online though 0 were asked for/ },
   ] as const)("a $guest guest is kept on its pCPU and affects nobody", async ({ guest, other, message }) => {
     const world = worldOf({ pcpus: 2 });
@@ -149,7 +149,7 @@ describe("guests", () => {
       online: other,
       pins: [[1], [1]],
     });
-    if (message !== undefined) expect(world.texts.join("\n")).toMatch(message);
+    expect(world.texts.join("\n")).toMatch(message);
   });
 
   test("an agent that falls silent for a moment moves nothing; its guest was heard a moment ago", async () => {
@@ -184,9 +184,9 @@ describe("guests", () => {
     expect(await world.online("a")).toEqual([0]);
     expect(await world.stop()).toEqual([]);
     const after = await world.truth();
-    expect(after.domains.map(({ incarnation: _, ...rest }) => rest)).toEqual(
-      before.domains.map(({ incarnation: _, ...rest }) => rest),
-    );
+    const withoutLife = ({ domains }: typeof after) =>
+      domains.map((domain) => ({ ...domain, incarnation: "" }));
+    expect(withoutLife(after)).toEqual(withoutLife(before));
   });
 
   test("a plan that changes back before a stuck guest followed leaves nobody uncooperative", async () => {
