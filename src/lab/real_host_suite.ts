@@ -20,20 +20,18 @@ export async function until<T>(
   holds: (seen: T) => boolean,
 ): Promise<T> {
   let seen: T | undefined;
-  let fault: unknown = null;
+  let fault = "";
   for (let waited = 0; waited < PATIENCE_MS; waited += LOOK_EVERY_MS) {
     try {
       seen = await look();
-      fault = null;
+      fault = "";
       if (holds(seen)) return seen;
     } catch (error) {
-      fault = error;
+      fault = String(error);
     }
     await sleep(LOOK_EVERY_MS);
   }
-  throw new Error(
-    `${what}: not within ${PATIENCE_MS} ms; last seen: ${String(fault ?? JSON.stringify(seen))}`,
-  );
+  throw new Error(`${what}: not within ${PATIENCE_MS} ms; last seen: ${fault || JSON.stringify(seen)}`);
 }
 
 /** Where each thread of the guest's QEMU may run, by thread id. */
