@@ -66,7 +66,7 @@ export function runWorld(w: World, options: RunOptions = {}): void {
       timers.remove(timer);
       onTimer(w, kind, timers.entity[timer], control, options.controller);
     }
-    if (w.reschedules > 0) makeDecisions(w);
+    if (w.reschedules > 0 || w.freshCount > 0) makeDecisions(w);
     if (checker !== null) checker.check();
   }
 }

@@ -128,6 +128,9 @@ export class Vcpus {
   readonly artificialLoad: Int32Array;
   /** What `balloon` is about to become. */
   readonly balloonAim: Uint8Array;
+  /** Those who began to wait for a pCPU, or were let go by their pins, in the current event. */
+  readonly fresh: Int32Array;
+  readonly isFresh: Uint8Array;
   /** Acknowledgements that it owes. */
   readonly owedCount: Int32Array;
   readonly preemptPending: Uint8Array;
@@ -174,6 +177,8 @@ export class Vcpus {
     this.balloon = new Uint8Array(n);
     this.artificialLoad = ints(n);
     this.balloonAim = new Uint8Array(n);
+    this.fresh = ints(n);
+    this.isFresh = new Uint8Array(n);
     this.owedCount = ints(n);
     this.preemptPending = new Uint8Array(n);
     this.delayUsed = new Uint8Array(n);
@@ -268,6 +273,7 @@ export class Domains {
   readonly taskCount: Int32Array;
   readonly tasksLeft: Int32Array;
   readonly startAt: Float64Array;
+  readonly poweredOn: Uint8Array;
   readonly finishedAt: Float64Array;
   readonly restarts: Uint8Array;
   readonly completions: Int32Array;
@@ -289,6 +295,7 @@ export class Domains {
     this.taskCount = ints(n);
     this.tasksLeft = ints(n);
     this.startAt = floats(n);
+    this.poweredOn = new Uint8Array(n);
     this.finishedAt = floats(n, NEVER);
     this.restarts = new Uint8Array(n);
     this.completions = ints(n);

@@ -42,6 +42,8 @@ export interface World {
   policy: HostPolicy;
   /** pCPUs that await a decision. */
   reschedules: number;
+  /** How many there are in `vcpus.fresh`. */
+  freshCount: number;
 
   readonly pcpus: tables.Pcpus;
   readonly vcpus: tables.Vcpus;
@@ -123,6 +125,7 @@ export function createWorld(config: SimulationConfig): World {
     timers,
     policy: NO_POLICY,
     reschedules: 0,
+    freshCount: 0,
     pcpus: new tables.Pcpus(places),
     vcpus,
     tasks,

@@ -32,6 +32,8 @@ export function finishBalloon(w: World, v: number): boolean {
   const { vcpus } = w;
   const aim = vcpus.balloonAim[v];
   vcpus.balloon[v] = aim;
+  // Before its power-on a domain only takes note.
+  if (w.domains.poweredOn[vcpus.domain[v]] === 0) return true;
   if (aim === BALLOON_OPEN) {
     if (vcpus.state[v] === VCPU_OFFLINE) wakeVcpu(w, v);
     else interrupt(w, NOBODY, v, IRQ_BALLOON);

@@ -4,29 +4,30 @@ import { enqueue, wakeOn } from "../guest_scheduler/run_queue.ts";
 import { stopVcpu, wakeVcpu } from "../host/dispatch.ts";
 import { changeOffCause } from "../host/settle.ts";
 import { CAUSE_QUEUED } from "../metrics/causes.ts";
-import { BALLOON_OPEN, DOES_WORK, NEVER, NOBODY, VCPU_HALTED } from "../tables.ts";
+import { BALLOON_OFFLINE, BALLOON_OPEN, DOES_WORK, NEVER, NOBODY, VCPU_HALTED } from "../tables.ts";
 import type { World } from "../world.ts";
 import { armSource } from "./queues.ts";
 
 /** Chosen: Linux balances a busy domain every 64 ms. */
 export const GUEST_BALANCE_INTERVAL = 64_000_000;
 
-/** Tasks go round the vCPUs; a vCPU without any halts until it is interrupted. */
+/** Tasks go round the vCPUs that the guest may use; one without any halts until it is interrupted. */
 export function powerOn(w: World, d: number): void {
   const { domains, vcpus, tasks, sources } = w;
   const first = domains.firstVcpu[d];
   const count = domains.vcpuCount[d];
+  domains.poweredOn[d] = 1;
   domains.tasksLeft[d] = domains.taskCount[d];
   for (let i = 0; i < domains.taskCount[d]; i++) {
     const h = domains.firstTask[d] + i;
     begin(w, h);
-    tasks.vcpu[h] = first + (i % count);
+    tasks.vcpu[h] = homeOf(w, d, i);
     changeOffCause(w, h, CAUSE_QUEUED);
-    enqueue(w, first + (i % count), h);
+    enqueue(w, tasks.vcpu[h], h);
   }
   for (let v = first; v < first + count; v++) {
     if (vcpus.queueLength[v] > 0) wakeVcpu(w, v);
-    else stopVcpu(w, v, VCPU_HALTED);
+    else if (vcpus.balloon[v] !== BALLOON_OFFLINE) stopVcpu(w, v, VCPU_HALTED);
   }
   for (let s = 0; s < sources.count; s++) if (vcpus.domain[sources.vcpu[s]] === d) armSource(w, s);
   if (domains.taskCount[d] > count) w.timers.arm(EVENT_BALANCE, d, w.now + GUEST_BALANCE_INTERVAL);
@@ -47,7 +48,7 @@ export function taskDone(w: World, h: number): void {
   for (let i = 0; i < domains.taskCount[d]; i++) {
     const task = domains.firstTask[d] + i;
     begin(w, task);
-    wakeOn(w, task, restartVcpu(w, d, i), NOBODY);
+    wakeOn(w, task, homeOf(w, d, i), NOBODY);
   }
 }
 
@@ -58,7 +59,8 @@ function begin(w: World, h: number): void {
   w.tasks.remaining[h] = 0;
 }
 
-function restartVcpu(w: World, d: number, i: number): number {
+/** Round the vCPUs; the first stands in for one that was taken. */
+function homeOf(w: World, d: number, i: number): number {
   const { domains, vcpus } = w;
   const v = domains.firstVcpu[d] + (i % domains.vcpuCount[d]);
   return vcpus.balloon[v] === BALLOON_OPEN ? v : domains.firstVcpu[d];

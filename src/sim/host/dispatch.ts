@@ -11,6 +11,7 @@ import {
   DOES_SPIN_LOCK,
   DOES_WORK,
   HELD_LOCKS_MAX,
+  HELD_NOT,
   LOCK_PARAVIRTUAL,
   LOCK_TEST_AND_SET,
   NEVER,
@@ -18,6 +19,7 @@ import {
   STALL_HOLDER,
   STALL_NONE,
   VCPU_HALTED,
+  VCPU_OFFLINE,
   VCPU_RUNNABLE,
   VCPU_RUNNING,
   VCPU_STATES,
@@ -52,7 +54,7 @@ export function askReschedule(w: World, p: number): void {
  */
 export function makeDecisions(w: World): void {
   const { pcpus } = w;
-  for (let round = 0; w.reschedules > 0; round++) {
+  for (let round = 0; w.reschedules > 0 || offerIdlePcpus(w); round++) {
     if (round === DECISION_ROUNDS_MAX)
       throw new Error(`The host policy asks for decisions without end at ${w.now} ns`);
     w.reschedules = 0;
@@ -65,6 +67,34 @@ export function makeDecisions(w: World): void {
     for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) switchAway(w, p);
     for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) switchTo(w, p);
   }
+}
+
+/**
+ * A work-conserving policy is asked again for an idle pCPU when somebody who has just begun to wait may run there:
+ * several who woke at once may all have been promised the same one. True when there is something to decide.
+ */
+function offerIdlePcpus(w: World): boolean {
+  const { vcpus, pcpus } = w;
+  while (w.freshCount > 0) {
+    const v = vcpus.fresh[--w.freshCount];
+    vcpus.isFresh[v] = 0;
+    if (w.policy.workConserving !== true || vcpus.state[v] !== VCPU_RUNNABLE || vcpus.held[v] !== HELD_NOT)
+      continue;
+    for (let p = 0; p < pcpus.count && w.idlePcpus > 0; p++) {
+      if (pcpus.current[p] !== NOBODY || vcpus.allowed[v * pcpus.count + p] === 0) continue;
+      if (pcpus.reschedule[p] === 1) continue;
+      askReschedule(w, p);
+      break;
+    }
+  }
+  return w.reschedules > 0;
+}
+
+function noteFresh(w: World, v: number): void {
+  const { vcpus } = w;
+  if (vcpus.isFresh[v] === 1) return;
+  vcpus.isFresh[v] = 1;
+  vcpus.fresh[w.freshCount++] = v;
 }
 
 function letGo(w: World, p: number): void {
@@ -114,7 +144,8 @@ function checkPick(w: World, p: number, next: number): void {
 /** Lock-holder preemption avoidance: once per slice, let a vCPU go on until it is safe to take the pCPU away. */
 function delayPreemption(w: World, p: number, v: number): boolean {
   const { vcpus } = w;
-  if (w.avoidance === AVOID_NOTHING || !isUnsafe(w, v)) return false;
+  if (w.avoidance === AVOID_NOTHING || w.policy.switchesTogether === true || !isUnsafe(w, v)) return false;
+  if (vcpus.allowed[v * w.pcpus.count + p] === 0) return false;
   if (vcpus.preemptPending[v] === 1) {
     if (w.now < w.pcpus.hostDue[p]) return true;
     w.preemptionsForced++;
@@ -282,7 +313,10 @@ function setVcpuState(w: World, v: number, state: number, p: number): void {
   vcpus.since[v] = w.now;
   vcpus.state[v] = state;
   if (old === VCPU_RUNNABLE) w.waitingVcpus--;
-  if (state === VCPU_RUNNABLE) w.waitingVcpus++;
+  if (state === VCPU_RUNNABLE) {
+    w.waitingVcpus++;
+    noteFresh(w, v);
+  }
   if (w.trace !== null) w.trace.record(w.now, TRACE_VCPU, v, state, p);
   if (vcpus.queueLength[v] > 0) renameWaiting(w, v);
 }
@@ -313,6 +347,7 @@ export function wakeVcpu(w: World, v: number): void {
 /** A vCPU stops being runnable: it halts or goes offline. The caller has settled it. */
 export function stopVcpu(w: World, v: number, state: number): void {
   const p = w.vcpus.pcpu[v];
+  const wasRunnable = w.vcpus.state[v] >= VCPU_RUNNABLE;
   if (p !== NOBODY) {
     switchOut(w, p, v, state);
     arm(w, p);
@@ -321,12 +356,13 @@ export function stopVcpu(w: World, v: number, state: number): void {
     countWaiting(w);
     setVcpuState(w, v, state, NOBODY);
   }
-  w.policy.onHalt(v, p);
+  if (wasRunnable) w.policy.onHalt(v, p);
 }
 
 /** An interrupt for a vCPU, from a sibling (`from`), or from a device or timer (-1). Equal ones coalesce. */
 export function interrupt(w: World, from: number, to: number, irq: number): void {
   const { vcpus } = w;
+  if (vcpus.state[to] === VCPU_OFFLINE) return;
   if (from !== NOBODY) {
     w.ipis++;
     w.domains.ipis[vcpus.domain[from]]++;
@@ -362,6 +398,7 @@ export function setPins(w: World, v: number, allowed: readonly number[]): void {
   vcpus.allowed.fill(0, row, row + pcpus.count);
   for (const p of allowed) vcpus.allowed[row + p] = 1;
   w.policy.onPins?.(v);
+  if (vcpus.state[v] === VCPU_RUNNABLE) noteFresh(w, v);
   const p = vcpus.pcpu[v];
   if (p !== NOBODY && vcpus.allowed[row + p] === 0) askReschedule(w, p);
 }

@@ -223,7 +223,7 @@ export function credit(host: Host, config: CreditConfig): HostPolicy {
     parked[v] = 0;
     host.hold(v, HELD_NOT);
     if (!host.isRunnable(v) || host.isRunning(v)) return;
-    insert(v, processor[v]);
+    insert(v, host.allowed(v, processor[v]) ? processor[v] : nextAllowed(v, processor[v]));
     tickle(processor[v], v);
   }
 

@@ -20,6 +20,8 @@
 export interface HostPolicy {
   /** True: it never leaves a pCPU idle while a vCPU that may run there waits. Checked runs hold it to that. */
   readonly workConserving?: boolean;
+  /** True: its pCPUs change hands together, so lock-holder avoidance must not hold one of them up. */
+  readonly switchesTogether?: boolean;
   /** A vCPU became runnable: woken by an interrupt, or just started. Queue it; ask for decisions where it matters. */
   onWake(vcpu: number): void;
   /** A vCPU stopped being runnable: halted or taken offline. It may be queued, or have been running on `pcpu` (else -1). */

@@ -23,19 +23,20 @@ export function roundRobin(host: Host, config: RoundRobinConfig): HostPolicy {
     return -1;
   }
 
+  function add(vcpu: number): void {
+    queue.pushBack(vcpu);
+    const idle = idlePcpuFor(vcpu);
+    if (idle >= 0) host.reschedule(idle);
+  }
+
   return {
     workConserving: true,
-    onWake(vcpu) {
-      queue.pushBack(vcpu);
-      const idle = idlePcpuFor(vcpu);
-      if (idle >= 0) host.reschedule(idle);
-    },
+    onWake: add,
     onHalt(vcpu) {
       queue.remove(vcpu);
     },
-    onPreempt(vcpu) {
-      queue.pushBack(vcpu);
-    },
+    // Whoever took its place may be pinned there, while another pCPU idles.
+    onPreempt: add,
     pickNext(pcpu) {
       for (let v = queue.first; v >= 0; v = queue.next(v)) {
         if (host.allowed(v, pcpu)) {

@@ -76,23 +76,44 @@ export function strictCo(host: Host, config: StrictCoConfig): HostPolicy {
     return false;
   }
 
-  /** All of the domain's runnable vCPUs, or none. */
-  function coStart(d: number): boolean {
-    const gang = members(d);
-    if (gang.length === 0) return false;
+  /** A seat for each, or none for any. */
+  function seatAll(gang: readonly number[]): boolean {
     const movable = new Set(gang);
     for (const v of gang) {
       visited.fill(0);
-      if (!findSeat(v, movable)) {
-        for (const other of gang) leave(other);
-        return false;
-      }
+      if (findSeat(v, movable)) continue;
+      for (const other of gang) leave(other);
+      return false;
+    }
+    return true;
+  }
+
+  /** Seats for as many as pins allow, the least served first. */
+  function seatSome(gang: readonly number[]): void {
+    const movable = new Set(gang);
+    for (const v of gang.toSorted((a, b) => host.ranOf(a) - host.ranOf(b) || a - b)) {
+      visited.fill(0);
+      findSeat(v, movable);
+    }
+  }
+
+  /**
+   * All of the domain's runnable vCPUs, or none. With the whole host free, a gang that its pins do not let start as one
+   * starts in part; else it would never run, and never give up the vCPUs that are too many.
+   */
+  function coStart(d: number): boolean {
+    const gang = members(d);
+    if (gang.length === 0) return false;
+    const hostIsFree = place.every((v) => v < 0);
+    if (!seatAll(gang)) {
+      if (!hostIsFree) return false;
+      seatSome(gang);
     }
     gangRuns[d] = 1;
     laggingSince[d] = Number.POSITIVE_INFINITY;
     for (const v of gang) {
       host.hold(v, HELD_NOT);
-      host.reschedule(seat[v]);
+      if (seat[v] >= 0) host.reschedule(seat[v]);
     }
     return true;
   }
@@ -135,6 +156,7 @@ export function strictCo(host: Host, config: StrictCoConfig): HostPolicy {
   }
 
   return {
+    switchesTogether: true,
     onWake(v) {
       start();
       runnable[v] = 1;

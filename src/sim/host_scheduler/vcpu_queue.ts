@@ -27,6 +27,7 @@ export class VcpuQueue {
 
   /** `successor` -1: at the end. */
   insertBefore(vcpu: number, successor: number): void {
+    if (this.present[vcpu] === 1) throw new Error(`vCPU ${vcpu} is queued twice; remove it first`);
     const predecessor = successor < 0 ? this.last : this.before[successor];
     this.after[vcpu] = successor;
     this.before[vcpu] = predecessor;
