@@ -172,6 +172,7 @@ describe("admit()", () => {
     host.looks(90);
     const target = { kind: "node", node: 1 } as const;
     expect(host.told({ domain: "a", target })).toEqual(["a: granted 4"]);
+    expect(host.onlineOf("a")).toEqual([0, 4]);
   });
 
   it("a silent guest cannot ask, so it lends nothing and has back what it lent", () => {

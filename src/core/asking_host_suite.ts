@@ -8,14 +8,21 @@ import {
   DEFAULT_ADMISSION_RULES,
 } from "./admission.ts";
 import { type Asker, askersOf, capacityOf } from "./asker.ts";
-import { type DemandState, NO_DEMAND, policyOfDemand, reviewDemand, withAllotted } from "./demand.ts";
+import {
+  type DemandState,
+  grantedIn,
+  NO_DEMAND,
+  policyOfDemand,
+  reviewDemand,
+  withAllotted,
+} from "./demand.ts";
 import { makePlan } from "./make_plan.ts";
 import type { DomainSnapshot, Snapshot } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import type { Policy } from "./policy.ts";
 import type { VcpuRequest } from "./request.ts";
 import { carriedOut, flatHost, policyWith } from "./sample_host.ts";
-import type { DomainId, MilliPcpu, Milliseconds } from "./units.ts";
+import type { DomainId, MilliPcpu, Milliseconds, VcpuIndex } from "./units.ts";
 
 /** A request with what matters to the test; the rest is a monitor's that exceeds its threshold. */
 type Asking = Partial<VcpuRequest> & { readonly domain: DomainId };
@@ -86,6 +93,12 @@ export class AskingHost {
     return this.demand.domains.map(({ id, allotted }) => `${id} ${allotted}`).join(", ");
   }
 
+  /** The vCPUs that the guest uses. */
+  onlineOf(id: DomainId): VcpuIndex[] {
+    const vcpus = this.snapshot.domains.find((domain) => domain.id === id)!.guest!.vcpus;
+    return vcpus.filter(({ online }) => online).map(({ index }) => index);
+  }
+
   allotted(id: DomainId): number {
     return this.demand.domains.find((entry) => entry.id === id)!.allotted;
   }
@@ -102,7 +115,7 @@ export class AskingHost {
   }
 
   plan(): Plan {
-    return makePlan(policyOfDemand(this.policy, this.demand), this.snapshot);
+    return makePlan(policyOfDemand(this.policy, this.demand), this.snapshot, grantedIn(this.demand));
   }
 
   #follow(options: AdmitOptions): void {

@@ -1,31 +1,54 @@
 /**
  * Which vCPUs of a domain are used for a target. In this order: vCPU 0 always; one that cannot be offlined always;
- * those in use now, so that the fewest change (pitfall 13: offlining destroys task affinities); of a guest core the
- * first SMT thread before the second; guest nodes evenly; lowest index.
+ * those in use now, so that the fewest change (pitfall 13: offlining destroys task affinities); those that a guest
+ * asked for and was granted (P-18); of a guest core the first SMT thread before the second; guest nodes evenly; lowest index.
  *
  * Growing from the emptiest node and shrinking from the fullest are one order read in two directions: whoever has the
  * fewest chosen vCPUs on its node comes next, and the best `target` are a prefix.
  */
 import type { ObservedVcpu } from "./observed_vcpu.ts";
-import type { NodeId } from "./units.ts";
+import type { NodeId, VcpuIndex } from "./units.ts";
 
 /** For each vCPU whether to use it. More than `target` only if more cannot be offlined. */
-export function chooseOnline(target: number, vcpus: readonly ObservedVcpu[]): boolean[] {
+export function chooseOnline(
+  target: number,
+  vcpus: readonly ObservedVcpu[],
+  granted: readonly VcpuIndex[] = [],
+): boolean[] {
   const chosen = vcpus.map(() => false);
   const chooseFrom = isOneNode(vcpus) ? chooseInOrder : chooseEvenly;
   let count = chooseFrom(vcpus, chosen, ALWAYS, vcpus.length);
   for (let rank = ALWAYS + 1; rank <= LAST && count < target; rank++) {
-    count += chooseFrom(vcpus, chosen, rank, target - count);
+    if (rank === GRANTED) count += chooseGranted(vcpus, chosen, granted, target - count);
+    else count += chooseFrom(vcpus, chosen, rank, target - count);
   }
   return chosen;
 }
 
 const ALWAYS = 0;
-const LAST = 4;
+const GRANTED = 3;
+const LAST = 5;
 
 function rankOf({ vcpu, inUse, canOffline }: ObservedVcpu): number {
   if (inUse && !canOffline) return ALWAYS;
-  return (inUse ? 1 : 3) + (0 < vcpu.guestThread ? 1 : 0);
+  return (inUse ? 1 : GRANTED + 1) + (0 < vcpu.guestThread ? 1 : 0);
+}
+
+function chooseGranted(
+  vcpus: readonly ObservedVcpu[],
+  chosen: boolean[],
+  granted: readonly VcpuIndex[],
+  most: number,
+): number {
+  let count = 0;
+  if (granted.length === 0) return count;
+  for (const { vcpu, order } of vcpus) {
+    if (count === most) break;
+    if (chosen[order] || !granted.includes(vcpu.index)) continue;
+    chosen[order] = true;
+    count += 1;
+  }
+  return count;
 }
 
 function isOneNode(vcpus: readonly ObservedVcpu[]): boolean {
@@ -43,7 +66,7 @@ function chooseInOrder(
   let count = 0;
   for (const observed of vcpus) {
     if (count === most) break;
-    if (rankOf(observed) !== rank) continue;
+    if (chosen[observed.order] || rankOf(observed) !== rank) continue;
     chosen[observed.order] = true;
     count += 1;
   }

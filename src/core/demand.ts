@@ -5,6 +5,7 @@
 import type { Allotment } from "./allotment.ts";
 import { type Asker, onlineCount } from "./asker.ts";
 import { judgeUse, NO_USE_YET, type UseMemory } from "./give_back.ts";
+import type { Granted } from "./make_plan.ts";
 import type { DomainPolicy, Policy } from "./policy.ts";
 import { policyOf } from "./policy.ts";
 import type { Answer } from "./request.ts";
@@ -90,6 +91,11 @@ export function policyOfDemand(policy: Policy, { domains }: DemandState): Policy
     limited[id] = { ...own, vcpusMax: Math.min(own.vcpusMax ?? allotted, allotted) };
   }
   return { ...policy, domains: { ...policy.domains, ...limited } };
+}
+
+/** For makePlan: the vCPUs that were granted and are not online yet. */
+export function grantedIn({ domains }: DemandState): Granted {
+  return new Map(domains.filter(({ granted }) => 0 < granted.length).map(({ id, granted }) => [id, granted]));
 }
 
 /** A guest that has just come has what it is due, until its use shows that it needs less. */

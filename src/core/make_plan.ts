@@ -13,9 +13,9 @@ import type { DomainPlan, Plan, PlannedVcpu } from "./plan.ts";
 import { type DomainPolicy, type Policy, policyOf } from "./policy.ts";
 import type { Reason } from "./reason.ts";
 import { type Grant, type Stake, wholePcpus } from "./target.ts";
-import { MILLI_PER_PCPU, type PcpuId } from "./units.ts";
+import { type DomainId, MILLI_PER_PCPU, type PcpuId, type VcpuIndex } from "./units.ts";
 
-export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
+export function makePlan(policy: Policy, snapshot: Snapshot, granted: Granted = NOTHING_GRANTED): Plan {
   const pool = poolOf(policy, snapshot.pcpus);
   if (pool.length === 0) return { domains: [], moves: [], idlePcpus: [], notes: [{ code: "no-pcpus" }] };
   const subjects = subjectsOf(policy, snapshot);
@@ -34,7 +34,7 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
     policy.rounding,
     subjects.map((subject, index) => stakeOf(subject, due[index]!)),
   );
-  const usages = subjects.map((subject, index) => usageOf(subject, division.grants[index]!));
+  const usages = subjects.map((subject, index) => usageOf(subject, division.grants[index]!, granted));
   const topology = hostTopology(pool);
   const placements = pinVcpus({
     topology,
@@ -82,6 +82,11 @@ export function makePlan(policy: Policy, snapshot: Snapshot): Plan {
   const notes: Reason[] = idlePcpus.length === 0 ? [] : [{ code: "pcpus-left-idle", pcpus: idlePcpus }];
   return { domains, moves, idlePcpus, notes };
 }
+
+/** vCPUs that guests asked for and were granted (admission.ts): where a domain grows, they come first. */
+export type Granted = ReadonlyMap<DomainId, readonly VcpuIndex[]>;
+
+const NOTHING_GRANTED: Granted = new Map();
 
 /** A managed domain in canonical order, with what the policy and the guest make of it. */
 interface Subject {
@@ -143,13 +148,13 @@ function stakeOf({ policy, vcpusMin, vcpusMax }: Subject, { entitlement }: Entit
   return { entitlement, reservation, cap, vcpusMin, vcpusMax, floats: placement === "shared" };
 }
 
-function usageOf({ domain, vcpus }: Subject, { target }: Grant): Usage {
+function usageOf({ domain, vcpus }: Subject, { target }: Grant, granted: Granted): Usage {
   const hindrances = hindrancesOf(domain);
   if (0 < hindrances.length) {
     const used = vcpus.map(({ inUse }) => inUse);
     return { used, count: countOf(used), reasons: hindrances };
   }
-  const used = chooseOnline(target, vcpus);
+  const used = chooseOnline(target, vcpus, granted.get(domain.id));
   const count = countOf(used);
   if (count <= target) return { used, count, reasons: NONE };
   const kept = vcpus.filter(({ vcpu, inUse, canOffline }) => vcpu.index !== 0 && inUse && !canOffline);
