@@ -20,6 +20,7 @@
  */
 import { CREDIT2 } from "../machine/constants.ts";
 import { HELD_NOT, HELD_PARKED } from "../tables.ts";
+import { callIdle } from "./call_idle.ts";
 import type { Host, HostPolicy } from "./policy.ts";
 import { VcpuQueue } from "./vcpu_queue.ts";
 
@@ -264,6 +265,7 @@ export function credit2(host: Host, config: Credit2Config): HostPolicy {
           tickle(current);
         }
       }
+      callIdle(host, queues[g]);
       const first = queues[g].first;
       if (Math.max(credits[next], first < 0 ? -CREDIT2.initial : credits[first]) <= 0) reset(g, next);
       if (processor[next] !== p) {

@@ -23,6 +23,7 @@
  */
 import { RELAXED_CO } from "../machine/constants.ts";
 import { HELD_CO_STOPPED, HELD_NOT } from "../tables.ts";
+import { callIdle } from "./call_idle.ts";
 import type { Host, HostPolicy } from "./policy.ts";
 import { VcpuQueue } from "./vcpu_queue.ts";
 
@@ -80,6 +81,8 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
   const isStopped = new Uint8Array(host.vcpus);
   /** On these pCPUs a gang of generation 3 starts together. */
   const reserved = new Int32Array(host.pcpus).fill(-1);
+  /** Who ran there until the decision that is being made. */
+  const before = new Int32Array(host.pcpus).fill(-1);
   let started = false;
 
   const siblingsOf = (d: number): number[] =>
@@ -182,15 +185,6 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
     if (p >= 0) host.reschedule(p);
   }
 
-  /** Whoever takes its place may be pinned there, while another pCPU idles. */
-  function callIdle(v: number): void {
-    for (let p = 0; p < host.pcpus; p++) {
-      if (!host.isIdle(p) || !host.allowed(v, p)) continue;
-      host.reschedule(p);
-      return;
-    }
-  }
-
   /** Who slept has not saved anything up: it comes back beside the least served of those who are awake. */
   function catchUp(v: number): void {
     let least = Number.POSITIVE_INFINITY;
@@ -225,11 +219,11 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
       if (p >= 0) bookEnd(v);
       queue.remove(v);
     },
-    onPreempt(v) {
+    onPreempt(v, p) {
       bookEnd(v);
+      before[p] = v;
       if (isStopped[v] === 1) return;
       queue.pushBack(v);
-      callIdle(v);
     },
     pickNext(p) {
       let next = reserved[p];
@@ -237,11 +231,16 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
       if (next < 0 || !queue.has(next)) {
         next = -1;
         for (let v = queue.first; v >= 0; v = queue.next(v)) {
-          if (host.allowed(v, p) && (next < 0 || consumed[v] < consumed[next])) next = v;
+          if (!host.allowed(v, p)) continue;
+          // On a tie nobody is sent away for nothing.
+          const isTie = next >= 0 && consumed[v] === consumed[next];
+          if (next < 0 || consumed[v] < consumed[next] || (isTie && v === before[p])) next = v;
         }
       }
+      before[p] = -1;
       if (next < 0) return -1;
       queue.remove(next);
+      callIdle(host, queue);
       if (host.running(p) !== next) runningSince[next] = host.now();
       bookedAt[next] = host.now();
       return next;
@@ -252,9 +251,7 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
       for (let d = 0; d < host.domains; d++) if (host.vcpuCountOf(d) > 1) look(d);
     },
     onPins(v) {
-      if (!queue.has(v)) return;
-      callIdle(v);
-      findPcpu(v);
+      if (queue.has(v)) findPcpu(v);
     },
   };
 
