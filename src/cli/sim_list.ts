@@ -6,7 +6,7 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import { command } from "@optique/core/primitives";
-import { CONTROLLER_NAMES } from "../sim/scenario/scenario_schema.ts";
+import { CONTROLLER_NAMES } from "../sim/scenario/controller_schema.ts";
 import { SCHEDULER_NAMES } from "../sim/scenario/scheduler_schema.ts";
 import { LIBRARY } from "../sim/workload/library/library.ts";
 import { wrap } from "./columns.ts";

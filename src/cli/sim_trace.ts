@@ -6,10 +6,10 @@ import { map, optional, withDefault } from "@optique/core/modifiers";
 import { argument, command, option } from "@optique/core/primitives";
 import { integer, string } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
+import { createController } from "../sim/controller/controllers.ts";
 import { ganttSvg } from "../sim/output/gantt_svg.ts";
 import { perfettoTrace } from "../sim/output/perfetto.ts";
 import { recordTimeline } from "../sim/output/timeline.ts";
-import { createController } from "../sim/scenario/controllers.ts";
 import { readTime } from "../sim/scenario/quantities.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
@@ -69,14 +69,14 @@ export const simTraceCommand: Command = command(
         if (window.to <= window.from)
           throw new CliError("usage", `--to (${to}) must come after --from (${from})`);
         const scenario = await readScenarioFile(file);
-        const { config, controller, name } = scenario;
+        const { config, controllers, name } = scenario;
         const timeline = await simulated(() =>
           recordTimeline(
             { ...config, seed: seed ?? config.seed, replication },
             {
               ...window,
               records: RECORDS_MAX,
-              ...(controller === null ? {} : { controller: createController(controller) }),
+              ...(controllers.length === 0 ? {} : { controller: createController(controllers) }),
             },
           ),
         );

@@ -9,6 +9,7 @@ import { CONTROL_TIMERS } from "../world.ts";
 import { type AffinityConfig, affinity } from "./affinity.ts";
 import { type DynamicAllocationConfig, dynamicAllocation } from "./dynamic_allocation.ts";
 import { type PreferredVcpusConfig, preferredVcpus } from "./preferred_vcpus.ts";
+import { type ScriptConfig, script } from "./script.ts";
 import { type TimeBalloonConfig, timeBalloon } from "./time_balloon.ts";
 import { type VcpuBalConfig, vcpuBal } from "./vcpu_bal.ts";
 import { type VscaleConfig, vscale } from "./vscale.ts";
@@ -19,7 +20,8 @@ export type ControllerConfig =
   | VscaleConfig
   | PreferredVcpusConfig
   | DynamicAllocationConfig
-  | TimeBalloonConfig;
+  | TimeBalloonConfig
+  | ScriptConfig;
 
 /** Each of several controllers has this many timers; so there can be eight. */
 const TIMERS_EACH = 8;
@@ -66,6 +68,8 @@ function create(config: ControllerConfig): Controller {
       return dynamicAllocation(config);
     case "time-balloon":
       return timeBalloon(config);
+    case "script":
+      return script(config);
     default:
       return unreachable(config);
   }

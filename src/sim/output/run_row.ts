@@ -13,7 +13,7 @@ export interface RunRow {
   readonly commit: string | null;
   readonly seed: number;
   readonly replication: number;
-  /** The host scheduler's name, and the controller's behind a plus. */
+  /** The host scheduler's name and the controllers', joined by plus. */
   readonly policy: string;
   /** The domains' workloads, joined by plus. */
   readonly workload: string;
@@ -43,9 +43,12 @@ export interface DomainRow {
   /** Summed over vCPUs: on a pCPU, and waiting for one. */
   readonly runningNs: number;
   readonly waitingNs: number;
+  /** pCPU time in kernel mode; and what the guest shows of it when its accounts are blind to steal time (X-5). */
+  readonly kernelNs: number;
+  readonly guestVisibleKernelNs: number;
   /** Summed over threads: every nanosecond of every thread has one cause (metrics/causes.ts). */
   readonly causesNs: CauseTimes;
-  readonly locks: Readonly<Record<string, { readonly acquisitions: number }>>;
+  readonly locks: Readonly<Record<string, { readonly acquisitions: number; readonly heldNs: number }>>;
   readonly barriers: Readonly<Record<string, { readonly releases: number }>>;
   readonly queues: Readonly<Record<string, { readonly meanLength: number }>>;
   readonly sources: readonly { readonly arrived: number; readonly dropped: number }[];
@@ -70,16 +73,15 @@ export function runRow(
   run: { readonly replication: number; readonly result: RunResult; readonly commit: string | null },
 ): RunRow {
   const { result, replication, commit } = run;
-  const { config, controller } = scenario;
+  const { config, controllers } = scenario;
   const { idleWhileWaiting, ...counts } = result.counts;
-  const { kind } = config.host.scheduler;
   return {
     scenario: scenario.name,
     configHash: scenario.configHash,
     commit,
     seed: config.seed,
     replication,
-    policy: controller === null ? kind : `${kind}+${controller.kind}`,
+    policy: [config.host.scheduler, ...controllers].map(({ kind }) => kind).join("+"),
     workload: config.domains.map(({ name }) => scenario.workloads[name]).join("+"),
     digest: result.digest,
     events: result.events,
@@ -111,8 +113,15 @@ function domainRow(domain: RunResult["domains"][number], workload: string, ended
     marksPerSecond: endedAt === 0 ? 0 : (domain.marks * NS_PER_SECOND) / endedAt,
     runningNs: sum(domain.vcpus, ({ running }) => running),
     waitingNs: sum(domain.vcpus, ({ runnable }) => runnable),
+    kernelNs: domain.kernelTime.actual,
+    guestVisibleKernelNs: domain.kernelTime.guestVisible,
     causesNs: domain.causes,
-    locks: domain.locks,
+    locks: Object.fromEntries(
+      Object.entries(domain.locks).map(([name, { acquisitions, held }]) => [
+        name,
+        { acquisitions, heldNs: held },
+      ]),
+    ),
     barriers: domain.barriers,
     queues: domain.queues,
     sources: domain.sources,

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { renderFault } from "../../protocol/fault.ts";
 import { runSimulation } from "../run.ts";
+import { CONTROLLER_NAMES } from "./controller_schema.ts";
+import { runScenario } from "./run_scenario.ts";
 import { parseScenario, type Scenario } from "./scenario.ts";
 import { SCHEDULER_NAMES } from "./scheduler_schema.ts";
 
@@ -127,6 +129,20 @@ domains:
     expect(runSimulation({ ...config, checks: true, replication: 0 }).domains[0]!.marks).toBeGreaterThan(0);
   });
 
+  test.each(CONTROLLER_NAMES.filter((name) => name !== "script").map((name) => ({ name })))(
+    "runs with the controller $name by name alone",
+    ({ name }) => {
+      const guest = "vcpus: 4, workload: { name: spinlock, scale: 0.02 }";
+      const text = withDomains(
+        `  - { name: a, ${guest} }\n  - { name: b, ${guest} }`,
+        `controller: [${name}]\n`,
+      );
+      const row = runScenario(check(text), 0, null);
+      expect(row.policy).toBe(`credit+${name}`);
+      expect(row.domains["a"]!.marks).toBeGreaterThan(0);
+    },
+  );
+
   test("takes an rt-app file beside it", () => {
     const { config, workloads } = check(
       withDomains("  - { name: a, vcpus: 1, workload: { rtApp: load.json } }"),
@@ -137,21 +153,8 @@ domains:
 });
 
 const TIME_RULE = "A time is a whole number of nanoseconds, at most a day, and carries its unit";
-const STEPS = [
-  ...[
-    "compute",
-    "lock",
-    "unlock",
-    "down-read",
-    "up-read",
-    "down-write",
-    "up-write",
-    "barrier",
-    "wait",
-    "signal",
-  ],
-  ...["broadcast", "push", "pop", "shootdown", "sleep", "yield", "mark", "repeat", "chance"],
-].join(", ");
+const LOCKING = "lock, unlock, down-read, up-read, down-write, up-write, barrier, wait, signal, broadcast";
+const STEPS = `compute, ${LOCKING}, push, pop, shootdown, sleep, yield, mark, repeat, chance`;
 const USE_RUN = "Use run: runtime is time by the clock, and what it computes would depend on the scheduling";
 
 describe("a broken scenario file", () => {

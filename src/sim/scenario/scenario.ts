@@ -5,14 +5,13 @@
 
 import { type Checked, checkShape, inOrder } from "../../protocol/check_shape.ts";
 import { digestOf } from "../../protocol/digest.ts";
-import type { Fault } from "../../protocol/fault.ts";
 import { parseLocatedYaml } from "../../protocol/located_yaml.ts";
 import type { DomainConfig, SimulationConfig } from "../config.ts";
+import type { ControllerConfig } from "../controller/controllers.ts";
 import { DEFAULT_COSTS } from "../machine/constants.ts";
-import { placesOf, type TopologyConfig } from "../machine/topology.ts";
-import { knownKeysOf } from "./choice.ts";
+import type { TopologyConfig } from "../machine/topology.ts";
+import { isMap, knownKeysOf } from "./choice.ts";
 import { complaintsAt } from "./complain.ts";
-import type { ControllerConfig } from "./controllers.ts";
 import { type ReadNeighbour, resolveWorkload } from "./resolve_workload.ts";
 import { scenarioFaults } from "./scenario_faults.ts";
 import {
@@ -29,7 +28,7 @@ export interface Scenario {
   readonly why: string;
   /** Everything but the replication's number. */
   readonly config: Omit<SimulationConfig, "replication">;
-  readonly controller: ControllerConfig | null;
+  readonly controllers: readonly ControllerConfig[];
   readonly replications: number;
   /** By domain: the name of its workload. */
   readonly workloads: Readonly<Record<string, string>>;
@@ -48,16 +47,16 @@ export function parseScenario(
   const written = checked.value;
   const { complain, faults } = complaintsAt(located);
   const topology = topologyOf(written.machine);
-  const pcpus = topology === null ? 0 : placesOf(topology).length;
   const domains = written.domains.map((domain, index): DomainConfig => {
     const workload = resolveWorkload(domain, ["domains", index, "workload"], {
       file: source.file,
       read,
       complain,
     });
-    return { ...domainOf(domain, pcpus), workload };
+    return { ...domainOf(domain), workload };
   });
-  scenarioFaults({ written, domains, topology, complain });
+  const isControllerList = isMap(located.value) && Array.isArray(located.value["controller"]);
+  scenarioFaults({ written, domains, topology, isControllerList, complain });
   if (faults.length > 0) return { faults: inOrder(faults) };
   return { value: scenarioOf(source.file, written, domains, topology!) };
 }
@@ -68,7 +67,7 @@ function scenarioOf(
   domains: readonly DomainConfig[],
   topology: TopologyConfig,
 ): Scenario {
-  const { machine, host, until, controller = null } = written;
+  const { machine, host, until, controller: controllers = [] } = written;
   const world = {
     until: typeof until === "number" ? { at: until } : until,
     machine: { topology, ...(machine.costs === undefined ? {} : { costs: costsOf(machine.costs) }) },
@@ -84,10 +83,10 @@ function scenarioOf(
       ...(written.checks === undefined ? {} : { checks: written.checks }),
       ...world,
     },
-    controller,
+    controllers,
     replications: written.replications ?? 1,
     workloads: Object.fromEntries(written.domains.map((domain) => [domain.name, workloadName(domain)])),
-    configHash: digestOf({ ...world, controller }),
+    configHash: digestOf({ ...world, controllers }),
   };
 }
 
@@ -142,22 +141,16 @@ function costsOf(
 }
 
 /** The domain without its workload. */
-function domainOf(written: WrittenDomain, pcpus: number): Omit<DomainConfig, "workload"> {
+function domainOf(written: WrittenDomain): Omit<DomainConfig, "workload"> {
   const { workload: _, pins, cap, ...rest } = written;
   return {
     ...rest,
     ...(cap === undefined || cap === null ? {} : { cap }),
-    ...(pins === undefined || pins === null ? {} : { pins: everyVcpu(pins, written.vcpus, pcpus) }),
+    ...(pins === undefined || pins === null ? {} : { pins: everyVcpu(pins, written.vcpus) }),
   };
 }
 
 /** One list for all vCPUs becomes one list each. */
-function everyVcpu(
-  pins: NonNullable<WrittenDomain["pins"]>,
-  vcpus: number,
-  _pcpus: number,
-): readonly (readonly number[])[] {
+function everyVcpu(pins: NonNullable<WrittenDomain["pins"]>, vcpus: number): readonly (readonly number[])[] {
   return "all" in pins ? Array.from({ length: vcpus }, () => pins.all) : pins.each;
 }
-
-export type { Fault };

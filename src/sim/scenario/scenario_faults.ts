@@ -2,6 +2,7 @@
 import { closest } from "../../protocol/closest.ts";
 import type { FieldPath } from "../../protocol/fault.ts";
 import type { DomainConfig } from "../config.ts";
+import type { ScriptConfig } from "../controller/script.ts";
 import { ENTITIES_MAX } from "../engine/tie_rank.ts";
 import { placesOf, type TopologyConfig } from "../machine/topology.ts";
 import type { Complain } from "./complain.ts";
@@ -13,10 +14,18 @@ export interface ScenarioToCheck {
   readonly domains: readonly DomainConfig[];
   /** Null when the file does not say how many pCPUs there are. */
   readonly topology: TopologyConfig | null;
+  /** A single controller may stand there without a list around it. */
+  readonly isControllerList: boolean;
   readonly complain: Complain;
 }
 
-export function scenarioFaults({ written, domains, topology, complain }: ScenarioToCheck): void {
+export function scenarioFaults({
+  written,
+  domains,
+  topology,
+  isControllerList,
+  complain,
+}: ScenarioToCheck): void {
   const { machine } = written;
   if ((machine.pcpus === undefined) === (machine.places === undefined)) {
     complain(
@@ -47,7 +56,7 @@ export function scenarioFaults({ written, domains, topology, complain }: Scenari
   });
   entityFaults(domains, complain);
   untilFaults(written, names, complain);
-  controllerFaults(written, domains, pcpus, complain);
+  controllerFaults(written, domains, pcpus, isControllerList, complain);
 }
 
 function pinFaults(
@@ -108,20 +117,38 @@ function controllerFaults(
   { controller }: WrittenScenario,
   domains: readonly DomainConfig[],
   pcpus: number,
+  isControllerList: boolean,
   complain: Complain,
 ): void {
-  if (controller === undefined || controller === null) return;
-  controller.changes.forEach((change, i) => {
-    const at: FieldPath = ["controller", "changes", i];
+  const names = domains.map(({ name }) => name);
+  (controller ?? []).forEach((config, c) => {
+    const at: FieldPath = isControllerList ? ["controller", c] : ["controller"];
+    if ("domains" in config) {
+      (config.domains ?? []).forEach((name, i) => {
+        if (!names.includes(name))
+          complain([...at, "domains", i], `There is no domain ${JSON.stringify(name)}`, nearest(name, names));
+      });
+    }
+    if (config.kind === "script") scriptFaults(config, at, domains, pcpus, complain);
+  });
+}
+
+function scriptFaults(
+  { changes }: ScriptConfig,
+  above: FieldPath,
+  domains: readonly DomainConfig[],
+  pcpus: number,
+  complain: Complain,
+): void {
+  changes.forEach((change, i) => {
+    const at: FieldPath = [...above, "changes", i];
     const domain = domains.find(({ name }) => name === change.domain);
     if (domain === undefined) {
+      const known = domains.map(({ name }) => name);
       complain(
         [...at, "domain"],
         `There is no domain ${JSON.stringify(change.domain)}`,
-        nearest(
-          change.domain,
-          domains.map(({ name }) => name),
-        ),
+        nearest(change.domain, known),
       );
       return;
     }

@@ -12,13 +12,15 @@ import {
   yesNo,
 } from "../../protocol/fields.ts";
 import type { HostConfig, Until } from "../config.ts";
+import type { ControllerConfig } from "../controller/controllers.ts";
 import { type Costs, DEFAULT_COSTS } from "../machine/constants.ts";
 import type { Workload } from "../workload/program.ts";
-import { byWord, choice, isMap } from "./choice.ts";
-import type { ControllerConfig } from "./controllers.ts";
+import { choice, isMap } from "./choice.ts";
+import { CONTROLLER } from "./controller_schema.ts";
+import { TASKS_MAX, VCPUS_MAX } from "./limits.ts";
 import { count, fraction, label, span, time } from "./quantities.ts";
 import { SCHEDULER } from "./scheduler_schema.ts";
-import { TASKS_MAX, WORKLOAD } from "./workload_schema.ts";
+import { WORKLOAD } from "./workload_schema.ts";
 
 export interface WrittenScenario {
   readonly why: string;
@@ -29,7 +31,7 @@ export interface WrittenScenario {
   readonly until: number | Until;
   readonly machine: WrittenMachine;
   readonly host: HostConfig;
-  readonly controller?: ControllerConfig | null;
+  readonly controller?: readonly ControllerConfig[];
   readonly domains: readonly WrittenDomain[];
 }
 
@@ -72,8 +74,6 @@ export type WrittenWorkload =
 /** A sentence that fits a line of `vbal sim list`. */
 const WHY_CHARACTERS_MAX = 200;
 const REPLICATIONS_MAX = 100_000;
-/** As many as the engine has numbers for among vCPUs and tasks is checked when all are known. */
-const VCPUS_MAX = 4096;
 const UINT32_MAX = 0xffff_ffff;
 
 const PIN_LISTS = z.array(field(PCPU_LIST)).transform((each) => ({ each }));
@@ -140,29 +140,6 @@ const WRITTEN_WORKLOAD = choice<WrittenWorkload>((value) => {
     fix: "Write the name of one (vbal sim list shows them), { name, threads, scale }, { rtApp: file }, or tasks",
   };
 });
-
-const CONTROLLERS: { readonly [K in ControllerConfig["kind"]]: z.ZodType<ControllerConfig> } = {
-  script: z.strictObject({
-    kind: z.literal("script"),
-    changes: z.array(
-      z.strictObject({
-        at: time(),
-        domain: field(NAME),
-        online: count("The number of vCPUs in use", { min: 1, max: VCPUS_MAX }).exactOptional(),
-        mechanism: word(["offline", "stock-hotplug", "isolate"]).exactOptional(),
-        pins: z.array(field(PCPU_LIST)).exactOptional(),
-      }),
-    ),
-  }),
-};
-
-export const CONTROLLER_NAMES: readonly string[] = Object.keys(CONTROLLERS);
-
-const CONTROLLER = choice<ControllerConfig | null>((value) =>
-  value === "none" || value === null
-    ? z.unknown().transform(() => null)
-    : byWord<ControllerConfig | null>("kind", "controller", CONTROLLERS)(value),
-);
 
 const UNTIL = choice<number | Until>((value) =>
   isMap(value) ? z.strictObject({ at: span(), finished: z.array(field(NAME)).exactOptional() }) : span(),

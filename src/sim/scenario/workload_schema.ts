@@ -3,10 +3,9 @@ import { z } from "zod";
 import { field, word } from "../../protocol/fields.ts";
 import type { LockKind, Step, TaskConfig, Workload } from "../workload/program.ts";
 import { byWord, choice } from "./choice.ts";
+import { TASKS_MAX } from "./limits.ts";
 import { count, DURATION, fraction, label, time } from "./quantities.ts";
 
-/** Bounds the memory of a workload; far above what a study of one host needs. */
-export const TASKS_MAX = 10_000;
 /** Loops run for ever without `times`; a number beyond this is a slip of the keyboard. */
 const TIMES_MAX = 1_000_000_000;
 

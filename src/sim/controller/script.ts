@@ -1,10 +1,8 @@
-/** What may change pins and vCPU counts during a run, by name; the config is plain data, so that it can go to a worker. */
-import { unreachable } from "../../core/unreachable.ts";
+/**
+ * A controller that does at given times what the scenario lists: what an administrator, or an oracle, would do by hand.
+ */
 import type { Control, Controller, SimulatedMechanism } from "../host/control.ts";
 
-export type ControllerConfig = ScriptConfig;
-
-/** Changes at times that the scenario lists: what an administrator, or an oracle, would do by hand. */
 export interface ScriptConfig {
   readonly kind: "script";
   /** In any order; those of one moment are carried out in theirs. */
@@ -22,19 +20,9 @@ export interface ScriptedChange {
   readonly pins?: readonly (readonly number[])[];
 }
 
-/** A controller is made anew for every run: it has state. */
-export function createController(config: ControllerConfig): Controller {
-  switch (config.kind) {
-    case "script":
-      return script(config);
-    default:
-      return unreachable(config.kind);
-  }
-}
-
 const SCRIPT_TIMER = 0;
 
-function script(config: ScriptConfig): Controller {
+export function script(config: ScriptConfig): Controller {
   const changes = config.changes.toSorted((a, b) => a.at - b.at);
   let done = 0;
   const armNext = (control: Control): void => {
