@@ -57,6 +57,11 @@ test.each([
   { scheduler: { kind: "cfs" }, digest: "40eeac09" },
   { scheduler: { kind: "cfs", balance: "siblings-apart" }, digest: "38d15767" },
   { scheduler: { kind: "credit" }, digest: "dbc385d2" },
+  { scheduler: { kind: "eevdf" }, digest: "f01957c7" },
+  { scheduler: { kind: "credit2" }, digest: "0e13697e" },
+  { scheduler: { kind: "relaxed-co", generation: 3 }, digest: "1e68701c" },
+  { scheduler: { kind: "relaxed-co" }, digest: "939cd7c9" },
+  { scheduler: { kind: "demand-based" }, digest: "bfd1ca92" },
   { scheduler: { kind: "strict-co" }, digest: "74238e8d" },
 ] as const)("$scheduler", ({ scheduler, digest }) => {
   expect(digestOf(scheduler)).toBe(digest);

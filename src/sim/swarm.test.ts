@@ -34,6 +34,14 @@ const SCHEDULERS: readonly HostConfig["scheduler"][] = [
   { kind: "credit" },
   { kind: "credit", slice: 6 * MS, weightPer: "domain", boost: false },
   { kind: "strict-co", slice: 5 * MS },
+  { kind: "eevdf" },
+  { kind: "eevdf", tick: MS, groups: false, delayDequeue: false },
+  { kind: "credit2" },
+  { kind: "credit2", rateLimit: 0, queuePer: "host" },
+  { kind: "relaxed-co" },
+  { kind: "relaxed-co", generation: 3, slice: 5 * MS },
+  { kind: "demand-based" },
+  { kind: "demand-based", balance: "off" },
 ];
 const LOCKS: readonly LockKind[] = ["test-and-set", "ticket", "queued", "paravirtual", "mutex", "rwsem"];
 
