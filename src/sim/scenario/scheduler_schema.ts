@@ -23,7 +23,7 @@ function lead(): z.ZodType<number> {
 }
 
 /** The parameters of every policy; their meaning and defaults are in host_scheduler/. */
-const SCHEDULERS: { readonly [K in Kind]?: z.ZodType<Extract<SchedulerConfig, { readonly kind: K }>> } = {
+const SCHEDULERS: { readonly [K in Kind]: z.ZodType<Extract<SchedulerConfig, { readonly kind: K }>> } = {
   "round-robin": z.strictObject({ kind: z.literal("round-robin"), slice }),
   cfs: z.strictObject({
     kind: z.literal("cfs"),

@@ -89,6 +89,14 @@ describe("shipped scenarios", () => {
   });
 });
 
+test("the example of docs/simulator.md runs as the scenario that it stands for", () => {
+  const text = readFileSync(join(FOLDER, "../docs/simulator.md"), "utf8");
+  const [, example = ""] = /```yaml\n(why: M\/M\/1[^`]*)```/.exec(text) ?? [];
+  const parsed = parseScenario({ file: "simulator.md", text: example }, () => "");
+  if ("faults" in parsed) throw new Error(parsed.faults.map(renderFault).join("\n"));
+  expect(runScenario(parsed.value, 0, null).digest).toBe(GOLDEN["mm1"]!.digest);
+});
+
 describe("what they show", () => {
   test("folding the two guests of the barrier onto halves of the machine nearly halves their time (B-5)", () => {
     const shared = check("two-guests-barrier").endedAtNs;
