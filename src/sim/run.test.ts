@@ -195,7 +195,7 @@ describe.each(Object.keys(SCHEDULERS))("%s", (scheduler) => {
     (load) => {
       const host = { scheduler: SCHEDULERS[scheduler]!, pauseLoopExits: true };
       const result = runSimulation(
-        world({ host, until: { at: 100 * MS } }, [
+        world({ host, until: { at: 60 * MS } }, [
           domain("a", 4, LOADS[load]!(4)),
           domain("b", 3, LOADS[load]!(3)),
         ]),
