@@ -8,6 +8,7 @@ import {
   BALLOON_ISOLATED,
   BALLOON_OFFLINE,
   BALLOON_OPEN,
+  NEVER,
   VCPU_RUNNABLE,
   VCPU_RUNNING,
   VCPU_STATES,
@@ -33,6 +34,8 @@ export interface Control {
   arm(timer: number, at: number): void;
   readonly domains: readonly string[];
   vcpusOf(domain: number): number;
+  /** From its power-on until its workload has finished; one that starts again stays. */
+  isPresent(domain: number): boolean;
   readonly pcpus: number;
   placeOf(pcpu: number): { readonly core: number; readonly llc: number; readonly node: number };
   pinsOf(domain: number, index: number): readonly number[];
@@ -65,6 +68,8 @@ export function createControl(w: World): Control {
     arm: (timer, at) => w.timers.arm(EVENT_CONTROL, timer, at),
     domains: domains.names,
     vcpusOf: (d) => domains.vcpuCount[d],
+    isPresent: (d) =>
+      domains.startAt[d] <= w.now && (domains.finishedAt[d] === NEVER || domains.restarts[d] === 1),
     pcpus: pcpus.count,
     placeOf: (p) => ({ core: pcpus.core[p], llc: pcpus.llc[p], node: pcpus.node[p] }),
     pinsOf(d, i) {
