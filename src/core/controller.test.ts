@@ -359,3 +359,38 @@ describe("a clean stop forgets nobody", () => {
     expect(world.snapshot).toEqual(before);
   });
 });
+
+describe("found by the swarm (src/sim/swarm)", () => {
+  test("invariant 4: a guest at its minimum is asked for one vCPU instead of another in one request", () => {
+    const world = new TestWorld(4)
+      .arrive("a", { vcpus: 4, policy: { vcpusMin: 2 } })
+      .arrive("b", { vcpus: 4 });
+    world.settle();
+    expect(world.online("a")).toEqual([0, 1]);
+    world.log.length = 0;
+    world.guestSets("a", [0, 3]).settle();
+    const asked = world.log.flatMap((c) => (c.kind === "set-online" && c.domain === "a" ? [c.online] : []));
+    expect(asked).toEqual([[0, 1]]);
+  });
+
+  test("the plan of an earlier life pins nothing to a pCPU that went offline since", () => {
+    const world = new TestWorld(4)
+      .arrive("a", { vcpus: 4 })
+      .arrive("b", { vcpus: 4 })
+      .arrive("c", { vcpus: 4 });
+    world.settle();
+    // While nobody looks, pCPU 3 goes, and whoever was pinned to it alone runs anywhere; b is slow to be seen.
+    const left = [0, 1, 2];
+    world.depart("b");
+    world.snapshot = {
+      pcpus: world.snapshot.pcpus.map((pcpu) => ({ ...pcpu, online: pcpu.id !== 3 })),
+      domains: world.snapshot.domains.map((domain) => ({
+        ...domain,
+        vcpus: domain.vcpus.map((vcpu) => ({ ...vcpu, pins: left })),
+      })),
+    };
+    world.feed({ kind: "started" });
+    const given = world.observe().flatMap((action) => (action.kind === "pin-vcpu" ? action.pcpus : []));
+    expect(given).not.toContain(3);
+  });
+});

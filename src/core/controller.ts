@@ -187,7 +187,7 @@ function wantedDomains(policy: Policy, state: ControllerState): readonly WantedD
   const plans = new Map(state.plan?.domains.map((plan) => [plan.id, plan]));
   const wanted: WantedDomain[] = [];
   for (const domain of state.domains) {
-    const { mechanism } = policyOf(policy, domain.id);
+    const { mechanism, vcpusMin } = policyOf(policy, domain.id);
     const plan = plans.get(domain.id);
     if (state.mode === "controlling" && plan !== undefined) {
       wanted.push({
@@ -195,6 +195,7 @@ function wantedDomains(policy: Policy, state: ControllerState): readonly WantedD
         vcpus: plan.vcpus,
         emulatorPcpus: plan.emulatorPcpus,
         mechanism,
+        vcpusMin,
         courteous: domain.cooperation.standing === "active",
       });
     } else if (domain.touched) {
@@ -215,6 +216,7 @@ function asFound({ id, found }: DomainState, { mechanism, pcpus }: Surroundings)
     })),
     emulatorPcpus: stillOnline(found.emulatorPins, online),
     mechanism,
+    vcpusMin: 1,
     courteous: false,
   };
 }

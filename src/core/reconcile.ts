@@ -22,6 +22,8 @@ export interface WantedDomain {
   readonly vcpus: readonly WantedVcpu[];
   readonly emulatorPcpus: readonly PcpuId[] | null;
   readonly mechanism: BalloonMechanism;
+  /** It is not asked for fewer while one that it should have is in its place. */
+  readonly vcpusMin: number;
   /** Wait for this guest to let its vCPUs go before they are confined. False for a guest that does not follow. */
   readonly courteous: boolean;
 }
@@ -60,14 +62,32 @@ export function reconcile(
   const leaving = safeguards.confirmTakes ? leavingPcpus(wanted, domains) : new Map();
   const ready: Command[] = [];
   const blocked: BlockedPin[] = [];
-  for (const want of wanted) {
-    const have = domains.get(want.id);
+  const gone = new Set(snapshot.pcpus.filter((pcpu) => !pcpu.online).map((pcpu) => pcpu.id));
+  for (const written of wanted) {
+    const have = domains.get(written.id);
     if (have === undefined) continue;
+    const want = gone.size === 0 ? written : withoutGone(written, gone);
     reconcilePins(want, have, leaving, ready, blocked);
     reconcileOnline(want, have, safeguards, ready);
     reconcileEmulator(want, have, ready);
   }
   return { ready, blocked };
+}
+
+/** A plan of an earlier life may name pCPUs that went offline since: such pins wait for the next plan. */
+function withoutGone(want: WantedDomain, gone: ReadonlySet<PcpuId>): WantedDomain {
+  const present = (pcpus: readonly PcpuId[] | null) =>
+    pcpus === null || pcpus.some((pcpu) => gone.has(pcpu)) ? null : pcpus;
+  return {
+    ...want,
+    // A vCPU without a place is not brought online either.
+    vcpus: want.vcpus.map((vcpu) =>
+      present(vcpu.pcpus) === null
+        ? { ...vcpu, pcpus: null, online: vcpu.online === true ? null : vcpu.online }
+        : vcpu,
+    ),
+    emulatorPcpus: present(want.emulatorPcpus),
+  };
 }
 
 /** The vCPUs that the guest says it uses, or null when it is silent. */
@@ -157,12 +177,13 @@ function reconcileOnline(
   );
   const keptIndices = kept.map((vcpu) => vcpu.index);
   const shrinks = kept.length < online.length;
+  // Shrink before you grow, inside one guest too; below its minimum, both in one request.
+  const onlyShrinks = shrinks && want.vcpusMin <= kept.length;
   if (!shrinks && grown.length === 0) return;
   ready.push({
     kind: "set-online",
     domain: want.id,
-    // Shrink before you grow, inside one guest too.
-    online: shrinks
+    online: onlyShrinks
       ? keptIndices
       : [...keptIndices, ...grown.map((vcpu) => vcpu.index)].sort((a, b) => a - b),
     mechanism: want.mechanism,
