@@ -13,6 +13,7 @@ import { type Costs, DEFAULT_COSTS } from "./machine/constants.ts";
 import { placesOf } from "./machine/topology.ts";
 import { Trace } from "./metrics/trace.ts";
 import * as tables from "./tables.ts";
+import { WaitLists } from "./wait_lists.ts";
 import { compileProgram, declare, emptyCompiled, LOOP_DEPTH_MAX, type Names } from "./workload/compile.ts";
 import { Durations } from "./workload/durations.ts";
 import type { Duration, LockKind } from "./workload/program.ts";
@@ -55,11 +56,11 @@ export interface World {
   readonly sources: tables.Sources;
   /** Per domain: the names that its workload gave to locks, barriers, conditions and queues, and their numbers. */
   readonly names: readonly Names[];
-  readonly lockWaits: tables.WaitLists;
-  readonly barrierWaits: tables.WaitLists;
-  readonly conditionWaits: tables.WaitLists;
-  readonly popWaits: tables.WaitLists;
-  readonly pushWaits: tables.WaitLists;
+  readonly lockWaits: WaitLists;
+  readonly barrierWaits: WaitLists;
+  readonly conditionWaits: WaitLists;
+  readonly popWaits: WaitLists;
+  readonly pushWaits: WaitLists;
   /** `owed[target * vcpus + initiator]`: the task on the initiator to whom the target owes an acknowledgement, plus 1; 0 for none. */
   readonly owed: Int32Array;
 
@@ -135,11 +136,11 @@ export function createWorld(config: SimulationConfig): World {
     queues: new tables.Queues(compiled.out.queueCapacity),
     sources,
     names: compiled.names,
-    lockWaits: new tables.WaitLists(lockCount, tasks.next),
-    barrierWaits: new tables.WaitLists(compiled.out.barrierParties.length, tasks.next),
-    conditionWaits: new tables.WaitLists(compiled.out.conditions, tasks.next),
-    popWaits: new tables.WaitLists(compiled.out.queueCapacity.length, tasks.next),
-    pushWaits: new tables.WaitLists(compiled.out.queueCapacity.length, tasks.next),
+    lockWaits: new WaitLists(lockCount, tasks.next),
+    barrierWaits: new WaitLists(compiled.out.barrierParties.length, tasks.next),
+    conditionWaits: new WaitLists(compiled.out.conditions, tasks.next),
+    popWaits: new WaitLists(compiled.out.queueCapacity.length, tasks.next),
+    pushWaits: new WaitLists(compiled.out.queueCapacity.length, tasks.next),
     owed: new Int32Array(vcpus.count * vcpus.count),
     code: Int32Array.from(compiled.out.code),
     durations: new Durations(compiled.out.durations),
