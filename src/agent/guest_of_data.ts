@@ -13,6 +13,8 @@ export class GuestOfData implements Platform {
   /** Every write, in order: "path = text". */
   readonly writes: string[] = [];
   readonly logged: string[] = [];
+  /** Programs started and not waited for. */
+  readonly started: (readonly string[])[] = [];
   /** Everything the host has heard, in order. */
   readonly heard: GuestMessage[] = [];
   /** vCPUs that the kernel does not offline, each with its reason. */
@@ -179,6 +181,11 @@ export class GuestOfData implements Platform {
     const vcpus = parseVcpuList(this.files.get(`${VCPUS}/present`)!).filter((v) => (bits >> BigInt(v)) & 1n);
     this.#setAllowed(Number(pid), vcpus);
     return 0;
+  }
+
+  start(command: readonly string[]): () => boolean {
+    this.started.push(command);
+    return () => true;
   }
 
   measureSwitches(): { readonly sameProcessNs: number; readonly otherProcessNs: number } {

@@ -13,13 +13,15 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
   const monitor = new LoadMonitor(platform, cost);
   const { thresholds } = options;
   const finish = (): void => {
-    const { intervalMs, vcpus } = monitor.sample(null);
+    const { atMs, intervalMs, vcpus } = monitor.sample(null);
     monitor.stop();
     const plain = measureAll(vcpus);
     const thresholdOf = (id: string): number | null => thresholds.get(id)?.value ?? null;
     const measured = [...plain, ...combineAll(vcpus, plain, { thresholdOf })];
     options.print(
-      options.json ? asJson(measured, { cost, intervalMs, thresholdOf }) : asTable(measured, thresholdOf),
+      options.json
+        ? asJson(measured, { cost, atMs, intervalMs, thresholdOf })
+        : asTable(measured, thresholdOf),
     );
     options.end();
   };
@@ -46,11 +48,13 @@ const MS_PER_SECOND = 1_000;
 
 interface Taken {
   readonly cost: unknown;
+  /** The end of the interval on the guest's monotonic clock. */
+  readonly atMs: number;
   readonly intervalMs: number;
   readonly thresholdOf: (id: string) => number | null;
 }
 
-function asJson(measured: readonly Measured[], { cost, intervalMs, thresholdOf }: Taken): string {
+function asJson(measured: readonly Measured[], { cost, atMs, intervalMs, thresholdOf }: Taken): string {
   const measures = measured.map(({ measure, subject, reading }) => ({
     id: measure.id,
     requirement: measure.requirement,
@@ -62,7 +66,7 @@ function asJson(measured: readonly Measured[], { cost, intervalMs, thresholdOf }
     threshold: thresholdOf(measure.id),
     ...(reading.value === null ? { source: null, why: reading.why } : { source: reading.source }),
   }));
-  return `${JSON.stringify({ intervalMs: Math.round(intervalMs), switchCost: cost, measures }, null, 2)}\n`;
+  return `${JSON.stringify({ atMs, intervalMs, switchCost: cost, measures }, null, 2)}\n`;
 }
 
 function asTable(measured: readonly Measured[], thresholdOf: Taken["thresholdOf"]): string {

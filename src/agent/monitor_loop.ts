@@ -51,11 +51,11 @@ export class MonitorLoop {
   #sample(): void {
     if (this.#running === null) return;
     const { config, thresholds, host, onSample } = this.#options;
-    const { intervalMs, vcpus } = this.#running.monitor.sample(host());
+    const { atMs, intervalMs, vcpus } = this.#running.monitor.sample(host());
     const inForce = thresholds();
     const plain = measureAll(vcpus);
     const combined = combineAll(vcpus, plain, { thresholdOf: (id) => inForce.get(id)?.value ?? null });
-    const sample = { atMs: this.#platform.nowMs(), intervalMs, vcpus, measured: [...plain, ...combined] };
+    const sample = { atMs, intervalMs, vcpus, measured: [...plain, ...combined] };
     const { sustainMs, waitingMin } = config;
     const { detector, request } = detect(this.#running.detector, sample, {
       thresholds: inForce,

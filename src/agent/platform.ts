@@ -16,6 +16,8 @@ export interface Platform {
   listDirectory(path: string): readonly string[];
   /** Runs a program, found through PATH, to its end, its output dropped. 0 when it did what it was asked. */
   run(command: readonly string[]): number;
+  /** Starts a program like `run` and goes on; the answer tells whether it has ended. */
+  start(command: readonly string[]): () => boolean;
   /**
    * Measures the direct cost of a context switch, in nanoseconds, on one vCPU for about `ms`: two threads, then two
    * processes, pass a byte to and fro; what passing it costs without a switch is subtracted. A reason where the

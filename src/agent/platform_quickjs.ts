@@ -36,11 +36,14 @@ export const quickjsPlatform: Platform = {
     const [names, errno] = os.readdir(path);
     return errno === 0 ? names.filter((name) => name !== "." && name !== "..") : [];
   },
-  run(command) {
-    const nowhere = os.open("/dev/null", os.O_RDWR);
-    const status = os.exec(command, nowhere < 0 ? {} : { stdin: nowhere, stdout: nowhere, stderr: nowhere });
-    if (nowhere >= 0) os.close(nowhere);
-    return status;
+  run: (command) => execute(command, true),
+  start(command) {
+    const pid = execute(command, false);
+    let hasEnded = pid <= 0;
+    return () => {
+      hasEnded ||= os.waitpid(pid, os.WNOHANG)[0] !== 0;
+      return hasEnded;
+    };
   },
   measureSwitches: (ms) => measureSwitches(ms),
   nowMs: () => os.now(),
@@ -170,6 +173,15 @@ function latin1(length: number): string {
     text += Reflect.apply(String.fromCharCode, null, bytes.subarray(i, Math.min(length, i + CODES_PER_CALL)));
   }
   return text;
+}
+
+/** The exit status, or the process id of a program that is not waited for. */
+function execute(command: readonly string[], block: boolean): number {
+  const nowhere = os.open("/dev/null", os.O_RDWR);
+  const streams = nowhere < 0 ? {} : { stdin: nowhere, stdout: nowhere, stderr: nowhere };
+  const result = os.exec(command, { block, ...streams });
+  if (nowhere >= 0) os.close(nowhere);
+  return result;
 }
 
 function writeOnce(path: string, what: { flags: number; text: string }): string | null {

@@ -27,6 +27,9 @@ declare module "os" {
   export function close(fd: number): number;
   export function read(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
   export function write(fd: number, buffer: ArrayBuffer, offset: number, length: number): number;
+  export const WNOHANG: number;
+  /** The process id, 0 while it runs, or -errno; and its status. */
+  export function waitpid(pid: number, options: number): [result: number, status: number];
   export function setReadHandler(fd: number, call: (() => void) | null): void;
   export function setWriteHandler(fd: number, call: (() => void) | null): void;
   export function signal(signal: number, call: () => void): void;
@@ -39,7 +42,7 @@ declare module "os" {
   export function rename(from: string, to: string): number;
   export function exec(
     command: readonly string[],
-    options: { stdin?: number; stdout?: number; stderr?: number },
+    options: { block?: boolean; stdin?: number; stdout?: number; stderr?: number },
   ): number;
 }
 

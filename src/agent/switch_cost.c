@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include "quickjs-libc.h"
 
-enum { ROUNDS = 8, BATCHES_MIN = 5, BATCHES_MAX = 1000, NS_PER_MS = 1000000 };
+enum { ROUNDS = 8, BATCHES_MIN = 5, BATCHES_MAX = 1000, PATIENCE = 3, NS_PER_MS = 1000000 };
 
 /* Times of one round in nanoseconds; negative when it could not be measured. */
 struct result {
@@ -52,7 +52,8 @@ static int ascending(const void *a, const void *b) {
 static double median(double ns, int alone) {
   static double took[BATCHES_MAX];
   int batches = 0;
-  for (double end = now() + ns; batches < BATCHES_MIN || (batches < BATCHES_MAX && now() < end); batches++) {
+  for (double end = now() + ns; batches < BATCHES_MAX; batches++) {
+    if (now() > end && (batches >= BATCHES_MIN || now() > end + PATIENCE * ns)) break;
     double start = now();
     for (int i = 0; i < ROUNDS; i++) {
       int done = alone ? pass(there[1], there[0]) && pass(back[1], back[0]) : pass(there[1], back[0]);
@@ -60,6 +61,7 @@ static double median(double ns, int alone) {
     }
     took[batches] = (now() - start) / ROUNDS;
   }
+  if (batches == 0) return -1;
   qsort(took, (size_t)batches, sizeof *took, ascending);
   return took[batches / 2];
 }

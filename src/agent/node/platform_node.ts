@@ -2,7 +2,7 @@
  * The agent's platform on Node: the same agent from source, for guests that have Node and for trying it out. The
  * port may also be a Unix socket, which stands for the host's end being connected.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import {
   closeSync,
   constants,
@@ -54,6 +54,14 @@ export const nodePlatform: Platform = {
   },
   run([program, ...args]) {
     return spawnSync(program!, args, { stdio: "ignore" }).status ?? NOT_FOUND;
+  },
+  start([program, ...args]) {
+    let hasEnded = false;
+    const end = (): void => {
+      hasEnded = true;
+    };
+    spawn(program!, args, { stdio: "ignore" }).on("close", end).on("error", end);
+    return () => hasEnded;
   },
   measureSwitches: () => "Node cannot hand a byte between two threads of one vCPU; the static agent does",
   nowMs: () => performance.now(),

@@ -44,23 +44,28 @@ export class LoadMonitor {
   /** How long before the end of an interval `traceFrom` should be called. */
   traceMs(intervalMs: number): number {
     if (this.#perSecond === null) return Math.min(intervalMs, TRACE_FIRST_MS);
-    const nsPerSecond = this.#perSecond * TRACE_NS_PER_SWITCH;
-    const share = Math.min(1, TRACE_SHARE_MAX / Math.max(nsPerSecond / NS_PER_SECOND, Number.MIN_VALUE));
-    return Math.max(TRACE_MIN_MS, Math.floor(intervalMs * share));
+    return Math.max(TRACE_MIN_MS, Math.floor(intervalMs * traceShare(this.#perSecond)));
+  }
+
+  #afterTrace(perSecond: number): "count" | "pause" | "detach" {
+    if (TRACE_ON_SHARE <= traceShare(perSecond)) return "count";
+    return perSecond <= PAUSE_PER_SECOND_MAX ? "pause" : "detach";
   }
 
   traceFrom(): void {
-    this.#troubleTracing = this.#trace.attach() ?? "";
+    this.#troubleTracing = this.#trace.count() ?? "";
   }
 
   /** Ends the interval that began with the last call, or with the monitor. */
-  sample(host: HostTimes | null): { readonly intervalMs: number; readonly vcpus: readonly VcpuLoad[] } {
+  sample(host: HostTimes | null): Sampled {
     const after = readCounters(this.#platform);
-    const trace = this.#trace.attached ? this.#trace.take() : this.#troubleTracing || "Nothing was traced";
-    const self = readSelf(this.#platform);
     const before = this.#before;
     const intervalMs = after.atMs - before.atMs;
     this.#perSecond = ((after.switches - before.switches) * MS_PER_SECOND) / Math.max(1, intervalMs);
+    const trace = this.#trace.counting
+      ? this.#trace.take(this.#afterTrace(this.#perSecond))
+      : this.#troubleTracing || "Nothing was traced";
+    const self = readSelf(this.#platform);
     if (typeof trace !== "string") this.#threads.learn(trace.pairs.flatMap(({ prev, next }) => [prev, next]));
     const vcpus = vcpuLoads({
       before,
@@ -83,7 +88,7 @@ export class LoadMonitor {
     // What this very sample cost belongs to the next interval, where it is subtracted.
     this.#before = after;
     this.#selfBefore = self;
-    return { intervalMs, vcpus };
+    return { atMs: after.atMs, intervalMs, vcpus };
   }
 
   stop(): void {
@@ -102,16 +107,32 @@ export class LoadMonitor {
   }
 }
 
-/** A traced switch costs about this much more: 7 us in an emulated guest, which is five times as slow as the real thing. */
+export interface Sampled {
+  /** When the interval ended, on the platform's clock. */
+  readonly atMs: number;
+  readonly intervalMs: number;
+  readonly vcpus: readonly VcpuLoad[];
+}
+
+/** What tracing adds to a switch: 7 microseconds in an emulated guest, which is five times as slow as a real one. */
 const TRACE_NS_PER_SWITCH = 1_500;
 /** Of one vCPU's time, at most this may go into tracing. */
 const TRACE_SHARE_MAX = 0.004;
+/** From this share on the trace goes on without a break: stopping and starting it would cost as much. */
+const TRACE_ON_SHARE = 0.7;
+/** A paused trace costs every switch a little; above this rate it is detached, which takes a process each time. */
+const PAUSE_PER_SECOND_MAX = 30_000;
 /** As long as the rate of switches is not known. */
 const TRACE_FIRST_MS = 100;
 /** Shorter than this, timers are no longer exact enough. */
 const TRACE_MIN_MS = 10;
 const NS_PER_SECOND = 1_000_000_000;
 const MS_PER_SECOND = 1_000;
+
+/** The part of an interval that may be traced at this rate of switches. */
+function traceShare(perSecond: number): number {
+  return Math.min(1, (TRACE_SHARE_MAX * NS_PER_SECOND) / Math.max(1, perSecond * TRACE_NS_PER_SWITCH));
+}
 
 /** What the guest's own view of its processor says. */
 function readHz(platform: Platform): number | null {

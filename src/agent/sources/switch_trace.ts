@@ -1,7 +1,7 @@
 /**
  * Which threads a vCPU switches between, without a kernel module: a histogram trigger on the event sched_switch, which
- * the kernel counts in a table of bounded size. While it is attached every switch costs some hundred nanoseconds, so
- * the caller attaches it for a part of each interval only, and nothing is left attached in between.
+ * the kernel counts in a table of bounded size. While it counts, a switch costs about a microsecond more, paused some
+ * hundred nanoseconds, detached nothing; the caller chooses by how many switches there are.
  */
 import type { Platform } from "../platform.ts";
 
@@ -9,7 +9,12 @@ export class SwitchTrace {
   readonly #platform: Platform;
   readonly #trigger: string;
   readonly #event: string | null;
-  #attachedMs: number | null = null;
+  #state: "detached" | "counting" | "paused" = "detached";
+  #sinceMs = 0;
+  /** The kernel's counts at the last look. */
+  #seen = new Map<string, number>();
+  #seenHits = 0;
+  #isDetached: () => boolean = () => true;
 
   /** `owner` tells the tables of two agents apart: the process id. Removes what dead agents left attached. */
   constructor(platform: Platform, owner: number) {
@@ -19,39 +24,75 @@ export class SwitchTrace {
     if (this.#event !== null) removeLeftovers(platform, this.#event);
   }
 
-  get attached(): boolean {
-    return this.#attachedMs !== null;
+  get counting(): boolean {
+    return this.#state === "counting";
   }
 
   /** `null` when the kernel counts from now on, else why not. */
-  attach(): string | null {
+  count(): string | null {
     if (this.#event === null) return NO_TRACEFS;
-    if (this.attached) return null;
-    const why = this.#platform.writeFile(`${this.#event}/trigger`, this.#trigger);
+    if (this.#state === "counting") return null;
+    if (this.#state === "detached" && !this.#isDetached()) return STILL_DETACHING;
+    const text = this.#state === "paused" ? `${this.#trigger}:cont` : this.#trigger;
+    const why = this.#platform.writeFile(`${this.#event}/trigger`, text);
     if (why !== null) return `The kernel does not count switches (histogram trigger on sched_switch): ${why}`;
-    this.#attachedMs = this.#platform.nowMs();
+    this.#state = "counting";
+    this.#sinceMs = this.#platform.nowMs();
     return null;
   }
 
-  /** What was counted since `attach`; stops counting. */
-  take(): Trace | string {
-    if (this.#event === null || this.#attachedMs === null) return NO_TRACEFS;
-    const text = this.#platform.readFile(`${this.#event}/hist`) ?? "";
-    const tracedMs = this.#platform.nowMs() - this.#attachedMs;
-    this.detach();
-    return parseTrace(text, { trigger: this.#trigger, tracedMs });
+  /** What was counted since `count` or the last call; afterwards the trigger is as `then` says. */
+  take(then: "count" | "pause" | "detach"): Trace | string {
+    if (this.#event === null || this.#state !== "counting") return NO_TRACEFS;
+    const table = parseTable(this.#platform.readFile(`${this.#event}/hist`) ?? "", this.#trigger);
+    const nowMs = this.#platform.nowMs();
+    const tracedMs = nowMs - this.#sinceMs;
+    this.#sinceMs = nowMs;
+    const isFull = typeof table !== "string" && TABLE_FULL <= table.pairs.length;
+    const trace = typeof table === "string" ? table : { tracedMs, ...this.#grown(table) };
+    if (then === "detach" || isFull) this.detach();
+    else if (then === "pause") this.#pause();
+    return trace;
   }
 
+  /**
+   * A process of its own ends the trigger: the kernel waits until no vCPU can be in it any more, which takes seconds on
+   * a crowded guest, and nobody else may touch the event meanwhile.
+   */
   detach(): void {
-    if (this.#event === null || this.#attachedMs === null) return;
-    this.#platform.writeFile(`${this.#event}/trigger`, `!${this.#trigger}`);
-    this.#attachedMs = null;
+    if (this.#event === null || this.#state === "detached") return;
+    this.#isDetached = this.#platform.start([
+      "sh",
+      "-c",
+      `echo '!${this.#trigger}' >> ${this.#event}/trigger`,
+    ]);
+    this.#state = "detached";
+    this.#seen = new Map();
+    this.#seenHits = 0;
+  }
+
+  #pause(): void {
+    this.#platform.writeFile(`${this.#event}/trigger`, `${this.#trigger}:pause`);
+    this.#state = "paused";
+  }
+
+  /** The table only grows, so what is new is the difference. */
+  #grown({ pairs, hits }: Table): Pick<Trace, "pairs" | "hits"> {
+    const grown: SwitchPair[] = [];
+    for (const pair of pairs) {
+      const key = `${pair.vcpu} ${pair.prev} ${pair.next}`;
+      const count = pair.count - (this.#seen.get(key) ?? 0);
+      if (0 < count) grown.push({ ...pair, count });
+      this.#seen.set(key, pair.count);
+    }
+    const newHits = hits - this.#seenHits;
+    this.#seenHits = hits;
+    return { pairs: grown, hits: newHits };
   }
 }
 
 export interface Trace {
   readonly tracedMs: number;
-  /** Most frequent first. */
   readonly pairs: readonly SwitchPair[];
   /** All switches that happened meanwhile, also those that found the table full. */
   readonly hits: number;
@@ -70,6 +111,9 @@ export interface SwitchPair {
  * thousand threads that switch at random, what no longer fits is counted as unidentified.
  */
 const TABLE_ROWS = 1_024;
+/** With more rows than this, the table is begun anew. */
+const TABLE_FULL = 900;
+const STILL_DETACHING = "The kernel is still ending the last trace";
 
 const NAME = "vbal_";
 const EVENTS = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].map(
@@ -93,11 +137,8 @@ function removeLeftovers(platform: Platform, event: string): void {
 const ROW = /common_cpu: +(\d+), prev_pid: +(\d+), next_pid: +(\d+) \} hitcount: +(\d+)/g;
 
 /** The file holds one section per histogram on the event; others may have their own. */
-export function parseTrace(
-  text: string,
-  of: { readonly trigger: string; readonly tracedMs: number },
-): Trace | string {
-  const name = /name=\w+/.exec(of.trigger)![0];
+export function parseTable(text: string, trigger: string): Table | string {
+  const name = /name=\w+/.exec(trigger)![0];
   const start = text.indexOf(`# trigger info: hist:${name}:`);
   const end = start === -1 ? -1 : text.indexOf("Totals:", start);
   if (end === -1)
@@ -112,7 +153,13 @@ export function parseTrace(
       count: Number(count),
     }),
   );
-  return { tracedMs: of.tracedMs, pairs, hits: total("Hits") + total("Dropped") };
+  return { pairs, hits: total("Hits") + total("Dropped") };
+}
+
+/** Since the trigger was attached, most frequent first. */
+export interface Table {
+  readonly pairs: readonly SwitchPair[];
+  readonly hits: number;
 }
 
 /** "Hits: N, Entries: N, Dropped: N" on three lines. */
