@@ -1,0 +1,120 @@
+/** What the sources make of the kernel's words (seen on Linux 6.1). */
+import { describe, expect, test } from "vitest";
+import { GuestOfData } from "../guest_of_data.ts";
+import { readCounters } from "./counters.ts";
+import { parseTable, SwitchTrace } from "./switch_trace.ts";
+import { Threads } from "./threads.ts";
+
+const EVENT = "/sys/kernel/tracing/events/sched/sched_switch";
+
+test("counters: waiting and switches to threads from /proc/schedstat, idle, steal and all switches from /proc/stat", () => {
+  const guest = new GuestOfData(2);
+  guest.files.set(
+    "/proc/schedstat",
+    "version 15\ntimestamp 1\ncpu0 0 0 0 0 0 0 1630837482 155257458 644\ndomain0 3 0 0\n",
+  );
+  guest.files.set(
+    "/proc/stat",
+    "cpu  9 0 9 9 0 0 0 5 0 0\ncpu0 9 0 9 90 10 0 0 5 0 0\ncpu1 1 0 1 7 0 0 0 0 0 0\nctxt 1518\n",
+  );
+  expect(readCounters(guest)).toEqual({
+    atMs: 1_000,
+    switches: 1_518,
+    vcpus: [
+      { vcpu: 0, idleNs: 1e9, stealNs: 5e7, waitNs: 155_257_458, arrivals: 644 },
+      { vcpu: 1, idleNs: 7e7, stealNs: 0, waitNs: 0, arrivals: null },
+    ],
+  });
+});
+
+/** The kernel's table for the rows [vCPU, prev, next, count]. */
+function tableOf(name: string, rows: readonly (readonly number[])[], dropped = 0): string {
+  const lines = rows.map(
+    ([vcpu, prev, next, count]) =>
+      `{ common_cpu: ${pad(vcpu)}, prev_pid: ${pad(prev)}, next_pid: ${pad(next)} } hitcount: ${pad(count)}\n`,
+  );
+  const hits = rows.reduce((sum, row) => sum + row[3]!, 0);
+  return `# event histogram\n#\n# trigger info: hist:name=${name}:keys=common_cpu,prev_pid,next_pid [active]\n#\n\n${lines.join("")}\nTotals:\n    Hits: ${hits}\n    Entries: ${rows.length}\n    Dropped: ${dropped}\n`;
+}
+
+function pad(value: number | undefined): string {
+  return `${value}`.padStart(10);
+}
+
+describe("the kernel's table of switches", () => {
+  test("our section of several, with what did not fit", () => {
+    const text = tableOf("vbal_8", [[0, 1, 2, 3]]) + tableOf("vbal_7", [[1, 0, 110, 4]], 6);
+    expect(parseTable(text, "hist:name=vbal_7:keys=common_cpu")).toEqual({
+      pairs: [{ vcpu: 1, prev: 0, next: 110, count: 4 }],
+      hits: 10,
+    });
+  });
+
+  test("a section that is cut off is a reason, not a result", () => {
+    expect(parseTable(tableOf("vbal_8", []), "hist:name=vbal_7:")).toContain("could not be read");
+  });
+
+  test("what is new since the last look; then paused, and counting again", () => {
+    const guest = new GuestOfData(1);
+    guest.files.set(`${EVENT}/trigger`, "# none\n");
+    const trace = new SwitchTrace(guest, 7);
+    expect(trace.count()).toBeNull();
+    guest.files.set(`${EVENT}/hist`, tableOf("vbal_7", [[0, 1, 2, 30]]));
+    expect(trace.take("count")).toMatchObject({ hits: 30, pairs: [{ count: 30 }] });
+    guest.files.set(
+      `${EVENT}/hist`,
+      tableOf("vbal_7", [
+        [0, 1, 2, 30],
+        [0, 2, 1, 5],
+      ]),
+    );
+    expect(trace.take("pause")).toMatchObject({ hits: 5, pairs: [{ prev: 2, next: 1, count: 5 }] });
+    expect(trace.count()).toBeNull();
+    expect(guest.writes.map((write) => write.split(":").at(-1))).toEqual(["size=1024", "pause", "cont"]);
+  });
+
+  test("ending a trace never holds up the agent", () => {
+    const guest = new GuestOfData(1);
+    guest.files.set(`${EVENT}/trigger`, "# none\n");
+    const trace = new SwitchTrace(guest, 7);
+    trace.count();
+    trace.detach();
+    expect(guest.started).toEqual([["sh", "-c", expect.stringContaining("!hist:name=vbal_7:")]]);
+  });
+
+  test("what a killed agent left attached is removed, a living one's is not", () => {
+    const guest = new GuestOfData(1);
+    guest.files.set(`${EVENT}/trigger`, "hist:name=vbal_5:keys=x\nhist:name=vbal_6:keys=x\n");
+    guest.files.set("/proc/6/comm", "vbal-agent\n");
+    new SwitchTrace(guest, 7).detach();
+    expect(guest.writes.join()).toContain("!hist:name=vbal_5:");
+    expect(guest.writes.join()).not.toContain("vbal_6");
+  });
+
+  test("without tracefs there is a reason", () => {
+    expect(new SwitchTrace(new GuestOfData(1), 7).count()).toContain("mount -t tracefs");
+  });
+});
+
+describe("the process and the application of a thread", () => {
+  test.each([
+    { why: "a service", group: "/system.slice/db.service", application: "/system.slice/db.service" },
+    { why: "no groups: the name", group: "/", application: "server" },
+    { why: "a login: the name", group: "/user.slice/user-0.slice/session-3.scope", application: "server" },
+  ])("$why", ({ group, application }) => {
+    const guest = new GuestOfData(1);
+    guest.files.set("/proc/21/status", "Name:\tworker\nTgid:\t20\nPPid:\t1\n");
+    guest.files.set("/proc/20/comm", "server\n").set("/proc/20/cgroup", `0::${group}\n`);
+    const threads = new Threads(guest);
+    threads.learn([0, 21, 99]);
+    expect([threads.find(21), threads.find(99)]).toEqual([{ process: 20, application }, undefined]);
+  });
+
+  test("kernel threads are one application of many processes", () => {
+    const guest = new GuestOfData(1);
+    guest.files.set("/proc/15/status", "Name:\trcu\nTgid:\t15\nPPid:\t2\n");
+    const threads = new Threads(guest);
+    threads.learn([15]);
+    expect(threads.find(15)).toEqual({ process: 15, application: "kernel" });
+  });
+});
