@@ -6,13 +6,19 @@ import type { Command } from "./command.ts";
 import { commandExamples } from "./examples.ts";
 import { simListCommand } from "./sim_list.ts";
 import { simRunCommand } from "./sim_run.ts";
+import { simSwarmCommand } from "./sim_swarm.ts";
+import { simTable1Command } from "./sim_table1.ts";
 import { simTraceCommand } from "./sim_trace.ts";
 
-export const simCommand: Command = command("sim", or(simRunCommand, simTraceCommand, simListCommand), {
-  brief: message`Simulate guests and their host.`,
-  footer: commandExamples(
-    ["vbal sim list", "scenarios, host schedulers and workloads"],
-    ["vbal sim run scenarios/two-guests-barrier.yaml", "what becomes of each domain"],
-    ["vbal sim trace scenarios/two-guests-barrier.yaml --out t.pftrace", "a timeline for ui.perfetto.dev"],
-  ),
-});
+export const simCommand: Command = command(
+  "sim",
+  or(simRunCommand, simTraceCommand, simSwarmCommand, simTable1Command, simListCommand),
+  {
+    brief: message`Simulate guests and their host.`,
+    footer: commandExamples(
+      ["vbal sim list", "scenarios, host schedulers and workloads"],
+      ["vbal sim run scenarios/two-guests-barrier.yaml", "what becomes of each domain"],
+      ["vbal sim trace scenarios/two-guests-barrier.yaml --out t.pftrace", "a timeline for ui.perfetto.dev"],
+    ),
+  },
+);

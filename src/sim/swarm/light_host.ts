@@ -1,0 +1,269 @@
+/**
+ * A host without threads: pins, vCPUs in use and what guests say of them, in virtual milliseconds, for ten thousand runs
+ * of the controller in a minute or two. It answers in the words of the hypervisor port and keeps its rules: commands on
+ * one domain run one after another, each ends, and what the guest was told it may go on doing after that.
+ */
+import type { CommandOutcome } from "../../core/event.ts";
+import type { DomainSnapshot, GuestReport, Pcpu, Snapshot } from "../../core/model.ts";
+import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
+import { unreachable } from "../../core/unreachable.ts";
+import type { CommandAction } from "../controller/simulated_shell.ts";
+import type { Draws } from "./draws.ts";
+import { MISHAPS, type Mishap, type Temper } from "./swarm_options.ts";
+
+export interface LightDomain {
+  readonly id: DomainId;
+  readonly incarnation: string;
+  paused: boolean;
+  /** By index; where each vCPU was told to run. */
+  readonly pins: (readonly PcpuId[])[];
+  emulatorPins: readonly PcpuId[];
+  /** Always holds 0. */
+  online: Set<VcpuIndex>;
+  temper: Temper;
+  /** What a lying guest says instead. */
+  claims: ReadonlySet<VcpuIndex> | null;
+  /** Grows with each request and reboot: an older one is not gone on with. */
+  request: number;
+  /** The command that it is carrying out, and those that wait for it. */
+  readonly commands: (() => void)[];
+}
+
+type Ended = (outcome: CommandOutcome) => void;
+
+/** As the daemon's. */
+const PIN_DEADLINE_MS = 2_000;
+const SET_ONLINE_DEADLINE_MS = 15_000;
+
+export class LightHost {
+  now: Milliseconds = 0;
+  readonly pcpus: Pcpu[];
+  readonly domains = new Map<DomainId, LightDomain>();
+  /** A guest changed or a domain came: an observation is worthwhile. */
+  onChange: () => void = () => {};
+  #timers: { readonly at: Milliseconds; readonly run: () => void }[] = [];
+  readonly #draws: Draws;
+  #mishaps: Readonly<Record<Mishap, number>>;
+  #lives = 0;
+
+  constructor(pcpus: readonly Pcpu[], draws: Draws, mishaps: Readonly<Record<Mishap, number>>) {
+    this.pcpus = [...pcpus];
+    this.#draws = draws;
+    this.#mishaps = mishaps;
+  }
+
+  endMishaps(): void {
+    this.#mishaps = Object.fromEntries(MISHAPS.map((mishap) => [mishap, 0])) as Record<Mishap, number>;
+  }
+
+  befalls(mishap: Mishap): boolean {
+    return 0 < this.#mishaps[mishap] && this.#draws.chance(this.#mishaps[mishap]);
+  }
+
+  after(delay: Milliseconds, run: () => void): void {
+    const at = this.now + delay;
+    let place = this.#timers.length;
+    // Few are pending; those of one moment run in the order in which they were set.
+    while (place > 0 && at < this.#timers[place - 1].at) place--;
+    this.#timers.splice(place, 0, { at, run });
+  }
+
+  /** Lets time pass until something is due, then does it. */
+  next(): void {
+    const timer = this.#timers.shift();
+    if (timer === undefined) throw new Error("The light host has nothing left to do, not even a look");
+    this.now = timer.at;
+    timer.run();
+  }
+
+  arrive(id: DomainId, vcpus: number): LightDomain {
+    const everywhere = this.pcpus.map((pcpu) => pcpu.id);
+    const domain: LightDomain = {
+      id,
+      incarnation: String(++this.#lives),
+      paused: false,
+      pins: Array.from({ length: vcpus }, () => everywhere),
+      emulatorPins: everywhere,
+      online: new Set(Array.from({ length: vcpus }, (_, index) => index)),
+      temper: "obedient",
+      claims: null,
+      request: 0,
+      commands: [],
+    };
+    this.domains.set(id, domain);
+    this.onChange();
+    return domain;
+  }
+
+  setPcpu(id: PcpuId, online: boolean): void {
+    const at = this.pcpus.findIndex((pcpu) => pcpu.id === id);
+    this.pcpus[at] = { ...this.pcpus[at], online };
+    this.onChange();
+  }
+
+  /** Where a thread with these pins may run; as in Linux, everywhere when none of them is online. */
+  effective(pins: readonly PcpuId[]): readonly PcpuId[] {
+    const online = this.pcpus.filter((pcpu) => pcpu.online).map((pcpu) => pcpu.id);
+    const left = online.filter((id) => pins.includes(id));
+    return left.length > 0 ? left : online;
+  }
+
+  observe(): Snapshot {
+    const domains = [...this.domains.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return { pcpus: [...this.pcpus], domains: domains.map((domain) => this.#snapshotOf(domain)) };
+  }
+
+  #snapshotOf(domain: LightDomain): DomainSnapshot {
+    return {
+      id: domain.id,
+      incarnation: domain.incarnation,
+      state: domain.paused ? "paused" : "running",
+      vcpus: domain.pins.map((pins, index) => ({
+        index,
+        pins: this.effective(pins),
+        guestSocket: 0,
+        guestCore: index,
+        guestThread: 0,
+        guestNode: 0,
+      })),
+      emulatorPins: this.effective(domain.emulatorPins),
+      guest: reportOf(domain),
+    };
+  }
+
+  /** `ended` is called once, whatever happens. */
+  carryOut(action: CommandAction, ended: Ended): void {
+    const domain = this.domains.get(action.domain);
+    if (domain === undefined) {
+      this.after(1, () => ended(failed("no-such-domain", action.domain)));
+      return;
+    }
+    let isOver = false;
+    const end: Ended = (outcome) => {
+      if (isOver) return;
+      isOver = true;
+      ended(outcome);
+      const at = domain.commands.indexOf(begin);
+      domain.commands.splice(at, 1);
+      if (at === 0) domain.commands[0]?.();
+    };
+    const begin = (): void => {
+      if (this.domains.get(domain.id) !== domain) end(failed("no-such-domain", domain.id));
+      else if (!this.befalls("command-lost")) this.#begin(domain, action, end);
+    };
+    // As the port says: in order, and each over by its deadline, also one that never began.
+    const deadline = action.kind === "set-online" ? SET_ONLINE_DEADLINE_MS : PIN_DEADLINE_MS;
+    this.after(deadline, () => end(failed("timed-out", domain.id)));
+    if (domain.commands.push(begin) === 1) this.after(0, begin);
+  }
+
+  #begin(domain: LightDomain, action: CommandAction, end: Ended): void {
+    if (action.kind === "set-online") this.#setOnline(domain, action.online, end);
+    else this.#pin(domain, action, end);
+  }
+
+  #pin(domain: LightDomain, action: Exclude<CommandAction, { kind: "set-online" }>, end: Ended): void {
+    const takes = this.befalls("command-slow") ? this.#draws.between(100, 1_900) : 1;
+    this.after(takes, () => {
+      const isThere = (id: PcpuId): boolean => this.pcpus.some((pcpu) => pcpu.id === id && pcpu.online);
+      if (this.domains.get(domain.id) !== domain) return end(failed("no-such-domain", domain.id));
+      if (!action.pcpus.every(isThere)) return end(failed("no-such-pcpu", domain.id));
+      if (action.kind === "pin-emulator") domain.emulatorPins = action.pcpus;
+      else domain.pins[action.vcpu] = action.pcpus;
+      return end({ ok: true });
+    });
+  }
+
+  #setOnline(domain: LightDomain, asked: readonly VcpuIndex[], end: Ended): void {
+    if (domain.paused) {
+      end(failed("paused", domain.id));
+      return;
+    }
+    const order = ++domain.request;
+    const reaction = this.#draws.between(5, 50);
+    const apply = (online: readonly VcpuIndex[]): boolean => {
+      if (this.domains.get(domain.id) !== domain || domain.paused || domain.request !== order) return false;
+      domain.online = new Set([0, ...online.filter((index) => index < domain.pins.length)]);
+      this.onChange();
+      return true;
+    };
+    const again = (): void => {
+      if (!this.befalls("command-doubled")) return;
+      this.after(this.#draws.between(10, 5_000), () => apply(asked));
+    };
+    switch (domain.temper) {
+      case "obedient": {
+        const late = this.befalls("command-late")
+          ? SET_ONLINE_DEADLINE_MS + this.#draws.between(0, 5_000)
+          : 0;
+        this.after(reaction + late, () => {
+          if (!apply(asked)) return;
+          again();
+          end({ ok: true });
+        });
+        return;
+      }
+      case "slow":
+        this.#slowly(domain, { asked, order, end });
+        return;
+      case "clumsy":
+        this.after(reaction, () => {
+          const done = [...domain.online].filter((index) => asked.includes(index) || this.#draws.chance(0.5));
+          apply([...done, ...asked.filter(() => this.#draws.chance(0.5))]);
+          end({ ok: true });
+        });
+        return;
+      case "lying":
+        this.after(reaction, () => {
+          domain.claims = new Set(asked);
+          end({ ok: true });
+        });
+        return;
+      case "refusing":
+        this.after(reaction, () => end(failed("guest-refused", domain.id)));
+        return;
+      case "stuck":
+      case "dead":
+        return;
+      default:
+        unreachable(domain.temper);
+    }
+  }
+
+  #slowly(
+    domain: LightDomain,
+    request: { readonly asked: readonly VcpuIndex[]; readonly order: number; readonly end: Ended },
+  ): void {
+    const { asked, order, end } = request;
+    this.after(this.#draws.between(300, 3_000), () => {
+      if (this.domains.get(domain.id) !== domain || domain.request !== order) return;
+      if (!domain.paused) {
+        const differs = domain.pins
+          .map((_, index) => index)
+          .find((index) => index !== 0 && asked.includes(index) !== domain.online.has(index));
+        if (differs === undefined) {
+          end({ ok: true });
+          return;
+        }
+        if (domain.online.has(differs)) domain.online.delete(differs);
+        else domain.online.add(differs);
+        this.onChange();
+      }
+      this.#slowly(domain, request);
+    });
+  }
+}
+
+function reportOf({ temper, claims, online, pins }: LightDomain): GuestReport | null {
+  if (temper === "dead") return null;
+  const said = temper === "lying" && claims !== null ? claims : online;
+  return {
+    agent: "vbal-agent",
+    mechanisms: ["offline", "isolate"],
+    vcpus: pins.map((_, index) => ({ index, online: said.has(index), canOffline: index !== 0 })),
+  };
+}
+
+function failed(failure: string, domain: DomainId): CommandOutcome {
+  return { ok: false, failure, why: `${domain}: ${failure}` };
+}

@@ -1,0 +1,102 @@
+/**
+ * What one seed of the swarm is like. Swarm testing (A. Groce et al., ISSTA 2012): whole kinds of faults are left out at
+ * random, and the rest is weighted at random, because what a test never does matters as much as what it does.
+ */
+import {
+  DEFAULT_DOMAIN_POLICY,
+  DEFAULT_POLICY,
+  type DomainPolicy,
+  type Policy,
+  type Rounding,
+} from "../../core/policy.ts";
+import type { Draws } from "./draws.ts";
+
+/** What befalls the host now and then. */
+export const HAPPENINGS = [
+  "domain-arrives",
+  "domain-departs",
+  "domain-paused",
+  "domain-resumed",
+  "guest-reboots",
+  "guest-changes-temper",
+  "guest-acts-alone",
+  "vcpu-plugged",
+  "pcpu-offline",
+  "pcpu-online",
+  "repinned-by-others",
+  "policy-changed",
+  "daemon-restarts",
+] as const;
+export type Happening = (typeof HAPPENINGS)[number];
+
+/** What befalls a look or a command. */
+export const MISHAPS = [
+  "look-late",
+  "look-fails",
+  "look-partial",
+  "command-slow",
+  "command-lost",
+  "command-late",
+  "command-doubled",
+] as const;
+export type Mishap = (typeof MISHAPS)[number];
+
+/** How a guest takes what it is told; `lying` says that it did and did not, `clumsy` does a part. */
+export const TEMPERS = ["obedient", "slow", "stuck", "refusing", "lying", "clumsy", "dead"] as const;
+export type Temper = (typeof TEMPERS)[number];
+
+export interface SwarmOptions {
+  readonly pcpus: number;
+  readonly pcpusPerCore: number;
+  readonly nodes: number;
+  readonly domainsMax: number;
+  readonly vcpusMax: number;
+  readonly policy: Policy;
+  /** Relative; 0 for a kind that is left out. */
+  readonly happenings: Readonly<Record<Happening, number>>;
+  /** Probabilities; 0 for a kind that is left out. */
+  readonly mishaps: Readonly<Record<Mishap, number>>;
+  readonly tempers: readonly Temper[];
+  readonly faultsForMs: number;
+  readonly betweenHappeningsMs: number;
+}
+
+export function drawOptions(draws: Draws): SwarmOptions {
+  const pcpus = draws.between(1, 8);
+  const weights = <Kind extends string>(kinds: readonly Kind[], weight: () => number) =>
+    Object.fromEntries(kinds.map((kind) => [kind, draws.chance(0.5) ? weight() : 0])) as Record<Kind, number>;
+  return {
+    pcpus,
+    pcpusPerCore: draws.between(1, 2),
+    nodes: draws.between(1, 2),
+    domainsMax: draws.between(1, 5),
+    vcpusMax: draws.between(1, 8),
+    policy: {
+      ...DEFAULT_POLICY,
+      rounding: draws.pick<Rounding>(["largest-remainder", "largest-remainder", "floor", "ceil"]),
+      emulatorPcpus: pcpus > 2 && draws.chance(0.2) ? [pcpus - 1] : null,
+    },
+    happenings: { ...weights(HAPPENINGS, () => draws.between(1, 10)), "domain-arrives": 4 },
+    mishaps: weights(MISHAPS, () => draws.between(1, 40) / 100),
+    tempers: ["obedient", ...TEMPERS.slice(1).filter(() => draws.chance(0.5))],
+    faultsForMs: draws.between(5, 60) * 1_000,
+    betweenHappeningsMs: draws.pick([200, 1_000, 3_000]),
+  };
+}
+
+/** What an administrator might write for a domain. */
+export function drawDomainPolicy(draws: Draws): DomainPolicy {
+  const vcpusMin = draws.chance(0.3) ? draws.between(1, 3) : 1;
+  return {
+    ...DEFAULT_DOMAIN_POLICY,
+    managed: !draws.chance(0.1),
+    weight: draws.pick([1, 100, 256, 256, 512, 1_000, 65_535]),
+    reservation: draws.chance(0.2) ? draws.between(0, 3) * 500 : 0,
+    cap: draws.chance(0.2) ? draws.between(1, 6) * 500 : null,
+    vcpusMin,
+    vcpusMax: draws.chance(0.2) ? vcpusMin + draws.between(0, 3) : null,
+    node: draws.chance(0.2) ? 0 : null,
+    placement: draws.chance(0.2) ? "shared" : "exclusive",
+    mechanism: draws.pick(["offline", "offline", "isolate"]),
+  };
+}

@@ -1,0 +1,339 @@
+/**
+ * One seed of the swarm: the shipped controller on a light host (light_host.ts). In phase 1 everything goes wrong that the
+ * seed allows, and nothing may break (safety_rules.ts, after every step). In phase 2 nothing goes wrong any more, and the
+ * host must come to the plan within a bound; `pending` says why it has not yet. In phase 3 the daemon stops, and must
+ * put everything back.
+ */
+import { GROWTH_GIVEN_UP_FOR_MS, RETRY_AFTER_MAX_MS } from "../../core/controller.ts";
+import type { ControllerState } from "../../core/controller_state.ts";
+import { makePlan } from "../../core/make_plan.ts";
+import type { Pcpu, Snapshot } from "../../core/model.ts";
+import type { Policy } from "../../core/policy.ts";
+import { ALL_SAFEGUARDS, type Safeguards } from "../../core/safeguards.ts";
+import type { Milliseconds } from "../../core/units.ts";
+import { unreachable } from "../../core/unreachable.ts";
+import { SimulatedShell, type StepTaken } from "../controller/simulated_shell.ts";
+import { type Draws, drawsOf } from "./draws.ts";
+import { type LightDomain, LightHost } from "./light_host.ts";
+import { brokenRules } from "./safety_rules.ts";
+import {
+  drawDomainPolicy,
+  drawOptions,
+  HAPPENINGS,
+  type Happening,
+  type SwarmOptions,
+} from "./swarm_options.ts";
+
+export interface SwarmRun {
+  readonly seed: number;
+  /** Empty when all is well. */
+  readonly faults: readonly string[];
+  readonly steps: number;
+  /** Phase 2 lasted so long; null when it did not come to an end. */
+  readonly convergedAfterMs: Milliseconds | null;
+}
+
+const TICK_MS = 1_000;
+const LOOK_GAP_MS = 10;
+/** The longest pause before a command is tried again, a growth that was given up, and the change itself. */
+export const CONVERGED_WITHIN_MS: Milliseconds = RETRY_AFTER_MAX_MS + GROWTH_GIVEN_UP_FOR_MS + 30_000;
+/** A request that no guest answers holds up its domain for 15 s; what waited behind it is tried again. */
+const RELEASED_WITHIN_MS: Milliseconds = 15_000 + RETRY_AFTER_MAX_MS;
+const FAULTS_MAX = 5;
+
+export function runSwarm(seed: number, safeguards: Safeguards = ALL_SAFEGUARDS): SwarmRun {
+  return new Swarm(seed, safeguards).run();
+}
+
+class Swarm {
+  readonly #seed: number;
+  readonly #safeguards: Safeguards;
+  readonly #draws: Draws;
+  readonly #options: SwarmOptions;
+  readonly #host: LightHost;
+  #policy: Policy;
+  #shell: SimulatedShell;
+  /** What an earlier life had under way is told to nobody. */
+  #life = 0;
+  #isLooking = false;
+  #lookAgain = false;
+  #lookAt = Number.POSITIVE_INFINITY;
+  /** So many looks do not show every domain yet. */
+  #partialLooks = 0;
+  /** It will be killed in its next step: between writing its actions down and carrying them out. */
+  #isDoomed = false;
+  #isKilled = false;
+  #arrived = 0;
+  #steps = 0;
+  readonly #faults: string[] = [];
+
+  constructor(seed: number, safeguards: Safeguards) {
+    this.#seed = seed;
+    this.#safeguards = safeguards;
+    this.#draws = drawsOf(seed, 1);
+    this.#options = drawOptions(this.#draws);
+    this.#policy = this.#options.policy;
+    this.#host = new LightHost(pcpusOf(this.#options), drawsOf(seed, 2), this.#options.mishaps);
+    this.#host.onChange = () => this.#lookIn(LOOK_GAP_MS);
+    for (let i = this.#draws.between(1, this.#options.domainsMax); i > 0; i--) this.#arrive();
+    this.#shell = this.#startShell();
+    this.#tick();
+  }
+
+  run(): SwarmRun {
+    const { faultsForMs } = this.#options;
+    this.#scheduleHappening();
+    while (this.#host.now < faultsForMs && this.#faults.length < FAULTS_MAX) this.#host.next();
+    const convergedAfterMs = this.#faults.length === 0 ? this.#converge() : null;
+    if (convergedAfterMs !== null) this.#release();
+    return { seed: this.#seed, faults: this.#faults, steps: this.#steps, convergedAfterMs };
+  }
+
+  #converge(): Milliseconds | null {
+    const host = this.#host;
+    host.endMishaps();
+    for (const { id } of host.pcpus) host.setPcpu(id, true);
+    for (const domain of host.domains.values()) {
+      domain.paused = false;
+      domain.temper = "obedient";
+      domain.claims = null;
+    }
+    if (this.#isKilled || this.#isDoomed) this.#restart();
+    else this.#shell.changePolicy(this.#policy, host.now);
+    const from = host.now;
+    while (host.now < from + CONVERGED_WITHIN_MS && this.#faults.length === 0) {
+      host.next();
+      if (this.#pending().length === 0) return host.now - from;
+    }
+    this.#faults.push(...this.#pending().map((text) => `Not converged after ${host.now - from} ms: ${text}`));
+    return null;
+  }
+
+  #release(): void {
+    const host = this.#host;
+    const until = host.now + RELEASED_WITHIN_MS;
+    this.#shell.release(host.now);
+    const touched = (): readonly string[] =>
+      this.#shell.state.domains.filter((domain) => domain.touched).map(({ id }) => id);
+    while (host.now < until && touched().length > 0) host.next();
+    for (const id of touched()) this.#faults.push(`Invariant 7: ${id} was not put back by a clean stop`);
+  }
+
+  /** What stands between the host as it is and the plan; empty when it is as it should be. */
+  #pending(): string[] {
+    const { state } = this.#shell;
+    const truth = this.#host.observe();
+    if (state.plan === null || state.absent.some(({ awaited }) => awaited))
+      return ["there is no new plan yet"];
+    const pending: string[] = [];
+    for (const { id, growthGivenUp } of state.domains)
+      if (growthGivenUp !== null) pending.push(`${id} is not expected to grow before ${growthGivenUp.until}`);
+    const domains = new Map(truth.domains.map((domain) => [domain.id, domain]));
+    for (const { id, vcpus, emulatorPcpus } of state.plan.domains) {
+      const domain = domains.get(id);
+      if (domain === undefined) {
+        pending.push(`${id} is planned and not there`);
+        continue;
+      }
+      for (const { index, pcpus, online } of vcpus) {
+        const pins = domain.vcpus[index]?.pins;
+        const isOnline = this.#host.domains.get(id)!.online.has(index);
+        if (String(pins) !== String(pcpus))
+          pending.push(`${id}.${index} is on ${String(pins)}, planned on ${String(pcpus)}`);
+        if (isOnline !== online)
+          pending.push(`${id}.${index} is ${isOnline ? "in use" : "unused"}, planned otherwise`);
+      }
+      if (String(domain.emulatorPins) !== String(emulatorPcpus)) pending.push(`${id}'s emulator is astray`);
+    }
+    if (pending.length === 0) pending.push(...this.#planFaults(state, truth));
+    return pending;
+  }
+
+  /** Counts follow from policy and inventory alone, whatever the history. */
+  #planFaults(state: ControllerState, truth: Snapshot): string[] {
+    const counts = (plan: NonNullable<ControllerState["plan"]>): string =>
+      plan.domains.map(({ id, target }) => `${id}: ${target}`).join(", ");
+    const [is, due] = [counts(state.plan!), counts(makePlan(this.#policy, truth))];
+    return is === due ? [] : [`the plan has ${is}; from what is there now follows ${due}`];
+  }
+
+  #startShell(earlier?: ControllerState): SimulatedShell {
+    const life = ++this.#life;
+    this.#isDoomed = false;
+    this.#isKilled = false;
+    this.#isLooking = false;
+    this.#lookAgain = false;
+    this.#partialLooks = this.#host.befalls("look-partial") ? this.#draws.between(1, 4) : 0;
+    const shell: SimulatedShell = new SimulatedShell({
+      policy: this.#policy,
+      safeguards: this.#safeguards,
+      ...(earlier === undefined ? {} : { earlier }),
+      onStep: (taken) => this.#check(taken),
+      carryOut: (action) => {
+        if (this.#isKilled) return;
+        this.#host.carryOut(action, (outcome) => {
+          if (this.#life !== life) return;
+          shell.commandEnded(action.id, outcome);
+          this.#lookIn(LOOK_GAP_MS);
+        });
+      },
+      wakeAt: (at) => this.#lookIn(Math.max(0, at - this.#host.now)),
+    });
+    this.#shell = shell;
+    shell.start(this.#host.now);
+    this.#lookIn(0);
+    return shell;
+  }
+
+  #check(taken: StepTaken): void {
+    this.#steps++;
+    if (this.#isDoomed) this.#isKilled = true;
+    for (const text of brokenRules(taken)) this.#faults.push(`At ${taken.now} ms: ${text}`);
+  }
+
+  #restart(): void {
+    // As the journal carries it over.
+    const state = JSON.parse(JSON.stringify(this.#shell.state)) as ControllerState;
+    this.#shell = this.#startShell(state);
+  }
+
+  #tick(): void {
+    this.#lookIn(0);
+    this.#host.after(TICK_MS, () => this.#tick());
+  }
+
+  #lookIn(delay: Milliseconds): void {
+    const at = this.#host.now + delay;
+    if (this.#lookAt <= at) return;
+    this.#lookAt = at;
+    this.#host.after(delay, () => {
+      if (this.#lookAt !== at) return;
+      this.#lookAt = Number.POSITIVE_INFINITY;
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    if (this.#isLooking) {
+      this.#lookAgain = true;
+      return;
+    }
+    if (this.#isKilled) return;
+    const life = this.#life;
+    const host = this.#host;
+    this.#isLooking = true;
+    this.#shell.beginLook();
+    const fails = host.befalls("look-fails");
+    const whole = host.observe();
+    const isPartial = 0 < this.#partialLooks;
+    if (isPartial) this.#partialLooks--;
+    const shown = whole.domains.filter((_, i) => !isPartial || i % 2 === 0);
+    host.after(host.befalls("look-late") ? this.#draws.between(50, 4_000) : 1, () => {
+      if (this.#life !== life) return;
+      this.#isLooking = false;
+      this.#shell.endLook(fails ? null : { ...whole, domains: shown }, host.now);
+      if (!this.#lookAgain) return;
+      this.#lookAgain = false;
+      this.#lookIn(LOOK_GAP_MS);
+    });
+  }
+
+  #scheduleHappening(): void {
+    const { betweenHappeningsMs, faultsForMs, happenings } = this.#options;
+    this.#host.after(this.#draws.between(1, 2 * betweenHappeningsMs), () => {
+      if (faultsForMs <= this.#host.now) return;
+      const bag = HAPPENINGS.flatMap((kind) => Array<Happening>(happenings[kind]).fill(kind));
+      this.#happen(this.#draws.pick(bag));
+      this.#scheduleHappening();
+    });
+  }
+
+  #happen(kind: Happening): void {
+    const draws = this.#draws;
+    const host = this.#host;
+    const all = [...host.domains.values()];
+    const domain: LightDomain | undefined = all[draws.below(Math.max(1, all.length))];
+    switch (kind) {
+      case "domain-arrives":
+        if (all.length < this.#options.domainsMax) this.#arrive();
+        return;
+      case "policy-changed":
+        if (domain !== undefined) this.#weigh(domain);
+        if (!this.#isKilled && !this.#isDoomed) this.#shell.changePolicy(this.#policy, host.now);
+        return;
+      case "daemon-restarts":
+        if (this.#isKilled || draws.chance(0.5)) this.#restart();
+        else this.#isDoomed = true;
+        return;
+      case "pcpu-offline":
+        // pCPU 0 stays, as on a real host.
+        if (host.pcpus.length > 1) host.setPcpu(draws.between(1, host.pcpus.length - 1), false);
+        return;
+      case "pcpu-online":
+        host.setPcpu(draws.below(host.pcpus.length), true);
+        return;
+      default:
+        if (domain !== undefined) this.#befall(domain, kind);
+    }
+  }
+
+  #befall(
+    domain: LightDomain,
+    kind: Exclude<Happening, `pcpu-${string}` | "domain-arrives" | "policy-changed" | "daemon-restarts">,
+  ): void {
+    const draws = this.#draws;
+    const indices = domain.pins.map((_, index) => index);
+    switch (kind) {
+      case "domain-departs":
+        this.#host.domains.delete(domain.id);
+        break;
+      case "domain-paused":
+        domain.paused = true;
+        break;
+      case "domain-resumed":
+        domain.paused = false;
+        break;
+      case "guest-reboots":
+        domain.request++;
+        domain.online = new Set(indices);
+        break;
+      case "guest-changes-temper":
+        domain.temper = draws.pick(this.#options.tempers);
+        domain.claims = null;
+        break;
+      case "guest-acts-alone":
+        domain.online = new Set([0, ...indices.filter(() => draws.chance(0.5))]);
+        break;
+      case "vcpu-plugged":
+        if (domain.pins.length < 2 * this.#options.vcpusMax)
+          domain.pins.push(this.#host.pcpus.map(({ id }) => id));
+        break;
+      case "repinned-by-others":
+        domain.pins[draws.below(domain.pins.length)] = [draws.below(this.#host.pcpus.length)];
+        break;
+      default:
+        unreachable(kind);
+    }
+    this.#host.onChange();
+  }
+
+  #arrive(): void {
+    const domain = this.#host.arrive(`d${this.#arrived++}`, this.#draws.between(1, this.#options.vcpusMax));
+    domain.temper = this.#draws.pick(this.#options.tempers);
+    if (this.#draws.chance(0.5)) this.#weigh(domain);
+  }
+
+  /** The daemon learns of it with its next start, or by `changePolicy`. */
+  #weigh({ id }: LightDomain): void {
+    const domains = { ...this.#policy.domains, [id]: drawDomainPolicy(this.#draws) };
+    this.#policy = { ...this.#policy, domains };
+  }
+}
+
+function pcpusOf({ pcpus, pcpusPerCore, nodes }: SwarmOptions): Pcpu[] {
+  const perNode = Math.ceil(pcpus / nodes);
+  return Array.from({ length: pcpus }, (_, id) => {
+    const node = Math.floor(id / perNode);
+    return { id, core: Math.floor(id / pcpusPerCore), llc: node, node, online: true };
+  });
+}
