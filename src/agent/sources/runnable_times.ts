@@ -68,7 +68,7 @@ interface Part {
 }
 
 /** One small file each; more threads than this on a guest's run queues are a load by any measure. */
-const TIMED_MAX = 256;
+const TIMED_MAX = 128;
 const NS_PER_MS = 1_000_000;
 /** Runnable for less of an interval than this is asleep, and after so many intervals no longer looked at. */
 const ASLEEP = 0.01;

@@ -70,7 +70,7 @@ describe("the kernel's table of switches", () => {
     );
     expect(trace.take("pause")).toMatchObject({ hits: 5, pairs: [{ prev: 2, next: 1, count: 5 }] });
     expect(trace.count()).toBeNull();
-    expect(guest.writes.map((write) => write.split(":").at(-1))).toEqual(["size=1024", "pause", "cont"]);
+    expect(guest.writes.map((write) => write.split(":").at(-1))).toEqual(["size=512", "pause", "cont"]);
   });
 
   test("ending a trace never holds up the agent", () => {
