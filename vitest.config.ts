@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Two projects: `unit` runs anywhere in seconds; `lab` boots real guests, one file at a time.
+// Three projects: `unit` runs anywhere in seconds; `sim` runs the simulator's worlds, which takes about a minute; `lab`
+// boots real guests, one file at a time.
 export default defineConfig({
   test: {
     projects: [
@@ -8,9 +9,17 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts"],
-          exclude: ["src/lab/**/*.lab.test.ts"],
+          exclude: ["src/lab/**/*.lab.test.ts", "src/sim/**"],
           // A property test on a busy machine; a test that hangs is still found.
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "sim",
+          include: ["src/sim/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -15,6 +15,9 @@ import { benchLab } from "../bench/lab/bench_lab.ts";
 import { renderBalloonTable } from "../bench/lab/render_bench_balloon.ts";
 import { renderDaemonTable } from "../bench/lab/render_bench_daemon.ts";
 import { renderLabSvg, renderLabTable } from "../bench/lab/render_bench_lab.ts";
+import { benchSim } from "../bench/sim/bench_sim.ts";
+import { renderSimBench } from "../bench/sim/render_bench_sim.ts";
+import { keepPlansFast } from "../daemon/tune_v8.ts";
 import { GUEST_PROGRAMS, type GuestProgram } from "../lab/guest_program.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
@@ -89,6 +92,7 @@ const coreBench = command(
     }),
     ({ quick, out, json }): Deed =>
       async (terminal) => {
+        keepPlansFast();
         const result = await benchCore(quick ? CORE_BENCH_QUICK : CORE_BENCH_FULL);
         return report(terminal, { name: "core", result, lines: renderCoreTables(result), out, json });
       },
@@ -96,6 +100,23 @@ const coreBench = command(
   {
     brief: message`The decision core: time of a plan, and its placements against an exhaustive search.`,
   },
+);
+
+const simBench = command(
+  "sim",
+  map(
+    object({
+      quick: option("--quick", { description: message`The small model and 12 pCPUs only.` }),
+      out: outOption(),
+      json: jsonOption(),
+    }),
+    ({ quick, out, json }): Deed =>
+      async (terminal) => {
+        const result = benchSim(quick ? { rounds: 3, warmUp: 2, pcpus: [12] } : {});
+        return report(terminal, { name: "sim", result, lines: renderSimBench(result), out, json });
+      },
+  ),
+  { brief: message`The simulator: events per second, beside a C++ twin of the small model.` },
 );
 
 const balloonBench = command(
@@ -163,9 +184,13 @@ const daemonBench = command(
   { brief: message`What the daemon and the agents cost while nothing happens.` },
 );
 
-export const benchCommand: Command = command("bench", or(labBench, coreBench, balloonBench, daemonBench), {
-  brief: message`Run a benchmark.`,
-});
+export const benchCommand: Command = command(
+  "bench",
+  or(labBench, coreBench, simBench, balloonBench, daemonBench),
+  {
+    brief: message`Run a benchmark.`,
+  },
+);
 
 async function report(
   terminal: Terminal,

@@ -7,6 +7,7 @@ import { command, option } from "@optique/core/primitives";
 import { path } from "@optique/run/valueparser";
 import { Daemon, type LogLine } from "../daemon/daemon.ts";
 import { openHypervisor } from "../daemon/open_hypervisor.ts";
+import { keepPlansFast } from "../daemon/tune_v8.ts";
 import { DEFAULT_CONFIG, DEFAULT_CONFIG_FILE } from "../protocol/config.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, jsonOption } from "./command.ts";
@@ -42,6 +43,7 @@ export const upCommand: Command = command(
 );
 
 async function up(file: string | undefined, json: boolean, terminal: Terminal): Promise<ExitCode> {
+  keepPlansFast();
   const configFile = file ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null);
   const config = configFile === null ? DEFAULT_CONFIG : await readConfigFile(configFile);
   const daemon = startable(() => {

@@ -8,9 +8,9 @@
  * idles, else to the first idle one, else into its last one's queue; an idle pCPU steals from the longest queue. A
  * spinner has no event.
  */
-import { DIGEST_START, digest } from "../../src/sim/engine/digest.ts";
-import { bits, exponential, keyOf } from "../../src/sim/engine/draw.ts";
-import { Slots } from "../../src/sim/engine/slots.ts";
+import { DIGEST_START, digest } from "../../sim/engine/digest.ts";
+import { bits, exponential, keyOf } from "../../sim/engine/draw.ts";
+import { Slots } from "../../sim/engine/slots.ts";
 
 export interface MiniConfig {
   readonly pcpus: number;

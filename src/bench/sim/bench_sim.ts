@@ -7,10 +7,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { SimulationConfig } from "../../src/sim/config.ts";
-import { runSimulation } from "../../src/sim/run.ts";
-import { tuneV8 } from "../../src/sim/tune_v8.ts";
-import type { Step } from "../../src/sim/workload/program.ts";
+import type { SimulationConfig } from "../../sim/config.ts";
+import { runSimulation } from "../../sim/run.ts";
+import { tuneV8 } from "../../sim/tune_v8.ts";
+import type { Step } from "../../sim/workload/program.ts";
 import { type MiniConfig, runMini2l } from "./mini2l.ts";
 
 export interface BenchSimOptions {
@@ -74,7 +74,7 @@ function withTwin<Result>(use: (twin: string | null) => Result): Result {
 }
 
 function compileTwin(binary: string): string | null {
-  const source = fileURLToPath(new URL("mini2l.cpp", import.meta.url));
+  const source = fileURLToPath(new URL("../../../src/bench/sim/mini2l.cpp", import.meta.url));
   try {
     // Contraction into fused multiply-add would round differently from JavaScript.
     execFileSync("g++", ["-O3", "-march=native", "-ffp-contract=off", "-o", binary, source]);
