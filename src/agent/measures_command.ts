@@ -42,8 +42,8 @@ export interface MeasuresOptions {
   readonly end: () => void;
 }
 
-/** Long enough to see who switches; threads count as runnable from their second reading on. */
-const WARM_UP_MS = 200;
+/** Long enough to see who switches, also a thread that has its vCPU to itself and seldom does; threads count as runnable from their second reading on. */
+const WARM_UP_MS = 700;
 const MS_PER_SECOND = 1_000;
 
 interface Taken {
