@@ -111,10 +111,16 @@ const domain = (name: string, workload: Workload, more: Partial<DomainConfig> = 
   workload,
   ...more,
 });
-const besideComputing = (workload: Workload): DomainConfig[] => [
-  domain("a", workload),
-  domain("b", computing(N)),
-];
+/** Computes and waits at random. One that never waits would let the pCPUs of a symmetric host fall into step. */
+const restless: Workload = {
+  tasks: [
+    {
+      count: N,
+      program: forever(compute(5 * MS), { do: "sleep", time: { mean: 2 * MS, cv: 1 } }, MARK),
+    },
+  ],
+};
+const besideRestless = (workload: Workload): DomainConfig[] => [domain("a", workload), domain("b", restless)];
 
 const ISSUES: readonly Issue[] = [
   {
@@ -122,8 +128,7 @@ const ISSUES: readonly Issue[] = [
     metric: "part of the pCPU time spent waiting for a preempted vCPU's answer to an interrupt",
     threshold: 0.05,
     paper: ["credit", "cfs", "balance"],
-    valueFor: (column) =>
-      partOfRunning(measure(column, besideComputing(flushing(N))), ["spin-ipi-preempted"]),
+    valueFor: (column) => partOfRunning(measure(column, besideRestless(flushing(N))), ["spin-ipi-preempted"]),
   },
   {
     issue: "vCPU stacking",
@@ -178,7 +183,7 @@ const ISSUES: readonly Issue[] = [
     threshold: 0.05,
     paper: ["credit", "cfs", "balance", "demand-based"],
     valueFor: (column) =>
-      partOfRunning(measure(column, besideComputing(locking(N))), [
+      partOfRunning(measure(column, besideRestless(locking(N))), [
         "spin-holder-preempted",
         "spin-waiter-preempted",
       ]),
@@ -205,7 +210,7 @@ function partOfRunning({ causes }: Measured, of: readonly (typeof ON_PCPU)[numbe
 /** Work done beside a competitor, as a part of half the work done alone. */
 function efficiency(column: Table1Column, workload: Workload): number {
   const alone = measure(column, [domain("a", workload)]).marks;
-  return measure(column, besideComputing(workload)).marks / (0.5 * alone);
+  return measure(column, besideRestless(workload)).marks / (0.5 * alone);
 }
 
 /** Of what the plain scheduler loses, the part that this one does not, between -1 and 1; 0 for a plain one. */

@@ -8,7 +8,7 @@ import type { Controller } from "../host/control.ts";
 import { CAUSE_COUNT, CAUSES, type Cause } from "../metrics/causes.ts";
 import { resultOf } from "../metrics/result.ts";
 import { runWorld } from "../run.ts";
-import { NOBODY, VCPU_RUNNABLE, VCPU_RUNNING } from "../tables.ts";
+import { HELD_NOT, NOBODY, VCPU_RUNNABLE, VCPU_RUNNING, VCPU_STATES } from "../tables.ts";
 import { createWorld, type World } from "../world.ts";
 import type { Table1Column } from "./table1_columns.ts";
 
@@ -28,7 +28,7 @@ export interface Measured {
   readonly causes: Readonly<Record<Cause, number>>;
   /** pCPU time that idled while a runnable vCPU waited, of all pCPU time. */
   readonly idleWhileWaiting: number;
-  /** Samples of all domains' vCPUs that run or want to, and of those that wait behind a sibling. */
+  /** Samples of all domains' vCPUs that run or want to, and of those that wait for a pCPU on which a sibling runs. */
   readonly wanting: number;
   readonly stacked: number;
   /** Of the first domain: time on a pCPU and time waiting for one. */
@@ -94,20 +94,31 @@ class Probe {
   wanting = 0;
   stacked = 0;
   readonly #w: World;
+  /** Per waiting vCPU and pCPU: samples since it waits in which one of its siblings ran there. */
+  readonly #behind: Int32Array;
 
   constructor(w: World) {
     this.#w = w;
+    this.#behind = new Int32Array(w.vcpus.count * w.pcpus.count);
   }
 
+  /** Which queue a vCPU stands in is the policy's secret; it shows when the vCPU gets a pCPU. */
   sample(): void {
     const { vcpus, pcpus } = this.#w;
     for (let v = 0; v < vcpus.count; v++) {
-      if (vcpus.state[v] === VCPU_RUNNING) this.wanting++;
-      if (vcpus.state[v] !== VCPU_RUNNABLE) continue;
-      this.wanting++;
-      const last = vcpus.lastPcpu[v];
-      const runs = last === NOBODY ? NOBODY : pcpus.current[last];
-      if (runs !== NOBODY && vcpus.domain[runs] === vcpus.domain[v]) this.stacked++;
+      const row = v * pcpus.count;
+      if (vcpus.state[v] === VCPU_RUNNING) {
+        this.wanting++;
+        this.stacked += this.#behind[row + vcpus.pcpu[v]];
+      } else if (vcpus.state[v] === VCPU_RUNNABLE && vcpus.held[v] === HELD_NOT) {
+        this.wanting++;
+        for (let p = 0; p < pcpus.count; p++) {
+          const runs = pcpus.current[p];
+          if (runs !== NOBODY && vcpus.domain[runs] === vcpus.domain[v]) this.#behind[row + p]++;
+        }
+        continue;
+      }
+      this.#behind.fill(0, row, row + pcpus.count);
     }
   }
 
@@ -118,7 +129,7 @@ class Probe {
     let waited = 0;
     for (let i = 0; i < domains.vcpuCount[0]; i++) {
       const v = domains.firstVcpu[0] + i;
-      waited += vcpus.times[v * 4 + VCPU_RUNNABLE];
+      waited += vcpus.times[v * VCPU_STATES + VCPU_RUNNABLE];
     }
     return {
       marks: sum((task) => tasks.marks[task]),
