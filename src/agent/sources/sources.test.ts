@@ -34,7 +34,9 @@ function tableOf(name: string, rows: readonly (readonly number[])[], dropped = 0
       `{ common_cpu: ${pad(vcpu)}, prev_pid: ${pad(prev)}, next_pid: ${pad(next)} } hitcount: ${pad(count)}\n`,
   );
   const hits = rows.reduce((sum, row) => sum + row[3]!, 0);
-  return `# event histogram\n#\n# trigger info: hist:name=${name}:keys=common_cpu,prev_pid,next_pid [active]\n#\n\n${lines.join("")}\nTotals:\n    Hits: ${hits}\n    Entries: ${rows.length}\n    Dropped: ${dropped}\n`;
+  const head = `# event histogram\n#\n# trigger info: hist:name=${name}:keys=common_cpu,prev_pid,next_pid [active]\n#\n\n`;
+  const totals = `Totals:\n    Hits: ${hits}\n    Entries: ${rows.length}\n    Dropped: ${dropped}\n`;
+  return `${head}${lines.join("")}\n${totals}`;
 }
 
 function pad(value: number | undefined): string {
