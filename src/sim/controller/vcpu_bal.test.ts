@@ -109,7 +109,7 @@ const SCHEDULERS: readonly HostConfig["scheduler"][] = [
 ];
 
 describe("B-5 to B-7: two domains of 12 vCPUs on 12 pCPUs come to 6 and 6, pinned apart", () => {
-  test.each(SCHEDULERS)("above $kind $balance (B-22, B-23)", (scheduler) => {
+  test.each(SCHEDULERS)("above %o (B-22, B-23)", (scheduler) => {
     const { online, pcpus } = run({ scheduler, domains: [domain("a", 12), domain("b", 12)] });
     expect([online(0), online(1)]).toEqual([6, 6]);
     const all = [...pcpus(0), ...pcpus(1)];

@@ -4,7 +4,7 @@
  * host must come to the plan within a bound; `pending` says why it has not yet. In phase 3 the daemon stops, and must
  * put everything back.
  */
-import { GROWTH_GIVEN_UP_FOR_MS, RETRY_AFTER_MAX_MS } from "../../core/controller.ts";
+import { GROWTH_GIVEN_UP_FOR_MS, RETRY_AFTER_MAX_MS, step } from "../../core/controller.ts";
 import type { ControllerState } from "../../core/controller_state.ts";
 import { makePlan } from "../../core/make_plan.ts";
 import type { Pcpu, Snapshot } from "../../core/model.ts";
@@ -40,6 +40,8 @@ export const CONVERGED_WITHIN_MS: Milliseconds = RETRY_AFTER_MAX_MS + GROWTH_GIV
 /** A request that no guest answers holds up its domain for 15 s; what waited behind it is tried again. */
 const RELEASED_WITHIN_MS: Milliseconds = 15_000 + RETRY_AFTER_MAX_MS;
 const FAULTS_MAX = 5;
+/** Steps are taken twice so often. */
+const COMPARE_EVERY = 10;
 
 export function runSwarm(seed: number, safeguards: Safeguards = ALL_SAFEGUARDS): SwarmRun {
   return new Swarm(seed, safeguards).run();
@@ -188,6 +190,10 @@ class Swarm {
   #check(taken: StepTaken): void {
     this.#steps++;
     if (this.#isDoomed) this.#isKilled = true;
+    if (this.#steps % COMPARE_EVERY === 0 && !isRepeatable(taken, this.#safeguards))
+      this.#faults.push(
+        `At ${taken.now} ms: Invariants 1 and 9: the same step from the journalled state differs`,
+      );
     for (const text of brokenRules(taken)) this.#faults.push(`At ${taken.now} ms: ${text}`);
   }
 
@@ -328,6 +334,19 @@ class Swarm {
     const domains = { ...this.#policy.domains, [id]: drawDomainPolicy(this.#draws) };
     this.#policy = { ...this.#policy, domains };
   }
+}
+
+/** Equal inputs, equal bytes, also after a journey through a journal. */
+function isRepeatable(
+  { policy, before, event, now, step: taken }: StepTaken,
+  safeguards: Safeguards,
+): boolean {
+  const journalled = JSON.parse(JSON.stringify({ policy, before, event })) as Pick<
+    StepTaken,
+    "policy" | "before" | "event"
+  >;
+  const again = step(journalled.policy, journalled.before, journalled.event, now, safeguards);
+  return JSON.stringify(again) === JSON.stringify(taken);
 }
 
 function pcpusOf({ pcpus, pcpusPerCore, nodes }: SwarmOptions): Pcpu[] {
