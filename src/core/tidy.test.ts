@@ -127,7 +127,9 @@ function upwardImports(source: Source): string[] {
 function foreignImports(source: Source): string[] {
   if (source.isTest || !DEPENDENCY_FREE.includes(source.layer)) return [];
   const platform =
-    source.layer === "agent" && /platform|main|node\//.test(source.path) ? /^(node:|std$|os$|switch_cost$)/ : /^$/;
+    source.layer === "agent" && /platform|main|node\//.test(source.path)
+      ? /^(node:|std$|os$|switch_cost$)/
+      : /^$/;
   return importsOf(source)
     .filter((specifier) => !specifier.startsWith(".") && !platform.test(specifier))
     .map((specifier) => `${source.path}: ${source.layer} depends on nothing, but imports ${specifier}`);
