@@ -1,7 +1,9 @@
 /** The controller as stories: each world is a few lines, each test says what must come of it. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Command } from "./action.ts";
 import { GROWTH_GIVEN_UP_FOR_MS } from "./controller.ts";
+import { reconcile } from "./reconcile.ts";
 import { ALL_SAFEGUARDS } from "./safeguards.ts";
 import { TestWorld } from "./test_world_suite.ts";
 
@@ -393,4 +395,24 @@ describe("found by the swarm (src/sim/swarm)", () => {
     const given = world.observe().flatMap((action) => (action.kind === "pin-vcpu" ? action.pcpus : []));
     expect(given).not.toContain(3);
   });
+});
+
+test("invariant 3: where a pin of an older plan still sends a vCPU counts as where it is", () => {
+  const world = new TestWorld(2)
+    .arrive("a", { vcpus: 1, pins: [[0]] })
+    .arrive("b", { vcpus: 1, pins: [[0]] });
+  const want = (id: string, pcpu: number) => ({
+    id,
+    vcpus: [{ index: 0, online: true, pcpus: [pcpu] }],
+    emulatorPcpus: null,
+    mechanism: "offline" as const,
+    vcpusMin: 1,
+    courteous: true,
+  });
+  const wanted = [want("a", 1), want("b", 0)];
+  const sent: Command = { kind: "pin-vcpu", domain: "b", vcpu: 0, pcpus: [1] };
+  const given = (underWay: readonly Command[]) =>
+    reconcile(wanted, world.snapshot, ALL_SAFEGUARDS, underWay).ready.map(({ domain }) => domain);
+  expect(given([])).toEqual(["a"]);
+  expect(given([sent])).toEqual([]);
 });

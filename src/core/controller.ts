@@ -241,7 +241,12 @@ function giveOut(
 ): Step {
   const snapshot = before.snapshot;
   if (snapshot === null) return { state: before, actions: [], notes };
-  const difference = reconcile(wanted, snapshot, safeguards);
+  const difference = reconcile(
+    wanted,
+    snapshot,
+    safeguards,
+    before.underWay.map(({ command }) => command),
+  );
   const commands = dueCommands(before, difference, { now, notes, safeguards });
   const satisfied = withNothingLeftToAsk(withoutDoneAttempts(before, difference), wanted, difference, now);
   const settled = settleReleased(satisfied, wanted, difference, notes);

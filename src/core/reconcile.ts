@@ -53,13 +53,15 @@ export function vcpuKey(domain: DomainId, vcpu: VcpuIndex): string {
   return `${vcpu} ${domain}`;
 }
 
+/** `underWay`: where a vCPU is being sent counts as where it is, since it may arrive at any moment. */
 export function reconcile(
   wanted: readonly WantedDomain[],
   snapshot: Snapshot,
   safeguards: Safeguards = ALL_SAFEGUARDS,
+  underWay: readonly Command[] = [],
 ): Reconciliation {
   const domains = new Map(snapshot.domains.map((domain) => [domain.id, domain]));
-  const leaving = safeguards.confirmTakes ? leavingPcpus(wanted, domains) : new Map();
+  const leaving = safeguards.confirmTakes ? leavingPcpus(wanted, domains, underWay) : new Map();
   const ready: Command[] = [];
   const blocked: BlockedPin[] = [];
   const gone = new Set(snapshot.pcpus.filter((pcpu) => !pcpu.online).map((pcpu) => pcpu.id));
@@ -105,11 +107,17 @@ interface Leaver {
   readonly key: string;
 }
 
-/** For each pCPU, the vCPUs reported on it that should not be there. */
+/** For each pCPU, the vCPUs reported on it, or on their way to it, that should not be there. */
 function leavingPcpus(
   wanted: readonly WantedDomain[],
   domains: ReadonlyMap<DomainId, DomainSnapshot>,
+  underWay: readonly Command[],
 ): ReadonlyMap<PcpuId, readonly Leaver[]> {
+  const arriving = new Map(
+    underWay.flatMap((command) =>
+      command.kind === "pin-vcpu" ? [[vcpuKey(command.domain, command.vcpu), command.pcpus] as const] : [],
+    ),
+  );
   const leaving = new Map<PcpuId, Leaver[]>();
   for (const want of wanted) {
     const vcpus = new Map(domains.get(want.id)?.vcpus.map((vcpu) => [vcpu.index, vcpu]));
@@ -117,9 +125,10 @@ function leavingPcpus(
       const pins = vcpus.get(wantedVcpu.index)?.pins ?? null;
       if (pins === null || wantedVcpu.pcpus === null) continue;
       const keeps = new Set(wantedVcpu.pcpus);
-      for (const pcpu of pins) {
+      const key = vcpuKey(want.id, wantedVcpu.index);
+      for (const pcpu of new Set([...pins, ...(arriving.get(key) ?? [])])) {
         if (keeps.has(pcpu)) continue;
-        const leaver = { domain: want.id, key: vcpuKey(want.id, wantedVcpu.index) };
+        const leaver = { domain: want.id, key };
         const leavers = leaving.get(pcpu);
         if (leavers === undefined) leaving.set(pcpu, [leaver]);
         else leavers.push(leaver);

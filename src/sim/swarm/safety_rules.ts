@@ -106,10 +106,23 @@ function stolenBy(command: CommandAction, state: ControllerState): { thief: stri
     .flatMap(({ id, vcpus }) =>
       vcpus.flatMap(({ index, pcpus }) =>
         gains
-          .filter((pcpu) => !pcpus.includes(pcpu) && vcpuOf(state, id, index)?.pins?.includes(pcpu))
+          .filter((pcpu) => !pcpus.includes(pcpu) && isOrComes(state, { domain: id, vcpu: index, pcpu }))
           .map((pcpu) => ({ thief, text: `${thief} was given pCPU ${pcpu} before ${id}.${index} had left` })),
       ),
     );
+}
+
+/** It was seen there, or a command that sends it there has not ended. */
+function isOrComes(state: ControllerState, at: { domain: string; vcpu: number; pcpu: number }): boolean {
+  const { domain, vcpu, pcpu } = at;
+  if (vcpuOf(state, domain, vcpu)?.pins?.includes(pcpu)) return true;
+  return state.underWay.some(
+    ({ command }) =>
+      command.kind === "pin-vcpu" &&
+      command.domain === domain &&
+      command.vcpu === vcpu &&
+      command.pcpus.includes(pcpu),
+  );
 }
 
 function planFaults(state: ControllerState, policy: Policy): string[] {
