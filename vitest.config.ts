@@ -10,6 +10,8 @@ export default defineConfig({
           name: "unit",
           include: ["src/**/*.test.ts"],
           exclude: ["src/lab/**/*.{lab,measures}.test.ts", "src/sim/**"],
+          // No module has a state of its own, so files can share a process: half the time.
+          isolate: false,
           // A property test on a busy machine; a test that hangs is still found.
           testTimeout: 60_000,
         },
@@ -18,6 +20,7 @@ export default defineConfig({
         test: {
           name: "sim",
           include: ["src/sim/**/*.test.ts"],
+          isolate: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -11,14 +11,14 @@ import { benchCore, CORE_BENCH_FULL, CORE_BENCH_QUICK } from "../bench/core/benc
 import { renderCoreTables } from "../bench/core/render_bench_core.ts";
 import { benchBalloon } from "../bench/lab/bench_balloon.ts";
 import { benchDaemon } from "../bench/lab/bench_daemon.ts";
-import { benchLab } from "../bench/lab/bench_lab.ts";
+import { ARMS, type Arm, benchLab } from "../bench/lab/bench_lab.ts";
 import { renderBalloonTable } from "../bench/lab/render_bench_balloon.ts";
 import { renderDaemonTable } from "../bench/lab/render_bench_daemon.ts";
 import { renderLabSvg, renderLabTable } from "../bench/lab/render_bench_lab.ts";
 import { benchSim } from "../bench/sim/bench_sim.ts";
 import { renderSimBench } from "../bench/sim/render_bench_sim.ts";
 import { keepPlansFast } from "../daemon/tune_v8.ts";
-import { GUEST_PROGRAMS, type GuestProgram } from "../lab/guest_program.ts";
+import { GUEST_PROGRAMS } from "../lab/guest_program.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
 import { commandExamples } from "./examples.ts";
@@ -43,6 +43,12 @@ const labBench = command(
         }),
         GUEST_PROGRAMS.join(","),
       ),
+      arms: withDefault(
+        option("--arms", string({ metavar: "NAMES" }), {
+          description: message`Arms, separated by commas; default, affinity, static and vbal when absent.`,
+        }),
+        ARMS.join(","),
+      ),
       rounds: withDefault(
         option("--rounds", integer({ min: 1, max: 1000, metavar: "N" }), {
           description: message`How often every arm gets its turn, 10 when absent.`,
@@ -58,10 +64,11 @@ const labBench = command(
       out: outOption(),
       json: jsonOption(),
     }),
-    ({ programs, rounds, scale, out, json }): Deed =>
+    ({ programs, arms, rounds, scale, out, json }): Deed =>
       async (terminal) => {
         const result = await benchLab({
-          programs: parsePrograms(programs),
+          programs: parseNames(programs, GUEST_PROGRAMS, "guest program"),
+          arms: inOrder(parseNames(arms, ARMS, "arm")),
           rounds,
           scale,
           onProgress: (line) => terminal.printError(line),
@@ -208,17 +215,16 @@ async function report(
   return EXIT_CODE.ok;
 }
 
-function parsePrograms(names: string): GuestProgram[] {
-  return names.split(",").map((name) => {
-    const program = GUEST_PROGRAMS.find((known) => known === name.trim());
-    if (program === undefined) {
-      throw new CliError(
-        "usage",
-        `There is no guest program ${name}; choose from ${GUEST_PROGRAMS.join(", ")}`,
-      );
-    }
-    return program;
+function parseNames<Name extends string>(names: string, known: readonly Name[], what: string): Name[] {
+  return names.split(",").map((written) => {
+    const name = known.find((one) => one === written.trim());
+    if (name !== undefined) return name;
+    throw new CliError("usage", `There is no ${what} ${written}; choose from ${known.join(", ")}`);
   });
+}
+
+function inOrder(chosen: readonly Arm[]): Arm[] {
+  return ARMS.filter((arm) => chosen.includes(arm));
 }
 
 async function keep(folder: string, files: Readonly<Record<string, string>>): Promise<void> {

@@ -21,8 +21,8 @@ const SET_ONLINE_DEADLINE_MS: Milliseconds = 15_000;
 const OBSERVE_DEADLINE_MS: Milliseconds = 5_000;
 /** Looks that are asked for in a burst become one: an observation costs about a millisecond. */
 const OBSERVE_GAP_MS: Milliseconds = 10;
-/** How long a clean stop tries to put everything back. */
-export const RELEASE_DEADLINE_MS: Milliseconds = 20_000;
+/** How long a clean stop tries to put everything back: a guest that does not answer holds its own pins up for 15 s a try. */
+export const RELEASE_DEADLINE_MS: Milliseconds = 60_000;
 
 export interface ControlLoopParts {
   readonly hypervisor: Hypervisor;

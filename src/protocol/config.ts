@@ -71,7 +71,7 @@ export const DEFAULT_CONFIG: Config = {
   policy: DEFAULT_POLICY,
   interval: 1000,
   hypervisor: { kind: "qmp", directory: "/run/vbal/qmp", domains: [] },
-  agent: { reportEvery: 1_000, patience: 60_000 },
+  agent: { reportEvery: 3_000, patience: 60_000 },
   journal: { path: "/var/lib/vbal/journal.jsonl", maxBytes: 64 * 1024 * 1024 },
   control: { socket: "/run/vbal/control.sock" },
 };

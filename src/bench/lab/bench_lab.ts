@@ -25,6 +25,8 @@ export type Arm = (typeof ARMS)[number];
 
 export interface LabBenchOptions {
   readonly programs: readonly GuestProgram[];
+  /** In the order of `ARMS`. */
+  readonly arms: readonly Arm[];
   readonly rounds: number;
   /** Of the programs' work; 1 is some seconds on one emulated vCPU. */
   readonly scale: number;
@@ -55,10 +57,11 @@ export interface LabBenchResult {
     Record<
       string,
       {
-        readonly arms: Readonly<Record<Arm, ArmResult>>;
-        /** vbal's time over the arm's, median of the rounds' ratios. */
+        /** The arms that were measured. */
+        readonly arms: Readonly<Partial<Record<Arm, ArmResult>>>;
+        /** vbal's time over the arm's, median of the rounds' ratios; empty when vbal was not measured. */
         readonly vbalOver: Readonly<
-          Record<Exclude<Arm, "vbal">, { readonly ratio: number; readonly ci95: Interval }>
+          Partial<Record<Arm, { readonly ratio: number; readonly ci95: Interval }>>
         >;
       }
     >
@@ -81,7 +84,7 @@ export async function benchLab(options: LabBenchOptions): Promise<LabBenchResult
     const stage = await setStage(lab);
     const rows: LabBenchRow[] = [];
     for (let round = 0; round < options.rounds; round++) {
-      for (const arm of rotated(ARMS, round)) {
+      for (const arm of rotated(options.arms, round)) {
         await stage.under(arm, async (guests) => {
           for (const program of options.programs) {
             rows.push(await measure({ round, arm, program, guests, scale: options.scale }));
@@ -202,7 +205,7 @@ function summarise(
   options: LabBenchOptions,
   accelerator: string,
 ): LabBenchResult {
-  const { programs, rounds, scale } = options;
+  const { programs, arms, rounds, scale } = options;
   const samples = (program: GuestProgram, arm: Arm) =>
     rows.filter((row) => row.program === program && row.arm === arm).map(({ seconds }) => seconds);
   const armResult = (values: readonly number[]): ArmResult => ({
@@ -210,8 +213,6 @@ function summarise(
     ci95: medianInterval(values),
     samples: values,
   });
-  const over = (program: GuestProgram, arm: Arm) =>
-    ratioInterval(samples(program, "vbal"), samples(program, arm));
   return {
     host: { pcpus: PCPUS, model: cpus()[0]?.model ?? "unknown", accelerator },
     guests: 2,
@@ -221,17 +222,12 @@ function summarise(
       programs.map((program) => [
         program,
         {
-          arms: {
-            default: armResult(samples(program, "default")),
-            affinity: armResult(samples(program, "affinity")),
-            static: armResult(samples(program, "static")),
-            vbal: armResult(samples(program, "vbal")),
-          },
-          vbalOver: {
-            default: over(program, "default"),
-            affinity: over(program, "affinity"),
-            static: over(program, "static"),
-          },
+          arms: Object.fromEntries(arms.map((arm) => [arm, armResult(samples(program, arm))])),
+          vbalOver: Object.fromEntries(
+            arms
+              .filter((arm) => arm !== "vbal" && arms.includes("vbal"))
+              .map((arm) => [arm, ratioInterval(samples(program, "vbal"), samples(program, arm))]),
+          ),
         },
       ]),
     ),

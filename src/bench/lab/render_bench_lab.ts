@@ -9,15 +9,17 @@ const COLOURS: Readonly<Record<Arm, string>> = {
 };
 
 export function renderLabTable(result: LabBenchResult): string[] {
-  const head = ["program", ...ARMS, "vbal/default", "vbal/affinity", "vbal/static"];
+  const measured = measuredArms(result);
+  const others = measured.includes("vbal") ? measured.filter((arm) => arm !== "vbal") : [];
+  const head = ["program", ...measured, ...others.map((arm) => `vbal/${arm}`)];
   const rows = Object.entries(result.programs).map(([program, { arms, vbalOver }]) => [
     program,
-    ...ARMS.map((arm) => {
-      const { medianSeconds, ci95 } = arms[arm];
+    ...measured.map((arm) => {
+      const { medianSeconds, ci95 } = arms[arm]!;
       return `${seconds(medianSeconds)} [${seconds(ci95[0])}, ${seconds(ci95[1])}]`;
     }),
-    ...(["default", "affinity", "static"] as const).map((arm) => {
-      const { ratio, ci95 } = vbalOver[arm];
+    ...others.map((arm) => {
+      const { ratio, ci95 } = vbalOver[arm]!;
       return `${ratio.toFixed(2)} [${ci95[0].toFixed(2)}, ${ci95[1].toFixed(2)}]`;
     }),
   ]);
@@ -35,6 +37,10 @@ export function renderLabTable(result: LabBenchResult): string[] {
   ];
 }
 
+function measuredArms({ programs }: LabBenchResult): readonly Arm[] {
+  return ARMS.filter((arm) => Object.values(programs).every(({ arms }) => arms[arm] !== undefined));
+}
+
 const WIDTH = 760;
 const LABEL_WIDTH = 120;
 const VALUE_WIDTH = 150;
@@ -45,15 +51,16 @@ const TOP = 74;
 /** Bars are scaled per program to the slowest arm: programs differ in length, arms are what is compared. */
 export function renderLabSvg(result: LabBenchResult): string {
   const programs = Object.entries(result.programs);
-  const groupHeight = ARMS.length * BAR_HEIGHT + GROUP_GAP;
+  const measured = measuredArms(result);
+  const groupHeight = measured.length * BAR_HEIGHT + GROUP_GAP;
   const height = TOP + programs.length * groupHeight + 10;
   const scaleWidth = WIDTH - LABEL_WIDTH - VALUE_WIDTH;
   const groups = programs.map(([program, { arms }], i) => {
-    const longest = Math.max(...ARMS.map((arm) => arms[arm].ci95[1]));
+    const longest = Math.max(...measured.map((arm) => arms[arm]!.ci95[1]));
     const x = (value: number) => LABEL_WIDTH + (scaleWidth * value) / longest;
     const y = TOP + i * groupHeight;
-    const bars = ARMS.map((arm, k) => {
-      const { medianSeconds, ci95 } = arms[arm];
+    const bars = measured.map((arm, k) => {
+      const { medianSeconds, ci95 } = arms[arm]!;
       const top = y + k * BAR_HEIGHT;
       const middle = top + BAR_HEIGHT / 2 - 1;
       return [

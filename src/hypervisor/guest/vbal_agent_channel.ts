@@ -40,8 +40,11 @@ export interface VbalAgentPace {
   readonly patienceMs?: Milliseconds;
 }
 
-/** As often as the daemon observes. */
-export const REPORT_EVERY_MS: Milliseconds = 1_000;
+/**
+ * A change that was asked for is answered at once; a report is for what somebody in the guest did by hand. Every second
+ * would cost an idle guest three times as much and tell the host nothing that its pins do not hold anyway.
+ */
+export const REPORT_EVERY_MS: Milliseconds = 3_000;
 /** A daemon that restarts is back long before this; one that is gone for good is noticed within a minute. */
 export const GUEST_PATIENCE_MS: Milliseconds = 60_000;
 /** A guest that speaks is pinged this often per patience: one lost ping is no loss, and more would cost both ends. */
