@@ -53,13 +53,13 @@ describe("greeting", () => {
       "hello s1",
       "report",
     ]);
-    expect(guest.heard[1]).toMatchObject({ mechanisms: ["offline", "isolate"], versions: [1, 1] });
+    expect(guest.heard[1]).toMatchObject({ mechanisms: ["offline", "isolate"], versions: [1, 2] });
   });
 
   test("a host of another version is told which versions there are", () => {
     const { guest } = start(2);
-    expect(guest.say({ ...HELLO, versions: [2, 3] })).toEqual([
-      { kind: "refused", id: -1, why: "No common version: this agent speaks 1 to 1, the host 2 to 3" },
+    expect(guest.say({ ...HELLO, versions: [3, 4] })).toEqual([
+      { kind: "refused", id: -1, why: "No common version: this agent speaks 1 to 2, the host 3 to 4" },
     ]);
   });
 

@@ -178,8 +178,14 @@ type Frame = Extract<Decoded, { kind: "frame" }>["value"];
 
 function obey(session: Session, message: HostMessage, nowMs: number): Stepped {
   if (message.kind === "hello") return greet(session, message, nowMs);
-  if (session.greeting === null) return refuse(session, message.id, "Say hello first");
+  if (session.greeting === null) {
+    return refuse(session, "id" in message ? message.id : NO_ID, "Say hello first");
+  }
   switch (message.kind) {
+    case "monitor":
+    case "run-times":
+    case "answer":
+      return { session, effects: [] };
     case "ping":
       return { session, effects: [send({ kind: "pong", id: message.id })] };
     case "restore":

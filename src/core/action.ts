@@ -1,8 +1,9 @@
 /** What the controller asks of the shell. A command gets an answer (`command-ended`) within its deadline. */
-import type { BalloonMechanism } from "./model.ts";
+import type { BalloonMechanism, VcpuSlot } from "./model.ts";
+import type { Answer } from "./request.ts";
 import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "./units.ts";
 
-export type Action = ({ readonly id: number } & Command) | Wait;
+export type Action = ({ readonly id: number } & Command) | Reply | Wait;
 
 /** One change on the host. */
 export type Command =
@@ -19,7 +20,20 @@ export type Command =
       /** Exactly these should be in use afterwards; always holds vCPU 0. */
       readonly online: readonly VcpuIndex[];
       readonly mechanism: BalloonMechanism;
-    };
+    }
+  /** Adds a vCPU in a free slot; it arrives offline, with the next observation. */
+  | { readonly kind: "plug-vcpu"; readonly domain: DomainId; readonly slot: VcpuSlot }
+  /** Takes a vCPU out that the guest no longer uses. */
+  | { readonly kind: "unplug-vcpu"; readonly domain: DomainId; readonly vcpu: VcpuIndex };
+
+/** What to tell who asked. Nobody confirms it: who did not hear it asks again under the same id. */
+export interface Reply {
+  readonly kind: "reply";
+  readonly domain: DomainId;
+  /** The id of the request. */
+  readonly request: string;
+  readonly answer: Answer;
+}
 
 /** Nothing to do before then, unless something happens. */
 export interface Wait {
@@ -36,5 +50,11 @@ export function commandKey(command: Command): string {
       return `pin-emulator ${command.domain}`;
     case "set-online":
       return `set-online ${command.domain}`;
+    case "plug-vcpu": {
+      const { guestSocket, guestCore, guestThread } = command.slot;
+      return `plug-vcpu ${guestSocket}-${guestCore}-${guestThread} ${command.domain}`;
+    }
+    case "unplug-vcpu":
+      return `unplug-vcpu ${command.vcpu} ${command.domain}`;
   }
 }

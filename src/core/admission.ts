@@ -12,6 +12,7 @@
  *
  * When several ask at once, those within their entitlement come first, then whoever has the least loan for its weight.
  */
+import type { AdmissionRules } from "./admission_rules.ts";
 import { type Allotment, allot } from "./allotment.ts";
 import { type Asker, nextVcpu, nodesOf, onlineCount } from "./asker.ts";
 import { type DemandState, type DomainDemand, withAllotted } from "./demand.ts";
@@ -44,15 +45,6 @@ export interface AdmitOptions {
   readonly rules: AdmissionRules;
   readonly now: Milliseconds;
 }
-
-export interface AdmissionRules {
-  /** `demand`: what a guest leaves unused is lent to those who ask. `strict`: weights alone. */
-  readonly mode: "demand" | "strict";
-  /** How many vCPUs beyond its entitlement a domain may have; `null` for as many as there are. */
-  readonly loansMax: number | null;
-}
-
-export const DEFAULT_ADMISSION_RULES: AdmissionRules = { mode: "demand", loansMax: null };
 
 /** Of its online vCPUs, in percent, a guest has to use this much to be lent more: it need not be saturated, but busy. */
 const BUSY_PERCENT = 50;

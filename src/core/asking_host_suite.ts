@@ -1,12 +1,7 @@
 /** A host whose guests ask for vCPUs, for the tests of admission: they follow at once unless told otherwise. */
-import {
-  type AdmissionRules,
-  type AdmitOptions,
-  type Answered,
-  admit,
-  allotments,
-  DEFAULT_ADMISSION_RULES,
-} from "./admission.ts";
+
+import { type AdmitOptions, type Answered, admit, allotments } from "./admission.ts";
+import { type AdmissionRules, DEFAULT_ADMISSION_RULES } from "./admission_rules.ts";
 import { type Asker, askersOf, capacityOf } from "./asker.ts";
 import {
   type DemandState,

@@ -61,7 +61,7 @@ describe("take, confirm, give", () => {
         ? `${command.domain} uses ${command.online.join(",")}`
         : command.kind === "pin-vcpu"
           ? `${command.domain}.${command.vcpu} on ${command.pcpus.join(",")}`
-          : `${command.domain} emulates on ${command.pcpus.join(",")}`,
+          : `${command.kind} ${command.domain}`,
     );
     const order = ["a uses 0", "a.1 on 0", "b.2 on 1", "b uses 0,1,2"].map((line) => story.indexOf(line));
     expect(order, story.join("; ")).not.toContain(-1);

@@ -83,6 +83,7 @@ function absorb(
     case "unchanged":
       return { ...state, domains: withHeard(state, now) };
     case "policy-changed":
+    case "requested":
       return state;
     case "release":
       return { ...state, mode: "releasing", attempts: [] };

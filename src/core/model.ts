@@ -30,6 +30,13 @@ export interface DomainSnapshot {
   readonly state: "running" | "paused";
   /** Every vCPU that is plugged, ordered by index; vCPU 0 is always there. */
   readonly vcpus: readonly Vcpu[];
+  /**
+   * Places for further vCPUs that the hypervisor would plug now, in the order in which it should plug them; absent
+   * where it plugs none.
+   */
+  readonly freeSlots?: readonly VcpuSlot[];
+  /** On which host node the memory of each guest node is; absent for a node whose memory is on none in particular. */
+  readonly memory?: readonly { readonly guestNode: NodeId; readonly hostNode: NodeId }[];
   /** Where the emulator and I/O threads may run; `null` when it could not be read. */
   readonly emulatorPins: readonly PcpuId[] | null;
   /** The guest's own last word, or `null` for a silent guest. */
@@ -37,10 +44,17 @@ export interface DomainSnapshot {
 }
 
 /** A vCPU as the hypervisor sees it, with its place in the topology that the guest was given. */
-export interface Vcpu {
+export interface Vcpu extends VcpuSlot {
+  /** The guest's own number for it. */
   readonly index: VcpuIndex;
   /** The pCPUs it may run on, ascending; `null` when it could not be read. */
   readonly pins: readonly PcpuId[] | null;
+  /** The hypervisor would unplug it; absent for one that was there at boot. */
+  readonly removable?: boolean;
+}
+
+/** A place in the topology that a guest was given: where a vCPU is, or could be plugged. */
+export interface VcpuSlot {
   readonly guestSocket: number;
   readonly guestCore: number;
   readonly guestThread: number;
@@ -50,6 +64,8 @@ export interface Vcpu {
 /** What a guest said of its own vCPUs. */
 export interface GuestReport {
   readonly agent: "vbal-agent" | "qemu-guest-agent";
+  /** Its load monitor is at work, so that it asks when it is short of vCPUs; absent: no. */
+  readonly asks?: boolean;
   /** How this guest can take a vCPU, best first. */
   readonly mechanisms: readonly BalloonMechanism[];
   /** Ordered by index. */

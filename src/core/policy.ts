@@ -1,4 +1,5 @@
 /** What the administrator wrote. Every field has a value here; defaults are filled in before the core sees it. */
+import { type AdmissionRules, DEFAULT_ADMISSION_RULES } from "./admission_rules.ts";
 import type { BalloonMechanism } from "./model.ts";
 import type { DomainId, MilliPcpu, Milliseconds, NodeId, PcpuId } from "./units.ts";
 
@@ -9,6 +10,8 @@ export interface Policy {
   /** Where emulator and I/O threads go: pCPUs set apart for them, or `null` for their own domain's pCPUs. */
   readonly emulatorPcpus: readonly PcpuId[] | null;
   readonly patience: Patience;
+  /** What guests that ask for vCPUs are given beyond what weights alone give them. */
+  readonly admission: AdmissionRules;
   /** For a domain that `domains` does not name. */
   readonly defaults: DomainPolicy;
   readonly domains: Readonly<Record<DomainId, DomainPolicy>>;
@@ -36,6 +39,8 @@ export interface DomainPolicy {
   readonly placement: "exclusive" | "shared";
   /** Which mechanism to ask the guest for; it falls back to another one that the guest has. */
   readonly mechanism: BalloonMechanism;
+  /** Whether vbal may plug vCPUs into it and unplug them again, where all that it has are online. */
+  readonly plug: boolean;
 }
 
 /** How long a guest may take to follow its target. */
@@ -60,6 +65,7 @@ export const DEFAULT_DOMAIN_POLICY: DomainPolicy = {
   node: null,
   placement: "exclusive",
   mechanism: "offline",
+  plug: true,
 };
 
 export const DEFAULT_POLICY: Policy = {
@@ -67,6 +73,7 @@ export const DEFAULT_POLICY: Policy = {
   rounding: "largest-remainder",
   emulatorPcpus: null,
   patience: { stuckAfter: 5_000, uncooperativeAfter: 20_000, retryAfter: 2_000 },
+  admission: DEFAULT_ADMISSION_RULES,
   defaults: DEFAULT_DOMAIN_POLICY,
   domains: {},
 };

@@ -135,7 +135,7 @@ export class TestWorld {
     this.state = result.state;
     this.notes.push(...result.notes);
     for (const action of result.actions) {
-      if (action.kind === "wait") continue;
+      if (action.kind === "wait" || action.kind === "reply") continue;
       const { id: _, ...command } = action;
       this.log.push(command);
     }
@@ -152,7 +152,7 @@ export class TestWorld {
   }
 
   carryOut(action: Action): void {
-    if (action.kind === "wait") return;
+    if (action.kind === "wait" || action.kind === "reply") return;
     const failure = this.#apply(action);
     const outcome =
       failure === null
@@ -197,6 +197,9 @@ export class TestWorld {
         return null;
       case "set-online":
         return this.#setOnline(command.domain, command.online);
+      case "plug-vcpu":
+      case "unplug-vcpu":
+        return "of a hypervisor that plugs nothing";
     }
   }
 

@@ -18,6 +18,8 @@ import type { Clock } from "./clock.ts";
 const PIN_DEADLINE_MS: Milliseconds = 2_000;
 /** A guest under emulation needs tens of milliseconds per vCPU, a big one under load seconds (pitfall 7). */
 const SET_ONLINE_DEADLINE_MS: Milliseconds = 15_000;
+/** A guest lets a vCPU go, or finds a new one, within a second; under emulation and load it needs several. */
+const PLUG_DEADLINE_MS: Milliseconds = 15_000;
 const OBSERVE_DEADLINE_MS: Milliseconds = 5_000;
 /** Looks that are asked for in a burst become one: an observation costs about a millisecond. */
 const OBSERVE_GAP_MS: Milliseconds = 10;
@@ -183,6 +185,10 @@ export class ControlLoop {
       this.#wait = setTimeout(() => this.look(), Math.max(0, action.until - now));
       return;
     }
+    if (action.kind === "reply") {
+      this.#parts.hypervisor.answer(action.domain, action.request, action.answer);
+      return;
+    }
     void this.#carryOut(action).then((outcome) => {
       this.#ended.push({ kind: "command-ended", id: action.id, outcome });
       this.look();
@@ -209,6 +215,12 @@ export class ControlLoop {
         return hypervisor.pinEmulator(command.domain, command.pcpus, PIN_DEADLINE_MS);
       case "set-online":
         await hypervisor.setOnline(command.domain, command.online, command.mechanism, SET_ONLINE_DEADLINE_MS);
+        return;
+      case "plug-vcpu":
+        await hypervisor.plugVcpu(command.domain, command.slot, PLUG_DEADLINE_MS);
+        return;
+      case "unplug-vcpu":
+        await hypervisor.unplugVcpu(command.domain, command.vcpu, PLUG_DEADLINE_MS);
     }
   }
 }

@@ -13,6 +13,7 @@ export function overBase(base: Policy | undefined, config: Policy): Policy {
     rounding: config.rounding === DEFAULT_POLICY.rounding ? base.rounding : config.rounding,
     emulatorPcpus: config.emulatorPcpus ?? base.emulatorPcpus,
     patience: config.patience,
+    admission: config.admission,
     defaults: config.defaults,
     domains,
   };

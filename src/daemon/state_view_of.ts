@@ -105,6 +105,10 @@ function describeCommand(command: Command): string {
       return `Put the emulator's threads on pCPU ${formatRanges(command.pcpus)}`;
     case "set-online":
       return `Ask the guest to use vCPUs ${formatRanges(command.online)}`;
+    case "plug-vcpu":
+      return `Plug a vCPU into socket ${command.slot.guestSocket}, core ${command.slot.guestCore}`;
+    case "unplug-vcpu":
+      return `Unplug vCPU ${command.vcpu}`;
     default:
       return unreachable(command);
   }

@@ -9,9 +9,15 @@
  * - Every call ends within its deadline. Commands on one domain run one after another, in the order of the calls;
  *   commands on different domains never wait for each other.
  */
-import type { BalloonMechanism, Snapshot } from "../core/model.ts";
+import type { BalloonMechanism, Snapshot, VcpuSlot } from "../core/model.ts";
+import type { Answer, VcpuRequest } from "../core/request.ts";
 import type { DomainId, Milliseconds, Nanoseconds, PcpuId, VcpuIndex } from "../core/units.ts";
-import type { PreflightFinding } from "../protocol/guest_messages.ts";
+import type {
+  MeasureReport,
+  PreflightFinding,
+  ThresholdInForce,
+  ThresholdSetting,
+} from "../protocol/guest_messages.ts";
 
 export interface Hypervisor {
   /** For messages: "qmp", "libvirt", "xen", "simulated". */
@@ -37,6 +43,17 @@ export interface Hypervisor {
     mechanism: BalloonMechanism,
     deadline: Milliseconds,
   ): Promise<readonly VcpuIndex[]>;
+  /**
+   * Adds a vCPU in one of the domain's `freeSlots`. Resolves with the guest's own number for it, as soon as the guest
+   * has it, online or not; the next observation shows it.
+   */
+  plugVcpu(domain: DomainId, slot: VcpuSlot, deadline: Milliseconds): Promise<VcpuIndex>;
+  /** Takes a `removable` vCPU out; resolves when it is gone. Where the guest keeps it: `guest-refused`, and it stays. */
+  unplugVcpu(domain: DomainId, vcpu: VcpuIndex, deadline: Milliseconds): Promise<void>;
+  /** Tells the guest what came of its request, if it is there to hear it. */
+  answer(domain: DomainId, request: string, answer: Answer): void;
+  /** From now on, also for guests that come later or start anew; a guest without a load monitor ignores it. */
+  setMonitor(domain: DomainId, settings: MonitorSettings): void;
   /** Lets go of every connection; changes nothing on the host. */
   close(): Promise<void>;
 }
@@ -47,6 +64,8 @@ export type HypervisorChange =
   | { readonly kind: "domain-reset"; readonly domain: DomainId }
   | { readonly kind: "domain-state"; readonly domain: DomainId }
   | { readonly kind: "guest-reported"; readonly domain: DomainId }
+  /** Its guest asks for a vCPU. */
+  | { readonly kind: "guest-asked"; readonly request: VcpuRequest }
   | { readonly kind: "host-topology" };
 
 export interface Observation {
@@ -56,6 +75,26 @@ export interface Observation {
   readonly problems: readonly Problem[];
   /** What the guests say would be displaced, or stands in the way, if a vCPU were taken; absent when nobody said. */
   readonly preflight?: readonly DomainFinding[];
+  /** What the guests' load monitors say, of those that have one at work; absent when nobody said. */
+  readonly load?: readonly DomainLoad[];
+}
+
+/** How a guest's load monitor is to work. */
+export interface MonitorSettings {
+  readonly on: boolean;
+  readonly measuresEveryMs: Milliseconds;
+  /** The host's layer of thresholds, over the guest's own. */
+  readonly thresholds: readonly ThresholdSetting[];
+}
+
+/** A guest's word, so for people and for the simulator; no decision about others rests on it. */
+export interface DomainLoad {
+  readonly domain: DomainId;
+  readonly measures: readonly MeasureReport[];
+  readonly thresholds: readonly ThresholdInForce[];
+  readonly degraded: readonly string[];
+  /** Thresholds that were set and that the guest's agent does not know. */
+  readonly unknown: readonly string[];
 }
 
 export interface DomainFinding extends PreflightFinding {
@@ -93,6 +132,8 @@ export type CommandFailure =
   | "paused"
   | "guest-silent"
   | "guest-refused"
+  | "no-such-slot"
+  | "not-supported"
   | "timed-out"
   | "connection-lost"
   | "not-applied";

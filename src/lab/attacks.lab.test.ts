@@ -15,6 +15,7 @@ import type { Guest } from "./guest.ts";
 import { type Lab, startLab } from "./lab.ts";
 import { hasOneToItself, onlineInGuest, stateOf, threadPins, until, vcpuPins } from "./real_host_suite.ts";
 
+const POLL = { timeout: 20_000, interval: 50 };
 const AGENT_PORT = "/dev/virtio-ports/org.vbal.agent.0";
 
 let lab: Lab;
@@ -186,7 +187,7 @@ describe("the guest's agent", () => {
       what: "a version that this host does not speak",
       script: `printf '\\n{"kind":"hello","versions":[77,78],"agent":"agent 77","session":"","mechanisms":["offline"]}\\n'; sleep 2`,
       message:
-        /\(agent 77\) speaks versions 77 to 78 of the protocol, this host 1 to 1: install the agent that belongs/,
+        /\(agent 77\) speaks versions 77 to 78 of the protocol, this host 1 to 2: install the agent that belongs/,
     },
     {
       what: "the half of a frame, left by an agent that was killed",
@@ -201,7 +202,7 @@ describe("the guest's agent", () => {
         if (script.includes('"vcp')) await startAgent();
         await until(
           "it is told",
-          () => [...problems(), ...log].join("\n"),
+          () => log.join("\n"),
           (text) => message.test(text),
         );
         if (!script.includes('"vcp')) await startAgent();
@@ -361,14 +362,19 @@ describe("other agents", () => {
       () => hasOneToItself(stock, [plain]),
       (yes) => yes,
     );
-    expect(viewOf("stock")).toMatchObject({ guestAgent: "qemu-guest-agent", online: 1, target: 1 });
+    // What the host shows already, the daemon's next look finds.
+    await expect
+      .poll(() => viewOf("stock"), POLL)
+      .toMatchObject({ guestAgent: "qemu-guest-agent", online: 1, target: 1 });
     await until(
       "plain is confined",
       async () => new Set((await vcpuPins(plain)).flat()).size,
       (count) => count === 1,
     );
     expect(await onlineInGuest(plain)).toBe("0-1");
-    expect(viewOf("plain")).toMatchObject({ guestAgent: null, online: null, cooperation: "silent" });
+    await expect
+      .poll(() => viewOf("plain"), POLL)
+      .toMatchObject({ guestAgent: null, online: null, cooperation: "silent" });
     const reasons = viewOf("plain")
       ?.reasons.map(({ text }) => text)
       .join(" ");

@@ -52,6 +52,7 @@ domains:
       node: 1,
       placement: "shared",
       mechanism: "offline",
+      plug: true,
     });
     expect(policy.domains["db"]).toMatchObject({ cap: 1100, mechanism: "isolate", managed: false });
   });

@@ -219,6 +219,7 @@ function policyFrom(written: WrittenConfig): Policy {
       uncooperativeAfter: written.patience?.uncooperativeAfter ?? patience.uncooperativeAfter,
       retryAfter: written.patience?.retryAfter ?? patience.retryAfter,
     },
+    admission: DEFAULT_POLICY.admission,
     defaults,
     domains,
   };

@@ -101,6 +101,7 @@ export function withFields(base: DomainPolicy, fields: DomainFields): DomainPoli
     node: fields.node === undefined ? base.node : fields.node,
     placement: fields.placement ?? base.placement,
     mechanism: fields.mechanism ?? base.mechanism,
+    plug: base.plug,
   };
 }
 

@@ -1,12 +1,16 @@
 /**
- * What host and guest say to each other, version 1. The codec is frame.ts; both ends are dependency-free because
- * the agent is compiled into a small static binary. docs/protocol.md is the description for other implementers.
+ * What host and guest say to each other, version 2: version 1 and the load monitor's part
+ * (`MONITOR_VERSION`). The codec is frame.ts; both ends are dependency-free because the agent is compiled into a small
+ * static binary. docs/protocol.md is the description for other implementers.
  *
  * The guest is not trusted: the host checks every message against `parseGuestMessage` and bounds its size and rate.
  */
 
 /** The highest version that this build speaks; `hello` carries the range. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
+
+/** From this version on there are requests and measures; with an older end neither side sends any of it. */
+export const MONITOR_VERSION = 2;
 
 /** The versions that this build speaks, as `hello` carries them. */
 export const PROTOCOL_VERSIONS: VersionRange = [1, PROTOCOL_VERSION];
@@ -27,6 +31,10 @@ export const FINDINGS_MAX = 256;
 export const TEXT_CHARS_MAX = 256;
 /** Names of sessions and of agents. */
 export const NAME_CHARS_MAX = 64;
+/** Ids of requests, measures and thresholds. */
+export const ID_CHARS_MAX = 64;
+/** More than the monitor has, with every combination and its parts. */
+export const THRESHOLDS_MAX = 256;
 /** The `id` in a `refused` that answers something without an id of its own, such as `hello` or rubbish. */
 export const NO_ID = -1;
 
@@ -52,7 +60,47 @@ export type HostMessage =
   /** Undo everything that the agent did, now. */
   | { readonly kind: "restore"; readonly id: number }
   /** Still there? Answered by `pong`; also tells the guest that the host lives. */
-  | { readonly kind: "ping"; readonly id: number };
+  | { readonly kind: "ping"; readonly id: number }
+  /**
+   * How the load monitor is to work from now on; it does not run before the first one of a session. Answered by
+   * `monitor-set`. `thresholds` are the host's layer, whole: what it names no more is no longer the host's.
+   */
+  | {
+      readonly kind: "monitor";
+      readonly id: number;
+      readonly on: boolean;
+      /** How often `measures` are sent; 0 for never. */
+      readonly measuresEveryMs: number;
+      readonly thresholds: readonly ThresholdSetting[];
+    }
+  /** How long the vCPUs' threads have run on the host since they began, for physical cycles (P-25). No answer. */
+  | {
+      readonly kind: "run-times";
+      readonly vcpus: readonly { readonly vcpu: number; readonly runNs: number }[];
+    }
+  /** To a `request`. Said again when the same request is heard again. */
+  | {
+      readonly kind: "answer";
+      readonly request: string;
+      /** `vcpu`: the guest's number of the additional vCPU (P-18); it comes online by a `set-online`. */
+      readonly answer:
+        | { readonly outcome: "granted"; readonly vcpu: number; readonly loan: boolean }
+        | {
+            readonly outcome: "denied";
+            readonly code: string;
+            /** For a person. */
+            readonly why: string;
+            /** When asking again may be worthwhile; -1 for no idea. */
+            readonly retryAfterMs: number;
+          };
+    };
+
+export interface ThresholdSetting {
+  /** Of a measure, a combination or a part of one. */
+  readonly measure: string;
+  /** `null`: not watched. */
+  readonly value: number | null;
+}
 
 /** Guest to host. */
 export type GuestMessage =
@@ -80,6 +128,38 @@ export type GuestMessage =
     }
   | { readonly kind: "restored"; readonly id: number; readonly online: readonly number[] }
   | { readonly kind: "pong"; readonly id: number }
+  /** `unknown`: measures that this agent does not have; the rest is in force. `inForce`: all layers together. */
+  | {
+      readonly kind: "monitor-set";
+      readonly id: number;
+      readonly unknown: readonly string[];
+      readonly inForce: readonly ThresholdInForce[];
+    }
+  /** What the load monitor saw in the last interval. */
+  | {
+      readonly kind: "measures";
+      readonly intervalMs: number;
+      readonly measures: readonly MeasureReport[];
+      /** What is not measured, in whole or in part, and why: sentences. */
+      readonly degraded: readonly string[];
+    }
+  /** One more vCPU, please (P-12). The same `request` again is the same request. */
+  | {
+      readonly kind: "request";
+      readonly request: string;
+      readonly origin: "monitor" | "administrator";
+      /** `null` from an administrator. */
+      readonly exceeded: {
+        readonly measure: string;
+        readonly level: "vcpu" | "node" | "vm";
+        /** The vCPU or node that is short; -1 for the VM. */
+        readonly subject: number;
+        readonly value: number;
+        readonly threshold: number;
+      } | null;
+      /** Where it should be (P-13, P-14, P-65); `null` for anywhere. */
+      readonly target: { readonly kind: "node" | "proximity-domain"; readonly id: number } | null;
+    }
   /** Not done, or not understood. The id is NO_ID where what it answers had none. */
   | { readonly kind: "refused"; readonly id: number; readonly why: string };
 
@@ -94,6 +174,19 @@ export interface VcpuReport {
   readonly node: number;
   /** Steal time in nanoseconds since boot, -1 where there is none. */
   readonly stealNs: number;
+}
+
+export interface ThresholdInForce extends ThresholdSetting {
+  readonly origin: "default" | "file" | "host" | "other";
+}
+
+/** One measure of all its subjects. */
+export interface MeasureReport {
+  readonly measure: string;
+  /** vCPUs or nodes, ascending; [-1] for the VM. */
+  readonly subjects: readonly number[];
+  /** In the order of `subjects`; `null` is not known. */
+  readonly values: readonly (number | null)[];
 }
 
 /** What would be displaced, or stands in the way, if a vCPU were taken. */

@@ -214,6 +214,9 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
         }
         break;
       case "pong":
+      case "monitor-set":
+      case "measures":
+      case "request":
         break;
       default:
         unreachable(message);

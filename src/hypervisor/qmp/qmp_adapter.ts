@@ -116,6 +116,10 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
 
   return {
     kind: "qmp",
+    plugVcpu: (domain) => Promise.reject(plugsNothing(domain)),
+    unplugVcpu: (domain) => Promise.reject(plugsNothing(domain)),
+    answer: () => undefined,
+    setMonitor: () => undefined,
     async start(listener) {
       onChange = listener;
       sources = watchDomainSources({
@@ -251,4 +255,8 @@ function silent(what: string, deadline: Milliseconds): CommandError {
 
 function sameChannels(a: DomainSource, b: DomainSource): boolean {
   return a.name === b.name && a.agent === b.agent && a.qga === b.qga;
+}
+
+function plugsNothing(domain: DomainId): CommandError {
+  return new CommandError("not-supported", `No vCPU is plugged into ${domain} through this adapter`);
 }

@@ -206,6 +206,10 @@ function openDoor(world: World, timers: Timers, tell: (change: HypervisorChange)
     abandon: (domain, error) => queue.abandon(domain, error),
     hypervisor: {
       kind: "simulated",
+      plugVcpu: (domain) => Promise.reject(plugsNothing(domain)),
+      unplugVcpu: (domain) => Promise.reject(plugsNothing(domain)),
+      answer: () => undefined,
+      setMonitor: () => undefined,
       async start(onChange) {
         door.onChange = onChange;
         for (const id of world.domains.keys()) onChange({ kind: "domain-arrived", domain: id });
@@ -318,4 +322,8 @@ function noSuchVcpu(domain: SimulatedDomain, indices: readonly VcpuIndex[]): Com
 
 function ascending(a: number, b: number): number {
   return a - b;
+}
+
+function plugsNothing(domain: DomainId): CommandError {
+  return new CommandError("not-supported", `No vCPU is plugged into ${domain} on this host`);
 }

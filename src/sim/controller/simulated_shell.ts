@@ -14,7 +14,7 @@ import type { Policy } from "../../core/policy.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "../../core/safeguards.ts";
 import type { Milliseconds } from "../../core/units.ts";
 
-export type CommandAction = Exclude<Action, { kind: "wait" }>;
+export type CommandAction = Exclude<Action, { kind: "wait" | "reply" }>;
 type CommandEnded = Extract<ControllerEvent, { kind: "command-ended" }>;
 
 export interface ShellParts {
@@ -99,7 +99,7 @@ export class SimulatedShell {
     this.#parts.onStep?.({ event, now, policy: this.#policy, before, step: taken });
     for (const action of taken.actions) {
       if (action.kind === "wait") this.#parts.wakeAt(action.until);
-      else this.#parts.carryOut(action);
+      else if (action.kind !== "reply") this.#parts.carryOut(action);
     }
   }
 }

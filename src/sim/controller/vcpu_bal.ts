@@ -66,6 +66,9 @@ export function vcpuBal({ interval = INTERVAL, hotplug = "light", rounding }: Vc
         goOn(d);
         armDeadline();
         return;
+      case "plug-vcpu":
+      case "unplug-vcpu":
+        throw new Error(`${action.domain} has no free slot in the simulator, and none was reported`);
       default:
         unreachable(action);
     }

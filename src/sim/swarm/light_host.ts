@@ -158,11 +158,25 @@ export class LightHost {
   }
 
   #begin(domain: LightDomain, action: CommandAction, end: Ended): void {
-    if (action.kind === "set-online") this.#setOnline(domain, action.online, end);
-    else this.#pin(domain, action, end);
+    switch (action.kind) {
+      case "set-online":
+        this.#setOnline(domain, action.online, end);
+        return;
+      case "pin-vcpu":
+      case "pin-emulator":
+        this.#pin(domain, action, end);
+        return;
+      case "plug-vcpu":
+      case "unplug-vcpu":
+        end(failed("not-supported", domain.id));
+    }
   }
 
-  #pin(domain: LightDomain, action: Exclude<CommandAction, { kind: "set-online" }>, end: Ended): void {
+  #pin(
+    domain: LightDomain,
+    action: Extract<CommandAction, { kind: "pin-vcpu" | "pin-emulator" }>,
+    end: Ended,
+  ): void {
     const takes = this.befalls("command-slow") ? this.#draws.between(100, 1_900) : 1;
     this.after(takes, () => {
       const isThere = (id: PcpuId): boolean => this.pcpus.some((pcpu) => pcpu.id === id && pcpu.online);

@@ -13,7 +13,7 @@ import type { CommandAction, StepTaken } from "../controller/simulated_shell.ts"
 export function brokenRules({ step, policy }: StepTaken): string[] {
   const { state } = step;
   const broken: string[] = [];
-  const commands = step.actions.filter((action): action is CommandAction => action.kind !== "wait");
+  const commands = step.actions.filter((action): action is CommandAction => "id" in action);
   const keys = state.underWay.map(({ command }) =>
     command.kind === "pin-vcpu"
       ? `${command.kind} ${command.domain} ${command.vcpu}`
@@ -55,6 +55,9 @@ function commandFaults(command: CommandAction, { state, policy }: Circumstances)
     }
     case "set-online":
       return setOnlineFaults(command, seen, { state, policy });
+    case "plug-vcpu":
+    case "unplug-vcpu":
+      return [`${about}, though this host plugs nothing`];
   }
 }
 
