@@ -66,6 +66,57 @@ export interface DomainView {
   readonly reasons: readonly ExplainedView[];
   /** Commands given out and not confirmed, as sentences. */
   readonly pending: readonly string[];
+  /** What its load monitor says; absent without one. */
+  readonly load?: LoadView;
+  /** The last requests for a vCPU, oldest first; absent: none. */
+  readonly requests?: readonly RequestView[];
+  /** vCPUs beyond what its weight alone gives it (positive), or that it lends to others (negative); absent: none. */
+  readonly loan?: number;
+}
+
+export interface LoadView {
+  /** Ordered as the monitor has them: vCPU, node, VM. */
+  readonly measures: readonly MeasureView[];
+  /** What is not measured, in whole or in part, and why. */
+  readonly degraded: readonly string[];
+}
+
+export interface MeasureView {
+  readonly measure: string;
+  readonly unit: string;
+  /** vCPUs or nodes, ascending; [-1] for the VM. */
+  readonly subjects: readonly number[];
+  /** In the order of `subjects`. */
+  readonly values: readonly (number | null)[];
+  /** null: it is shown, and leads to no request. */
+  readonly threshold: number | null;
+  readonly origin: "default" | "file" | "host" | "other" | null;
+}
+
+export interface RequestView {
+  readonly id: string;
+  readonly atMs: number;
+  /** `administrator`: a person, in the guest or on the host. */
+  readonly origin: "monitor" | "administrator";
+  /** null: from an administrator. */
+  readonly exceeded: {
+    readonly measure: string;
+    readonly level: "vcpu" | "node" | "vm";
+    readonly value: number;
+    readonly threshold: number;
+  } | null;
+  /** The virtual NUMA node that was asked for; null for anywhere. */
+  readonly node: number | null;
+  /** `waiting`: for a vCPU that is being plugged. */
+  readonly fate: "waiting" | "granted" | "denied";
+  /** The additional vCPU; null unless granted. */
+  readonly vcpu: number | null;
+  /** A sentence. */
+  readonly why: string;
+  /** null: not yet. */
+  readonly answeredAtMs: number | null;
+  /** When the vCPU was seen online; null: not yet, or never. */
+  readonly onlineAtMs: number | null;
 }
 
 export interface VcpuView {
@@ -141,6 +192,40 @@ const vcpu = z.object({
   lastPcpu: count.nullable(),
 });
 
+const load = z.object({
+  measures: z.array(
+    z.object({
+      measure: z.string(),
+      unit: z.string(),
+      subjects: z.array(z.number().int()),
+      values: z.array(z.number().nullable()),
+      threshold: z.number().nullable(),
+      origin: z.enum(["default", "file", "host", "other"]).nullable(),
+    }),
+  ),
+  degraded: z.array(z.string()),
+});
+
+const request = z.object({
+  id: z.string(),
+  atMs: z.number(),
+  origin: z.enum(["monitor", "administrator"]),
+  exceeded: z
+    .object({
+      measure: z.string(),
+      level: z.enum(["vcpu", "node", "vm"]),
+      value: z.number(),
+      threshold: z.number(),
+    })
+    .nullable(),
+  node: z.number().int().nullable(),
+  fate: z.enum(["waiting", "granted", "denied"]),
+  vcpu: count.nullable(),
+  why: z.string(),
+  answeredAtMs: z.number().nullable(),
+  onlineAtMs: z.number().nullable(),
+});
+
 const domain = z.object({
   name: z.string(),
   managed: z.boolean(),
@@ -158,6 +243,9 @@ const domain = z.object({
   vcpus: z.array(vcpu),
   reasons: z.array(z.object(explained)),
   pending: z.array(z.string()),
+  load: load.optional(),
+  requests: z.array(request).optional(),
+  loan: z.number().int().optional(),
 });
 
 // Unknown fields are let through: a newer daemon may say more.
