@@ -152,7 +152,7 @@ export interface ProblemView {
 
 /** The view, or a sentence about what does not fit (an older or newer daemon). */
 export function parseStateView(value: unknown): { readonly view: StateView } | { readonly problem: string } {
-  const result = stateView.safeParse(value);
+  const result = stateViewSchema.safeParse(value);
   if (result.success) return { view: result.data as StateView };
   const issue = result.error.issues[0]!;
   return { problem: `${issue.path.join(".") || "the whole"}: ${issue.message}` };
@@ -248,14 +248,16 @@ const domain = z.object({
   loan: z.number().int().optional(),
 });
 
-// Unknown fields are let through: a newer daemon may say more.
-const stateView = z.object({
-  version: z.literal(1),
-  atMs: z.number(),
-  revision: count,
-  daemon,
-  host: z.object({ pcpus: z.array(pcpu) }),
-  domains: z.array(domain),
-  problems: z.array(z.object({ domain: z.string().nullable(), message: z.string() })),
-  notes: z.array(z.object({ ...explained, atMs: z.number(), domain: z.string().nullable() })),
-});
+/** Unknown fields are dropped: a newer daemon may say more, and what leaves the API is what stands here. */
+export const stateViewSchema: z.ZodType<unknown> = z
+  .object({
+    version: z.literal(1),
+    atMs: z.number(),
+    revision: count,
+    daemon,
+    host: z.object({ pcpus: z.array(pcpu) }),
+    domains: z.array(domain),
+    problems: z.array(z.object({ domain: z.string().nullable(), message: z.string() })),
+    notes: z.array(z.object({ ...explained, atMs: z.number(), domain: z.string().nullable() })),
+  })
+  .meta({ id: "StateView" });
