@@ -35,6 +35,16 @@ export const NAME_CHARS_MAX = 64;
 export const ID_CHARS_MAX = 64;
 /** More than the monitor has, with every combination and its parts. */
 export const THRESHOLDS_MAX = 256;
+/** A message holds no more readings than this: 14 measures of each of 1,024 vCPUs, at 16 bytes each within a frame. */
+export const READINGS_MAX = 14_336;
+/** Sentences about what is not measured. */
+export const DEGRADED_MAX = 16;
+/** What a measure can be, far beyond any machine: cycles per second of a thousand vCPUs are some 10^13. */
+export const MEASURE_VALUE_MAX = 1e15;
+/** In an answer: the host has no idea when asking again may be worthwhile. */
+export const NO_RETRY_KNOWN = -1;
+/** The `subject` of a measure of the whole VM. */
+export const WHOLE_VM = -1;
 /** The `id` in a `refused` that answers something without an id of its own, such as `hello` or rubbish. */
 export const NO_ID = -1;
 
@@ -174,6 +184,8 @@ export interface VcpuReport {
   readonly node: number;
   /** Steal time in nanoseconds since boot, -1 where there is none. */
   readonly stealNs: number;
+  /** The firmware's number for it (ACPI's _UID), by which the host knows which of its vCPUs it is; absent where not shown. */
+  readonly uid?: number;
 }
 
 export interface ThresholdInForce extends ThresholdSetting {

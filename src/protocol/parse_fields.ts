@@ -42,6 +42,18 @@ export function integer(value: unknown, path: string, range: { min: number; max:
   return misfit(path, `an integer from ${min} to ${max}`, value);
 }
 
+/** With fractions. */
+export function quantity(value: unknown, path: string, range: { min: number; max: number }): number {
+  const { min, max } = range;
+  if (typeof value === "number" && min <= value && value <= max) return value;
+  return misfit(path, `a number from ${min} to ${max}`, value);
+}
+
+/** `null` stands for none. */
+export function orNull<T>(value: unknown, parse: (value: unknown) => T): T | null {
+  return value === null ? null : parse(value);
+}
+
 export function flag(value: unknown, path: string): boolean {
   return typeof value === "boolean" ? value : misfit(path, "true or false", value);
 }

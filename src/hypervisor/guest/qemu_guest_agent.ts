@@ -273,6 +273,11 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
     word: () => (isNeeded() ? word : null),
     problems: () => (isNeeded() ? complaints.list() : []),
     setOnline,
+    // The stock agent has no load monitor and asks for nothing.
+    setMonitor: () => undefined,
+    runTimes: () => undefined,
+    answer: () => undefined,
+    load: () => null,
     greet: () => pollSoon(0),
     forget() {
       inSync = false;

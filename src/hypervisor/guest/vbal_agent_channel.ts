@@ -13,6 +13,7 @@ import {
   commonVersion,
   type GuestMessage,
   type HostMessage,
+  MONITOR_VERSION,
   NO_ID,
   PROTOCOL_VERSIONS,
 } from "../../protocol/guest_messages.ts";
@@ -23,13 +24,16 @@ import { CommandError } from "../port.ts";
 import type { Timers } from "../timers.ts";
 import { createComplaints } from "./complaints.ts";
 import { createFloodGate } from "./flood_gate.ts";
-import type { GuestChannel, GuestWord } from "./guest_channel.ts";
+import type { GuestAsked, GuestChannel, GuestWord } from "./guest_channel.ts";
+import { createMonitorLink, type MonitorMessage } from "./monitor_link.ts";
 
 export interface VbalAgentOptions extends VbalAgentPace {
   readonly path: string;
   readonly timers: Timers;
   /** The guest's word differs from the one before, or came, or went. */
   readonly onChange: () => void;
+  /** The guest asks for a vCPU: REQUESTS_PER_SECOND_MAX times in a second at most. */
+  readonly onRequest?: (asked: GuestAsked) => void;
 }
 
 /** What the agent is told in each greeting. */
@@ -71,6 +75,8 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   let lastId = 0;
   /** From the guest's hello in this session; `null` until then. */
   let mechanisms: readonly BalloonMechanism[] | null = null;
+  /** What both ends speak, from the same hello; 0 until then. */
+  let version = 0;
   let word: GuestWord | null = null;
   let cancelStale: () => void = () => undefined;
   let greetingPause = 1;
@@ -89,6 +95,18 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
       );
     },
     onCalm: () => void socket?.resume(),
+  });
+
+  const monitor = createMonitorLink({
+    path,
+    timers,
+    complaints,
+    send,
+    nextId: () => ++lastId,
+    onRequest: options.onRequest ?? (() => undefined),
+    onSet() {
+      if (word !== null) setWord({ ...word, report: withAsks(word.report, monitor.atWork()) });
+    },
   });
 
   const kept = keepConnected({
@@ -153,6 +171,8 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   /** What the guest said counts no more, until it answers a greeting. */
   function unhear(): void {
     mechanisms = null;
+    version = 0;
+    monitor.close();
     setWord(null);
   }
   function hello(): void {
@@ -207,16 +227,18 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
             "refused",
             () => `The agent at ${path} refuses to work with this host: ${message.why}`,
           );
-        } else if (!heedAnswer(message)) {
+        } else if (!heedAnswer(message) && !monitor.heedRefusal(message.id, message.why)) {
           // It refused a ping: an agent that started anew and waits for a greeting.
           unhear();
           ticksToGreeting = 1;
         }
         break;
       case "pong":
+        break;
       case "monitor-set":
       case "measures":
       case "request":
+        heedMonitor(message);
         break;
       default:
         unreachable(message);
@@ -229,7 +251,8 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     return asked !== undefined;
   }
   function heedHello(message: GuestMessage & { readonly kind: "hello" }): void {
-    if (commonVersion(PROTOCOL_VERSIONS, message.versions) === null) {
+    const common = commonVersion(PROTOCOL_VERSIONS, message.versions);
+    if (common === null) {
       unhear();
       complaints.add(
         "version",
@@ -243,6 +266,8 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     complaints.clear("refused");
     if (message.session === session) {
       mechanisms = message.mechanisms;
+      version = common;
+      if (MONITOR_VERSION <= version) monitor.open();
       return;
     }
     // An agent that has just started, or that knows another host: it gets our greeting, and its word counts after it.
@@ -251,22 +276,33 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     ticksToGreeting = 1;
     hello();
   }
+  function heedMonitor(message: MonitorMessage): void {
+    if (mechanisms === null) return;
+    if (MONITOR_VERSION <= version) monitor.heed(message);
+    else garbage(`${message.kind} does not belong to version ${version} of the protocol`);
+  }
   function heedReport(message: GuestMessage & { readonly kind: "report" }): void {
     if (mechanisms === null) return;
     cancelStale();
     cancelStale = timers.after(REPORTS_MISSED_MAX * reportEveryMs, unhear);
     setWord({
-      report: {
-        agent: "vbal-agent",
-        mechanisms,
-        vcpus: message.vcpus.map((vcpu) => ({
-          index: vcpu.vcpu,
-          online: vcpu.online && !vcpu.isolated,
-          canOffline: vcpu.canOffline && vcpu.vcpu !== 0,
-        })),
-      },
+      report: withAsks(
+        {
+          agent: "vbal-agent",
+          mechanisms,
+          vcpus: message.vcpus.map((vcpu) => ({
+            index: vcpu.vcpu,
+            online: vcpu.online && !vcpu.isolated,
+            canOffline: vcpu.canOffline && vcpu.vcpu !== 0,
+          })),
+        },
+        monitor.atWork(),
+      ),
       steal: new Map(
         message.vcpus.filter((vcpu) => 0 <= vcpu.stealNs).map((vcpu) => [vcpu.vcpu, vcpu.stealNs]),
+      ),
+      uids: new Map(
+        message.vcpus.flatMap(({ vcpu, uid }) => (uid === undefined ? [] : [[vcpu, uid] as const])),
       ),
       preflight: message.preflight,
     });
@@ -332,6 +368,10 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
         `The guest at ${path} did not use vCPUs ${online.join(",")}: ${why}`,
       );
     },
+    setMonitor: (settings) => monitor.set(settings),
+    runTimes: (vcpus) => monitor.runTimes(vcpus),
+    answer: (request, answer) => monitor.answer(request, answer),
+    load: () => monitor.load(),
     greet() {
       greetingPause = 1;
       ticksToGreeting = 1;
@@ -346,6 +386,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
       kept.stop();
       cancelTick();
       cancelStale();
+      monitor.close();
       gate.stop();
       socket?.destroy();
       socket = null;
@@ -364,4 +405,10 @@ interface Waiting {
 
 function withOnline(report: GuestWord["report"], online: readonly VcpuIndex[]): GuestWord["report"] {
   return { ...report, vcpus: report.vcpus.map((vcpu) => ({ ...vcpu, online: online.includes(vcpu.index) })) };
+}
+
+/** `asks` stands there only when it is so, as in reports of agents that never ask. */
+function withAsks(report: GuestWord["report"], asks: boolean): GuestWord["report"] {
+  const { asks: _, ...rest } = report;
+  return asks ? { ...rest, asks } : rest;
 }
