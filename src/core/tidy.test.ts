@@ -13,6 +13,7 @@ const LAYERS = [
   "hypervisor",
   "agent",
   "sim",
+  "study",
   "daemon",
   "lab",
   "bench",
