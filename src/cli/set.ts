@@ -1,9 +1,11 @@
 /** `vbal set DOMAIN FIELD=VALUE ...`: changes a domain's policy in the running daemon. */
+
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map, multiple } from "@optique/core/modifiers";
 import { argument, command } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
+import { THRESHOLD_IDS } from "../agent/monitor/thresholds.ts";
 import { parseDomainChange, parsePolicyAssignments } from "../protocol/domain_change.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { CliError } from "./cli_error.ts";
@@ -32,7 +34,7 @@ export const setCommand: Command = command(
         const fields = parsePolicyAssignments(assignments);
         if ("problem" in fields) throw new CliError("usage", fields.problem);
         // Checked here too, so that a typing error is told without a daemon; the daemon sends what it made of it.
-        const checked = parseDomainChange(fields.value);
+        const checked = parseDomainChange(fields.value, THRESHOLD_IDS);
         if ("faults" in checked) {
           const sentences = checked.faults.map((fault) => renderFault(fault).replace(/^[^ ]+ /, ""));
           throw new CliError("usage", sentences.join("\n"), []);

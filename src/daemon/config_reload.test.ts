@@ -32,7 +32,7 @@ beforeEach(async () => {
     ].join("\n"),
   );
   edit([]);
-  const parsed = parseConfig({ file, text: FIXED.join("\n") });
+  const parsed = parseConfig({ file, text: FIXED.join("\n"), measures: [] });
   if ("errors" in parsed) throw new Error(JSON.stringify(parsed.errors));
   daemon = new Daemon({
     config: parsed.config,

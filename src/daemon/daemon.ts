@@ -1,8 +1,10 @@
 /**
  * The daemon: puts the loop, the journal, the config file and the control socket together. It decides nothing.
  */
+
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { THRESHOLD_IDS } from "../agent/monitor/thresholds.ts";
 import { explainNote } from "../core/explain_note.ts";
 import type { Note } from "../core/note.ts";
 import type { Policy } from "../core/policy.ts";
@@ -224,7 +226,7 @@ export class Daemon {
     } catch (error) {
       return [`${file} cannot be read: ${String(error)}`];
     }
-    const result = parseConfig({ file, text });
+    const result = parseConfig({ file, text, measures: THRESHOLD_IDS });
     if ("errors" in result) return result.errors.map(renderFault);
     const fixed = needsRestart(this.#config, result.config);
     if (fixed.length > 0) this.#tell("warning", `Changes of ${fixed.join(", ")} take effect after a restart`);

@@ -2,8 +2,10 @@
  * What `vbal set` changed: fields that lie over the config file's, per domain. They are kept as they were written, in a
  * file of their own, so that they outlive the daemon and nobody's config file is rewritten.
  */
+
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { THRESHOLD_IDS } from "../agent/monitor/thresholds.ts";
 import { type Policy, policyOf } from "../core/policy.ts";
 import type { DomainId } from "../core/units.ts";
 import { BACK_TO_CONFIG, parseDomainChange } from "../protocol/domain_change.ts";
@@ -33,7 +35,7 @@ export function override(
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     return { errors: ['The fields to set must be an object, as in {"weight": 512}'] };
   }
-  const sent = parseDomainChange(fields);
+  const sent = parseDomainChange(fields, THRESHOLD_IDS);
   if ("faults" in sent) return { errors: sent.faults.map((fault) => sentenceOf(name, fault)) };
   const merged = merge(overrides.get(name) ?? {}, fields as WrittenFields);
   const changed = new Map(overrides).set(name, merged);
@@ -68,7 +70,7 @@ interface Override {
 }
 
 function laidOver(policy: Policy, { name, fields }: Override): Policy["defaults"] {
-  const read = parseDomainChange(fields);
+  const read = parseDomainChange(fields, THRESHOLD_IDS);
   return "faults" in read ? policyOf(policy, name) : withFields(policyOf(policy, name), read.value);
 }
 
@@ -96,7 +98,7 @@ export function readOverrides(file: string, onFault: (message: string) => void):
     const written: unknown = JSON.parse(text);
     if (!isFields(written)) throw new Error("it holds no object");
     for (const [name, fields] of Object.entries(written)) {
-      const read = parseDomainChange(fields);
+      const read = parseDomainChange(fields, THRESHOLD_IDS);
       if ("value" in read) overrides.set(name, fields as WrittenFields);
       else {
         const why = read.faults.map((fault) => sentenceOf(name, fault)).join(" ");

@@ -5,16 +5,19 @@ import { DEFAULT_DOMAIN_POLICY, policyOf } from "../core/policy.ts";
 import { type Config, DEFAULT_CONFIG, parseConfig } from "./config.ts";
 import { renderFault } from "./fault.ts";
 
+/** What may have a threshold. */
+const MEASURES = ["vm.runnable-threads", "vm.composite", "vm.composite:vm.switches"];
+
 /** The config of a text that must be valid. */
 function check(text: string): Config {
-  const result = parseConfig({ file: "/etc/vbal/vbal.yaml", text });
+  const result = parseConfig({ file: "/etc/vbal/vbal.yaml", text, measures: MEASURES });
   if ("errors" in result) throw new Error(result.errors.map(renderFault).join("\n"));
   return result.config;
 }
 
 /** Every message about a text, without the file's name. */
 function complaints(text: string): string[] {
-  const result = parseConfig({ file: "c.yaml", text });
+  const result = parseConfig({ file: "c.yaml", text, measures: MEASURES });
   return "errors" in result ? result.errors.map((fault) => renderFault(fault).replace("c.yaml:", "")) : [];
 }
 
@@ -55,6 +58,29 @@ domains:
       plug: true,
     });
     expect(policy.domains["db"]).toMatchObject({ cap: 1100, mechanism: "isolate", managed: false });
+  });
+
+  test("P-57..P-61: says how guests are answered and watched, for all and for one", () => {
+    const { policy, monitor } = check(`
+admission: { mode: strict, loansMax: 2 }
+monitor: { measuresEvery: 5s, thresholds: { vm.runnable-threads: 2.5, vm.composite: none } }
+defaults: { plug: false }
+domains:
+  web: { plug: true, monitor: { on: false, thresholds: { "vm.composite:vm.switches": 40 } } }
+  db: { monitor: { measuresEvery: none } }
+`);
+    expect(policy.admission).toEqual({ mode: "strict", loansMax: 2 });
+    expect([policy.domains["web"]?.plug, policy.domains["db"]?.plug]).toEqual([true, false]);
+    expect(monitor.all).toEqual({
+      on: true,
+      measuresEvery: 5_000,
+      thresholds: { "vm.runnable-threads": 2.5, "vm.composite": null },
+    });
+    expect({ ...monitor.domains }).toEqual({
+      web: { on: false, thresholds: { "vm.composite:vm.switches": 40 } },
+      db: { measuresEvery: null },
+    });
+    expect(check("admission: { loansMax: none }").policy.admission.loansMax).toBe(null);
   });
 
   test("gives a domain what `defaults` says, and lets it take that back with none", () => {
@@ -104,6 +130,8 @@ domains:
       "interval",
       "hypervisor",
       "agent",
+      "admission",
+      "monitor",
       "journal",
       "control",
     ]) {
@@ -365,13 +393,41 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       ["2:1: A file holds one YAML document. Remove the line `---` and what follows"],
     ],
     [
+      "thresholds that cannot be",
+      "monitor:\n  measuresEvery: 10ms\n  thresholds:\n    vm.runable-threads: 2\n    vm.composite: -1\n    vm.composite:vm.switches: lots\n",
+      [
+        '2:18: monitor.measuresEvery: Measures are sent every 500ms or more rarely, at least once in 24h, not "10ms". Write a duration as in 3s, or none',
+        '4:5: monitor.thresholds.vm.runable-threads: There is no field "vm.runable-threads" here. Did you mean "vm.runnable-threads"?',
+        "5:19: monitor.thresholds.vm.composite: A threshold is a number, 0 or more, not -1. Write one in the measure's unit, as in 1.5, or none",
+        '6:31: monitor.thresholds.vm.composite:vm.switches: A threshold is a number, 0 or more, not "lots". Write one in the measure\'s unit, as in 1.5, or none',
+      ],
+    ],
+    [
+      "a monitor of one domain, mistyped",
+      "domains:\n  web: { monitor: { onn: true, thresholds: { vm.compost: 1 } }, plug: 1 }\n",
+      [
+        '2:21: domains.web.monitor.onn: There is no field "onn" here. Did you mean "on"?',
+        '2:46: domains.web.monitor.thresholds.vm.compost: There is no field "vm.compost" here. Did you mean "vm.composite"?',
+        "2:71: domains.web.plug: true or false must stand here, not 1. Write true or false",
+      ],
+    ],
+    [
+      "admission as it is not",
+      "admission: { mode: greedy, loansMax: -1, quota: 3 }\n",
+      [
+        '1:20: admission.mode: One of a few words must stand here, not "greedy". Write demand or strict',
+        "1:38: admission.loansMax: A number of loans is a whole number from 0 to 4096, not -1. Write how many vCPUs beyond its entitlement a domain may have, or none",
+        '1:42: admission.quota: There is no field "quota" here. Use one of: mode, loansMax',
+      ],
+    ],
+    [
       "many faults, in the order of the file",
       "rounding: up\npool: all\ninterval: soon\nx: 1\n",
       [
         '1:11: rounding: One of a few words must stand here, not "up". Write floor, ceil or largest-remainder',
         '2:7: pool: pCPUs are numbers from 0 to 8191, each named once, not "all". Write a list as in [0, 1, 2, 9], or ranges as in "0-2,9", or none',
         '3:11: interval: A duration is above zero, at most 24h, and carries its unit, not "soon". Write it as in 500ms, 5s or 2min',
-        '4:1: x: There is no field "x" here. Use one of: pool, rounding, emulator, patience, interval, hypervisor, agent, journal, control, defaults, domains',
+        '4:1: x: There is no field "x" here. Use one of: pool, rounding, emulator, patience, interval, hypervisor, agent, admission, monitor, journal, control, defaults, domains',
       ],
     ],
   ])("%s", (_why, text, messages) => {
@@ -409,7 +465,7 @@ describe("a config that is broken says where, which rule, and what to do", () =>
     fc.assert(
       fc.property(fc.array(scrap, { maxLength: 12 }), (scraps) => {
         const text = scraps.join("\n");
-        const result = parseConfig({ file: "c.yaml", text });
+        const result = parseConfig({ file: "c.yaml", text, measures: MEASURES });
         if ("config" in result) return true;
         const { length } = text.split(/\r\n|\r|\n/);
         return result.errors.every(({ line, column }) => 1 <= line && line <= length + 1 && 1 <= column);

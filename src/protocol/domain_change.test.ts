@@ -8,7 +8,7 @@ import { renderFault } from "./fault.ts";
 function check(...assignments: string[]): unknown {
   const fields = parsePolicyAssignments(assignments);
   if ("problem" in fields) return fields.problem;
-  const change = parseDomainChange(fields.value);
+  const change = parseDomainChange(fields.value, ["vm.composite"]);
   if ("faults" in change) return change.faults.map(renderFault);
   return withFields({ ...DEFAULT_DOMAIN_POLICY, cap: 7000, vcpusMin: 2 }, change.value);
 }
@@ -31,6 +31,11 @@ test.each<[assignments: string[], expected: unknown]>([
     ["vcpus=4"],
     ["change:1:1: vcpus: A map of fields must stand here, not 4. Write `name: value` lines, indented below"],
   ],
+  // A field that is not there is refused whatever it is set to.
+  [["wieght=default"], ['change:1:1: wieght: There is no field "wieght" here. Did you mean "weight"?']],
+  [["vcpus.mox=default"], ['change:1:1: vcpus.mox: There is no field "mox" here. Did you mean "max"?']],
+  [["plug=false", "monitor.on=false", "monitor.measuresEvery=default"], { ...BASE, plug: false }],
+  [["monitor.off=default"], [expect.stringMatching(/monitor\.off: There is no field "off" here/)]],
   [["weight=[1"], [expect.stringMatching(/weight: A weight is a whole number from 1 to 65535, not "\[1"/)]],
 ])("%j", (assignments, expected) => {
   expect(check(...assignments)).toEqual(expected);

@@ -1,24 +1,39 @@
-/** A change to one domain's policy, as `vbal set` sends it: POST /v1/domains/NAME with fields of the config file. */
+/**
+ * A change to one domain's policy and load monitor, as `vbal set` and `vbal agent-config` send it: POST
+ * /v1/domains/NAME with fields of the config file.
+ */
 import { parse } from "yaml";
 import { type Checked, checkShape } from "./check_shape.ts";
-import { DOMAIN_KEYS, type DomainFields, domainFields } from "./domain_fields.ts";
+import { type DomainEntry, domainEntry, domainEntryKeys } from "./domain_fields.ts";
+import type { FieldPath } from "./fault.ts";
 import type { LocatedYaml } from "./located_yaml.ts";
 
 /** In place of a value: what the config file says holds again. */
 export const BACK_TO_CONFIG = "default";
 
-/** Holds what was sent (plain data) against the rules of the config file; fields that go back to it are passed over. */
-export function parseDomainChange(sent: unknown): Checked<DomainFields> {
-  const value = withoutDefaults(sent);
+/**
+ * Holds what was sent (plain data) against the rules of the config file; fields that go back to it are passed over.
+ * `measures`: everything that may have a threshold.
+ */
+export function parseDomainChange(sent: unknown, measures: readonly string[]): Checked<DomainEntry> {
+  const known = (path: FieldPath) => domainEntryKeys(path, measures);
+  const value = withoutDefaults(sent, [], known);
   const nowhere = { line: 1, column: 1 };
   const source: LocatedYaml = { file: "change", value, locate: () => nowhere, locateKey: () => nowhere };
-  return checkShape(source, domainFields, (path) => (path.length === 0 ? DOMAIN_KEYS : ["min", "max"]));
+  return checkShape(source, domainEntry(measures), known);
 }
 
-function withoutDefaults(value: unknown): unknown {
+/** A field that does not exist stays, whatever it goes back to, so that it is refused. */
+function withoutDefaults(
+  value: unknown,
+  path: FieldPath,
+  known: (path: FieldPath) => readonly string[],
+): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  const kept = Object.entries(value).filter(([, inner]) => inner !== BACK_TO_CONFIG);
-  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutDefaults(inner)]));
+  const kept = Object.entries(value).filter(
+    ([key, inner]) => inner !== BACK_TO_CONFIG || !known(path).includes(key),
+  );
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutDefaults(inner, [...path, key], known)]));
 }
 
 /** "weight=512", "vcpus.max=4" as the fields of a config file. */

@@ -7,6 +7,7 @@ import { type DomainPolicy, WEIGHT_MAX } from "../core/policy.ts";
 import type { MilliPcpu, NodeId } from "../core/units.ts";
 import type { FieldPath } from "./fault.ts";
 import { type FieldKind, field, orNone, readInteger, readMilliPcpu, word, yesNo } from "./fields.ts";
+import { type MonitorFields, monitorFields, monitorKeys } from "./monitor_fields.ts";
 
 /** What may be written; units are those of the core. */
 export interface DomainFields {
@@ -20,6 +21,7 @@ export interface DomainFields {
   readonly node?: NodeId | null | undefined;
   readonly placement?: DomainPolicy["placement"] | undefined;
   readonly mechanism?: DomainPolicy["mechanism"] | undefined;
+  readonly plug?: boolean | undefined;
 }
 
 /** No hypervisor gives a domain more. */
@@ -66,6 +68,7 @@ export const policyShape: {
   readonly node: z.ZodType<NodeId | null | undefined>;
   readonly placement: z.ZodType<DomainPolicy["placement"] | undefined>;
   readonly mechanism: z.ZodType<DomainPolicy["mechanism"] | undefined>;
+  readonly plug: z.ZodType<boolean | undefined>;
 } = {
   managed: yesNo().optional(),
   weight: field(WEIGHT).optional(),
@@ -74,6 +77,7 @@ export const policyShape: {
   node: orNone(NODE).optional(),
   placement: word(["exclusive", "shared"]).optional(),
   mechanism: word(["offline", "isolate"]).optional(),
+  plug: yesNo().optional(),
 };
 
 export const vcpuBoundsShape: {
@@ -81,12 +85,27 @@ export const vcpuBoundsShape: {
   readonly max: z.ZodType<number | null | undefined>;
 } = { min: field(VCPU_COUNT).optional(), max: orNone(VCPU_COUNT).optional() };
 
-export const domainFields: z.ZodType<DomainFields> = z.strictObject({
-  ...policyShape,
-  vcpus: z.strictObject(vcpuBoundsShape).optional(),
-});
+const domainShape = { ...policyShape, vcpus: z.strictObject(vcpuBoundsShape).optional() };
 
-/** The keys that a domain's entry may have, for "did you mean". */
+export const domainFields: z.ZodType<DomainFields> = z.strictObject(domainShape);
+
+/** What may be written about one domain by its name: its policy, and how its load monitor is to work. */
+export interface DomainEntry extends DomainFields {
+  readonly monitor?: MonitorFields | undefined;
+}
+
+/** `measures`: everything that may have a threshold. */
+export function domainEntry(measures: readonly string[]): z.ZodType<DomainEntry> {
+  return z.strictObject({ ...domainShape, monitor: monitorFields(measures).optional() });
+}
+
+/** The keys that a map at `inner` of a domain's entry may have, for "did you mean". */
+export function domainEntryKeys(inner: FieldPath, measures: readonly string[]): readonly string[] {
+  if (inner.length === 0) return [...DOMAIN_KEYS, "monitor"];
+  return inner[0] === "monitor" ? monitorKeys(inner.slice(1), measures) : Object.keys(vcpuBoundsShape);
+}
+
+/** The fields of a domain's policy. */
 export const DOMAIN_KEYS: readonly string[] = [...Object.keys(policyShape), "vcpus"];
 
 /** The base with the written fields in place of its own. */
@@ -101,7 +120,7 @@ export function withFields(base: DomainPolicy, fields: DomainFields): DomainPoli
     node: fields.node === undefined ? base.node : fields.node,
     placement: fields.placement ?? base.placement,
     mechanism: fields.mechanism ?? base.mechanism,
-    plug: base.plug,
+    plug: fields.plug ?? base.plug,
   };
 }
 

@@ -1,0 +1,157 @@
+/**
+ * The config file as it is written, each value already in the unit of the core: its shape, and the keys that each of its
+ * maps may have. What is left out, and what contradicts what, is the matter of config.ts and config_faults.ts.
+ */
+import { z } from "zod";
+import type { AdmissionRules } from "../core/admission_rules.ts";
+import type { Policy, Rounding } from "../core/policy.ts";
+import type { Milliseconds, PcpuId } from "../core/units.ts";
+import {
+  DOMAIN_KEYS,
+  type DomainEntry,
+  type DomainFields,
+  domainEntry,
+  domainEntryKeys,
+  domainFields,
+  VCPUS_MAX,
+} from "./domain_fields.ts";
+import type { FieldPath } from "./fault.ts";
+import {
+  duration,
+  field,
+  NAME,
+  orNone,
+  PCPU_LIST,
+  path,
+  readBytes,
+  readInteger,
+  section,
+  word,
+} from "./fields.ts";
+import { type MonitorFields, monitorFields, monitorKeys } from "./monitor_fields.ts";
+
+export interface WrittenConfig {
+  readonly pool?: readonly PcpuId[] | null | undefined;
+  readonly rounding?: Rounding | undefined;
+  readonly emulator?: readonly PcpuId[] | null | undefined;
+  readonly patience?: Partial<Record<keyof Policy["patience"], Milliseconds | undefined>> | undefined;
+  readonly interval?: Milliseconds | undefined;
+  readonly hypervisor?: WrittenHypervisor | undefined;
+  readonly agent?: Partial<Record<"reportEvery" | "patience", Milliseconds | undefined>> | undefined;
+  readonly admission?: WrittenAdmission | undefined;
+  readonly monitor?: MonitorFields | undefined;
+  readonly journal?:
+    | { readonly path?: string | undefined; readonly maxBytes?: number | undefined }
+    | undefined;
+  readonly control?: { readonly socket?: string | undefined } | undefined;
+  readonly defaults?: DomainFields | undefined;
+  readonly domains?: Readonly<Record<string, DomainEntry>> | undefined;
+}
+
+interface WrittenAdmission {
+  readonly mode?: AdmissionRules["mode"] | undefined;
+  readonly loansMax?: number | null | undefined;
+}
+
+export interface WrittenHypervisor {
+  readonly kind: "qmp" | "simulated";
+  readonly directory?: string | null | undefined;
+  readonly domains?: readonly WrittenQmpDomain[] | undefined;
+  readonly from?: string | undefined;
+}
+
+interface WrittenQmpDomain {
+  readonly name: string;
+  readonly qmp: string;
+  readonly agent?: string | undefined;
+  readonly qga?: string | undefined;
+}
+
+/** Below this a journal would turn over within minutes and replay little. */
+const JOURNAL_BYTES_MIN = 64 * 1024;
+
+const patienceShape = {
+  stuckAfter: duration().optional(),
+  uncooperativeAfter: duration().optional(),
+  retryAfter: duration().optional(),
+};
+
+const agentShape = {
+  reportEvery: duration().optional(),
+  patience: duration().optional(),
+};
+
+const admissionShape = {
+  mode: word(["demand", "strict"]).optional(),
+  loansMax: orNone({
+    rule: `A number of loans is a whole number from 0 to ${VCPUS_MAX}`,
+    fix: "Write how many vCPUs beyond its entitlement a domain may have",
+    read: readInteger({ min: 0, max: VCPUS_MAX }),
+  }).optional(),
+};
+
+const qmpDomainShape = {
+  name: field(NAME),
+  qmp: path("socket"),
+  agent: path("socket").optional(),
+  qga: path("socket").optional(),
+};
+
+const hypervisorShape = {
+  kind: word(["qmp", "simulated"]),
+  directory: orNone({
+    rule: "A folder's path must stand here",
+    fix: "Write a path; a relative one starts at this file's folder",
+    read: (value) => (typeof value === "string" && value !== "" ? value : undefined),
+  }).optional(),
+  domains: z.array(z.strictObject(qmpDomainShape)).optional(),
+  from: path("file").optional(),
+};
+
+const journalShape = {
+  path: path("file").optional(),
+  maxBytes: field({
+    rule: `A journal may have at least ${JOURNAL_BYTES_MIN / 1024}KiB`,
+    fix: "Write a size as in 64MiB",
+    read: (value) => {
+      const bytes = readBytes(value);
+      return bytes !== undefined && JOURNAL_BYTES_MIN <= bytes ? bytes : undefined;
+    },
+  }).optional(),
+};
+
+const configShape = (measures: readonly string[]) => ({
+  pool: orNone(PCPU_LIST).optional(),
+  rounding: word(["floor", "ceil", "largest-remainder"]).optional(),
+  emulator: orNone(PCPU_LIST).optional(),
+  patience: section(z.strictObject(patienceShape)).optional(),
+  interval: duration().optional(),
+  hypervisor: z.strictObject(hypervisorShape).optional(),
+  agent: section(z.strictObject(agentShape)).optional(),
+  admission: section(z.strictObject(admissionShape)).optional(),
+  monitor: section(monitorFields(measures)).optional(),
+  journal: section(z.strictObject(journalShape)).optional(),
+  control: section(z.strictObject({ socket: path("socket").optional() })).optional(),
+  defaults: section(domainFields).optional(),
+  domains: section(z.record(z.string(), section(domainEntry(measures)))).optional(),
+});
+
+/** `measures`: everything that may have a threshold. */
+export function configSchema(measures: readonly string[]): z.ZodType<WrittenConfig> {
+  return section(z.strictObject(configShape(measures)));
+}
+
+/** The keys that the map at a path may have, for "did you mean". */
+export function knownKeys(at: FieldPath, measures: readonly string[]): readonly string[] {
+  const [top] = at;
+  if (top === undefined) return Object.keys(configShape(measures));
+  if (top === "admission") return Object.keys(admissionShape);
+  if (top === "monitor") return monitorKeys(at.slice(1), measures);
+  if (top === "domains") return domainEntryKeys(at.slice(2), measures);
+  if (top === "patience") return Object.keys(patienceShape);
+  if (top === "agent") return Object.keys(agentShape);
+  if (top === "journal") return Object.keys(journalShape);
+  if (top === "control") return ["socket"];
+  if (top === "hypervisor") return Object.keys(at.length === 1 ? hypervisorShape : qmpDomainShape);
+  return at.at(-1) === "vcpus" ? ["min", "max"] : DOMAIN_KEYS;
+}
