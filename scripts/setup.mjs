@@ -2,7 +2,7 @@
  * Makes a fresh clone ready: npm dependencies, Debian packages, guest files, build, agent. It runs before
  * `npm install`, so it imports nothing but Node. One line per step that has something to do, silence otherwise.
  *
- * Use: node scripts/setup.mjs [--for start|test|unit] [--yes]
+ * Use: node scripts/setup.mjs [--for start|test|unit|bench] [--yes]
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
@@ -23,10 +23,21 @@ const HOST_PACKAGES = [
   { name: "dpkg-dev", proof: "/usr/bin/dpkg-source", purpose: "unpacks the source package of QuickJS" },
 ];
 
+/** What `vbal bench sim` measures the simulator against, and nothing else needs. */
+const BENCH_PACKAGES = [
+  { name: "g++", proof: "/usr/bin/g++", purpose: "compiles the small model's C++ twin" },
+  {
+    name: "python3-simpy",
+    proof: "/usr/lib/python3/dist-packages/SimPy/__init__.py",
+    purpose: "runs the small model on SimPy",
+  },
+];
+
 const INSTALL_MAX_MS = 900_000;
 
 /**
- * `purpose`: "start" and "test" need real guests, "unit" needs none and looks for nothing that they are made of.
+ * `purpose`: "start" and "test" need real guests, "unit" needs none and looks for nothing that they are made of; "bench"
+ * brings the peers that `vbal bench sim` compares the simulator with.
  * Shape of the answer: `lab` is true when real guests can be booted; otherwise `why` says in one sentence what is
  * missing and what to do, and the caller goes on with the simulated host.
  * Throws when not even the product itself can be built: wrong Node, npm failed, types do not check.
@@ -36,6 +47,16 @@ export async function setUp({ root, purpose = "start", yes = false, log = consol
   installNpmDependencies({ root, log });
   build({ root, log });
   if (purpose === "unit") return { lab: false, why: "real guests were not asked for" };
+  if (purpose === "bench") {
+    const refusal = await installHostPackages({
+      packages: BENCH_PACKAGES,
+      use: "compare with the simulator's peers",
+      yes,
+      log,
+    });
+    if (refusal !== null) throw new Error(refusal);
+    return { lab: false, why: "real guests were not asked for" };
+  }
   const why = await prepareRealHost({ root, purpose, yes, log });
   if (why === null) return { lab: true, why: "" };
   log(`No real guests on this machine: ${why}. Going on with the simulated host.`);
@@ -69,7 +90,8 @@ async function prepareRealHost({ root, purpose, yes, log }) {
   const unfit = unfitMachine();
   if (unfit !== null) return unfit;
   try {
-    const refusal = await installHostPackages({ purpose, yes, log });
+    const use = `${purpose === "test" ? "test on" : "run"} real guests`;
+    const refusal = await installHostPackages({ packages: HOST_PACKAGES, use, yes, log });
     if (refusal !== null) return refusal;
     if (!haveGuestPackages(root)) {
       if (!haveAptLists()) {
@@ -94,11 +116,11 @@ function unfitMachine() {
 }
 
 /** `null` when everything is there now, else the reason why not. */
-async function installHostPackages({ purpose, yes, log }) {
-  const missing = HOST_PACKAGES.filter(({ proof }) => !existsSync(proof));
+async function installHostPackages({ packages, use, yes, log }) {
+  const missing = packages.filter(({ proof }) => !existsSync(proof));
   if (missing.length === 0) return null;
   const names = missing.map(({ name }) => name);
-  log(`To ${purpose === "test" ? "test on" : "run"} real guests, these Debian packages are missing:`);
+  log(`To ${use}, these Debian packages are missing:`);
   for (const { name, purpose: what } of missing) log(`  ${name.padEnd(16)} ${what}`);
   const byHand = `apt-get install --no-install-recommends ${names.join(" ")}`;
   if (process.getuid() !== 0) return `packages are missing; as root: ${byHand}`;
@@ -152,8 +174,8 @@ function run(command, args, options = {}) {
 async function main(args) {
   const purposeAt = args.indexOf("--for");
   const purpose = purposeAt < 0 ? "start" : args[purposeAt + 1];
-  if (!["start", "test", "unit"].includes(purpose)) {
-    throw new Error(`--for takes start, test or unit, not ${purpose}`);
+  if (!["start", "test", "unit", "bench"].includes(purpose)) {
+    throw new Error(`--for takes start, test, unit or bench, not ${purpose}`);
   }
   await setUp({ root: resolve(import.meta.dirname, ".."), purpose, yes: args.includes("--yes") });
 }

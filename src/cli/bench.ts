@@ -119,11 +119,14 @@ const simBench = command(
     }),
     ({ quick, out, json }): Deed =>
       async (terminal) => {
-        const result = benchSim(quick ? { rounds: 3, warmUp: 2, pcpus: [12] } : {});
+        const onProgress = (line: string): void => terminal.printError(line);
+        const result = benchSim(quick ? { rounds: 3, warmUp: 2, pcpus: [12], onProgress } : { onProgress });
         return report(terminal, { name: "sim", result, lines: renderSimBench(result), out, json });
       },
   ),
-  { brief: message`The simulator: events per second, beside a C++ twin of the small model.` },
+  {
+    brief: message`The simulator: events per second, beside the same small model in C++, on SimPy and on simjs.`,
+  },
 );
 
 const balloonBench = command(
