@@ -4,6 +4,7 @@ import { DEFAULT_POLICY } from "../core/policy.ts";
 import type { Hypervisor } from "../hypervisor/port.ts";
 import { createSimulatedHost, type SimulatedHost } from "../hypervisor/simulated/simulated_host.ts";
 import { ControlLoop, RELEASE_DEADLINE_MS, type StepTaken } from "./control_loop.ts";
+import { UsageWindow } from "./usage_window.ts";
 
 const INTERVAL_MS = 1_000;
 
@@ -33,6 +34,7 @@ function loopOver(between: (door: Hypervisor) => Hypervisor = (door) => door): C
     clock: { now: () => host.now() },
     policy: DEFAULT_POLICY,
     intervalMs: INTERVAL_MS,
+    usage: new UsageWindow(),
     onStep: (step) => {
       taken.push(step);
       order.push(step.event.kind);

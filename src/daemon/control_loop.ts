@@ -5,14 +5,21 @@
  * command is told to the controller together with an observation that began after it, because nothing is believed but
  * an observation: with an older one the controller would ask for the same thing again.
  */
-import type { Action, Command } from "../core/action.ts";
+import type { Action, Command, Reply } from "../core/action.ts";
 import { type Step, step } from "../core/controller.ts";
 import { type ControllerState, INITIAL_STATE } from "../core/controller_state.ts";
 import type { CommandOutcome, ControllerEvent } from "../core/event.ts";
 import type { Policy } from "../core/policy.ts";
+import type { Answer, VcpuRequest } from "../core/request.ts";
 import type { DomainId, Milliseconds } from "../core/units.ts";
-import { CommandError, type Hypervisor, type Observation } from "../hypervisor/port.ts";
+import {
+  CommandError,
+  type Hypervisor,
+  type HypervisorChange,
+  type Observation,
+} from "../hypervisor/port.ts";
 import type { Clock } from "./clock.ts";
+import type { UsageWindow } from "./usage_window.ts";
 
 /** A pin is a system call and its read-back; a busy host gets a thousand times that. */
 const PIN_DEADLINE_MS: Milliseconds = 2_000;
@@ -23,6 +30,13 @@ const PLUG_DEADLINE_MS: Milliseconds = 15_000;
 const OBSERVE_DEADLINE_MS: Milliseconds = 5_000;
 /** Looks that are asked for in a burst become one: an observation costs about a millisecond. */
 const OBSERVE_GAP_MS: Milliseconds = 10;
+/**
+ * Who asks for a vCPU is answered after the next look, which comes at once and shows what the domains use now; one that
+ * takes longer than this is not waited for.
+ */
+const REQUEST_WAIT_MS: Milliseconds = 50;
+/** So many may wait for the next step: one of each guest, and what a person or a program asks for on the host. */
+const REQUESTS_WAITING_MAX = 256;
 /** How long a clean stop tries to put everything back: a guest that does not answer holds its own pins up for 15 s a try. */
 export const RELEASE_DEADLINE_MS: Milliseconds = 60_000;
 
@@ -31,6 +45,8 @@ export interface ControlLoopParts {
   readonly clock: Clock;
   readonly policy: Policy;
   readonly intervalMs: Milliseconds;
+  /** Is told of every observation. */
+  readonly usage: UsageWindow;
   /** Called with every event and what came of it, before the actions are carried out. */
   readonly onStep: (taken: StepTaken) => void;
   readonly onObservation: (observation: Observation, now: Milliseconds) => void;
@@ -55,6 +71,10 @@ export class ControlLoop {
   #tick: NodeJS.Timeout | null = null;
   #wait: NodeJS.Timeout | null = null;
   #soon: NodeJS.Timeout | null = null;
+  #requests: VcpuRequest[] = [];
+  #requestsDue: NodeJS.Timeout | null = null;
+  /** Those on this side of the door who asked: they hear the answer, and no guest does. */
+  readonly #hearers = new Map<string, (answer: Answer | null) => void>();
   #state: ControllerState = INITIAL_STATE;
   #started = false;
   #closed = false;
@@ -81,7 +101,7 @@ export class ControlLoop {
   async start(): Promise<void> {
     this.#started = true;
     this.#feed({ kind: "started" });
-    await this.#parts.hypervisor.start(() => this.look());
+    await this.#parts.hypervisor.start((change) => this.#onChange(change));
     await this.#look();
     if (this.#closed) return;
     this.#tick = setInterval(() => this.look(), this.#parts.intervalMs);
@@ -98,6 +118,24 @@ export class ControlLoop {
       },
       Math.max(0, due),
     );
+  }
+
+  /**
+   * A person on the host asks for a domain, under an id that no guest can guess. Resolves with `null` when nothing was
+   * decided within the deadline.
+   */
+  request(request: VcpuRequest, deadline: Milliseconds): Promise<Answer | null> {
+    return new Promise((resolve) => {
+      const key = requestKey(request.domain, request.id);
+      const settle = (answer: Answer | null): void => {
+        clearTimeout(timer);
+        this.#hearers.delete(key);
+        resolve(answer);
+      };
+      const timer = setTimeout(() => settle(null), deadline);
+      this.#hearers.set(key, settle);
+      this.#ask(request);
+    });
   }
 
   changePolicy(policy: Policy): void {
@@ -130,6 +168,8 @@ export class ControlLoop {
     if (this.#tick !== null) clearInterval(this.#tick);
     if (this.#wait !== null) clearTimeout(this.#wait);
     if (this.#soon !== null) clearTimeout(this.#soon);
+    if (this.#requestsDue !== null) clearTimeout(this.#requestsDue);
+    for (const [, tell] of this.#hearers) tell(null);
     await this.#looking;
     await this.#parts.hypervisor.close();
   }
@@ -162,11 +202,40 @@ export class ControlLoop {
     }
     if (this.#closed) return;
     for (const event of ended) this.#feed(event);
+    this.#parts.usage.push(observation.usage, this.#lastLook);
     this.#parts.onObservation(observation, this.#lastLook);
+    const newUse = this.#parts.usage.newUse();
+    const use = newUse === null ? {} : { use: newUse };
     const text = JSON.stringify(observation.snapshot);
     const same = text === this.#lastSnapshot && this.#state.snapshot !== null;
     this.#lastSnapshot = text;
-    this.#feed(same ? { kind: "unchanged" } : { kind: "observed", snapshot: observation.snapshot });
+    this.#feed(
+      same ? { kind: "unchanged", ...use } : { kind: "observed", snapshot: observation.snapshot, ...use },
+    );
+    this.#feedRequests();
+  }
+
+  #onChange(change: HypervisorChange): void {
+    if (change.kind === "guest-asked") this.#ask(change.request);
+    else this.look();
+  }
+
+  #ask(request: VcpuRequest): void {
+    const key = requestKey(request.domain, request.id);
+    const isWaiting = this.#requests.some(({ domain, id }) => requestKey(domain, id) === key);
+    // One too many is not answered: a guest asks again, and a person is told that nothing was decided.
+    if (this.#closed || isWaiting || REQUESTS_WAITING_MAX <= this.#requests.length) return;
+    this.#requests.push(request);
+    this.#requestsDue ??= setTimeout(() => this.#feedRequests(), REQUEST_WAIT_MS);
+    this.look();
+  }
+
+  /** All that asked since the last step, together; before the first observation nothing can be decided. */
+  #feedRequests(): void {
+    if (this.#requestsDue !== null) clearTimeout(this.#requestsDue);
+    this.#requestsDue = null;
+    if (this.#requests.length === 0 || this.#state.snapshot === null) return;
+    this.#feed({ kind: "requested", requests: this.#requests.splice(0) });
   }
 
   #feed(event: ControllerEvent): void {
@@ -186,13 +255,19 @@ export class ControlLoop {
       return;
     }
     if (action.kind === "reply") {
-      this.#parts.hypervisor.answer(action.domain, action.request, action.answer);
+      this.#reply(action);
       return;
     }
     void this.#carryOut(action).then((outcome) => {
       this.#ended.push({ kind: "command-ended", id: action.id, outcome });
       this.look();
     });
+  }
+
+  #reply({ domain, request, answer }: Reply): void {
+    const hearer = this.#hearers.get(requestKey(domain, request));
+    if (hearer === undefined) this.#parts.hypervisor.answer(domain, request, answer);
+    else hearer(answer);
   }
 
   async #carryOut(command: Command): Promise<CommandOutcome> {
@@ -223,4 +298,8 @@ export class ControlLoop {
         await hypervisor.unplugVcpu(command.domain, command.vcpu, PLUG_DEADLINE_MS);
     }
   }
+}
+
+function requestKey(domain: DomainId, id: string): string {
+  return JSON.stringify([domain, id]);
 }

@@ -82,10 +82,10 @@ export class Daemon {
       clock: this.#clock,
       policy: this.#policy,
       intervalMs: interval,
+      usage: this.#usage,
       onStep: (taken) => this.#onStep(taken),
-      onObservation: ({ usage, problems }, now) => {
+      onObservation: ({ problems }) => {
         this.#revision += 1;
-        this.#usage.push(usage, now);
         this.#onProblems(problems);
       },
       onFault: (text) => this.#tell("error", text),

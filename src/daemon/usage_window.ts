@@ -1,9 +1,27 @@
-/** Turns total counters into percentages of one pCPU over the last window of about a second. */
-import type { DomainId, Milliseconds, Nanoseconds, VcpuIndex } from "../core/units.ts";
+/**
+ * Turns total counters into rates over the last second: percentages of one pCPU for people, and for the controller the
+ * pCPU time that each domain used.
+ *
+ * Looks come in bursts, and differences over less than a second are mostly noise of the kernel's accounting; so samples
+ * are kept, thinned, for as long as a window lasts.
+ */
+import { type DomainUse, USE_STEP } from "../core/event.ts";
+import {
+  type DomainId,
+  MILLI_PER_PCPU,
+  type Milliseconds,
+  type Nanoseconds,
+  type VcpuIndex,
+} from "../core/units.ts";
 import type { DomainUsage, VcpuUsage } from "../hypervisor/port.ts";
 
-/** Looks come in bursts; differences over less than this are mostly noise of the kernel's accounting. */
 const WINDOW_MS_MIN: Milliseconds = 900;
+/** Samples closer than this are one: so many of them make a window. */
+const SAMPLE_GAP_MS: Milliseconds = 100;
+/** After a start, what was used is not told before so much time was watched. */
+const USE_MS_MIN: Milliseconds = 500;
+/** The step that was told holds until the use is this far from it, so that one at the edge of two steps is no news. */
+const USE_HOLD = 0.75 * USE_STEP;
 const NS_PER_MS = 1_000_000;
 
 export interface VcpuShare {
@@ -18,10 +36,10 @@ interface Sample {
 }
 
 export class UsageWindow {
-  /** Two samples at least a window apart, and the newest one. */
-  #older: Sample | null = null;
-  #base: Sample | null = null;
-  #newest: Sample | null = null;
+  /** Oldest first; all but the oldest are younger than a window. */
+  #samples: Sample[] = [];
+  #domains: readonly { readonly id: DomainId; readonly vcpus: readonly VcpuIndex[] }[] = [];
+  #use: readonly DomainUse[] = [];
 
   push(usage: readonly DomainUsage[], at: Milliseconds): void {
     const sample = {
@@ -30,18 +48,35 @@ export class UsageWindow {
         usage.flatMap(({ domain, vcpus }) => vcpus.map((vcpu) => [key(domain, vcpu.index), vcpu])),
       ),
     };
-    if (this.#base === null || this.#base.at + WINDOW_MS_MIN <= at) {
-      this.#older = this.#base;
-      this.#base = sample;
-    }
-    this.#newest = sample;
+    this.#domains = usage.map(({ domain, vcpus }) => ({
+      id: domain,
+      vcpus: vcpus.map(({ index }) => index),
+    }));
+    const beforeLast = this.#samples.at(-2);
+    if (beforeLast !== undefined && at < beforeLast.at + SAMPLE_GAP_MS) this.#samples.pop();
+    this.#samples.push(sample);
+    const base = this.#samples.findLastIndex((older) => older.at + WINDOW_MS_MIN <= at);
+    if (0 < base) this.#samples = this.#samples.slice(base);
+  }
+
+  /** What each domain used of late; `null`: as it was when this was asked last. */
+  newUse(): readonly DomainUse[] | null {
+    const told = new Map(this.#use.map(({ domain, used }) => [domain, used]));
+    const use = this.#domains
+      .flatMap(({ id, vcpus }): DomainUse[] => {
+        const used = this.#usedBy(id, vcpus);
+        return used === null ? [] : [{ domain: id, used: inSteps(used, told.get(id)) }];
+      })
+      .sort((a, b) => (a.domain < b.domain ? -1 : 1));
+    if (JSON.stringify(use) === JSON.stringify(this.#use)) return null;
+    this.#use = use;
+    return use;
   }
 
   shareOf(domain: DomainId, vcpu: VcpuIndex): VcpuShare {
-    const from = this.#older ?? this.#base;
+    const { from, to, elapsed } = this.#span();
     const before = from?.usage.get(key(domain, vcpu));
-    const after = this.#newest?.usage.get(key(domain, vcpu));
-    const elapsed = (this.#newest?.at ?? 0) - (from?.at ?? 0);
+    const after = to?.usage.get(key(domain, vcpu));
     if (before === undefined || after === undefined || elapsed <= 0) {
       return { runPercent: null, waitPercent: null, stealPercent: null };
     }
@@ -53,8 +88,33 @@ export class UsageWindow {
   }
 
   lastPcpuOf(domain: DomainId, vcpu: VcpuIndex): number | null {
-    return this.#newest?.usage.get(key(domain, vcpu))?.lastPcpu ?? null;
+    return this.#samples.at(-1)?.usage.get(key(domain, vcpu))?.lastPcpu ?? null;
   }
+
+  /** Of those of its vCPUs that could be measured; `null`: of none. */
+  #usedBy(domain: DomainId, vcpus: readonly VcpuIndex[]): number | null {
+    const { from, to, elapsed } = this.#span();
+    if (elapsed < USE_MS_MIN) return null;
+    const rates = vcpus.flatMap((vcpu) => {
+      const before = from?.usage.get(key(domain, vcpu))?.run ?? null;
+      const after = to?.usage.get(key(domain, vcpu))?.run ?? null;
+      return before === null || after === null || after < before
+        ? []
+        : [(MILLI_PER_PCPU * (after - before)) / (elapsed * NS_PER_MS)];
+    });
+    return rates.length === 0 ? null : rates.reduce((sum, rate) => sum + rate, 0);
+  }
+
+  #span(): { readonly from: Sample | undefined; readonly to: Sample | undefined; readonly elapsed: number } {
+    const from = this.#samples[0];
+    const to = this.#samples.at(-1);
+    return { from, to, elapsed: (to?.at ?? 0) - (from?.at ?? 0) };
+  }
+}
+
+function inSteps(used: number, told: number | undefined): number {
+  if (told !== undefined && Math.abs(used - told) < USE_HOLD) return told;
+  return USE_STEP * Math.round(used / USE_STEP);
 }
 
 /** One decimal; `null` when a counter is missing or ran backwards, as it does when a domain is started anew. */
