@@ -15,6 +15,7 @@ export class VcpuReporter {
   /** One entry for each vCPU that is present, ascending. */
   report(view: GuestView): readonly VcpuReport[] {
     const steal = stealNs(this.#platform.readFile("/proc/stat") ?? "");
+    for (const vcpu of this.#places.keys()) if (!view.present.includes(vcpu)) this.#places.delete(vcpu);
     return view.present.map((vcpu) => {
       const online = view.online.includes(vcpu);
       return {
@@ -37,20 +38,35 @@ export class VcpuReporter {
   }
 }
 
-type Place = Pick<VcpuReport, "canOffline" | "socket" | "core" | "node">;
+type Place = Pick<VcpuReport, "canOffline" | "socket" | "core" | "node" | "uid">;
 
 function readPlace(platform: Platform, vcpu: number, online: boolean): Place {
   const directory = `${VCPU_DIRECTORY}/cpu${vcpu}`;
   const read = (name: string): number =>
     Number.parseInt(platform.readFile(`${directory}/topology/${name}`) ?? "-1", 10);
   const node = platform.listDirectory(directory).find((name) => /^node\d+$/.test(name));
+  const uid = readUid((name) => platform.readFile(`${directory}/firmware_node/${name}`));
   return {
+    ...(uid === null ? {} : { uid }),
     canOffline: vcpu !== 0 && platform.readFile(`${directory}/online`) !== null,
     socket: online ? read("physical_package_id") : -1,
     core: online ? read("core_id") : -1,
     node: node === undefined ? -1 : Number(node.slice("node".length)),
   };
 }
+
+/** An ACPI processor object of the old kind has no _UID, but QEMU names it after its number: \_SB_.CPUS.C00A is 10. */
+function readUid(read: (name: string) => string | null): number | null {
+  const named = /\.C([0-9A-F]{3})$/.exec((read("path") ?? "").trim())?.[1];
+  const uid = Number.parseInt(
+    read("uid") ?? (named === undefined ? "" : String(Number.parseInt(named, 16))),
+    10,
+  );
+  return 0 <= uid && uid <= UID_MAX ? uid : null;
+}
+
+/** More is no number that a host would know. */
+const UID_MAX = 2_147_483_647;
 
 /** The kernel counts steal time in hundredths of a second (USER_HZ is 100 on every architecture that matters). */
 const NS_PER_TICK = 10_000_000;
