@@ -107,7 +107,7 @@ function exchange({ socket, method, route, body, deadlineMs }: Exchange): Promis
   });
 }
 
-/** The daemon's refusals carry `{ error: { message } }`. */
+/** The daemon's refusals carry `{ error: { message, advice } }` (protocol/api_error.ts). */
 function answerOf(socket: string, status: number, text: string): unknown {
   let value: unknown;
   try {
@@ -119,10 +119,13 @@ function answerOf(socket: string, status: number, text: string): unknown {
     );
   }
   if (200 <= status && status < 300) return value;
-  const said = (value as { error?: { message?: unknown } } | null)?.error?.message;
+  const refused = (value as { error?: { message?: unknown; advice?: unknown } } | null)?.error;
+  const advice = typeof refused?.advice === "string" && refused.advice !== "" ? `. ${refused.advice}` : "";
   throw new CliError(
     "failed",
-    typeof said === "string" ? said : `The daemon refused with status ${status}: ${text.slice(0, 200)}`,
+    typeof refused?.message === "string"
+      ? `${refused.message}${advice}`
+      : `The daemon refused with status ${status}: ${text.slice(0, 200)}`,
   );
 }
 

@@ -15,10 +15,11 @@ import { digestOf } from "../protocol/digest.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { type PlanView, planView } from "../protocol/plan_view.ts";
 import type { NoteView, StateView } from "../protocol/state_view.ts";
+import type { Answer } from "./api/api_target.ts";
+import { type ApiServer, serveApi } from "./api/serve_api.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type ConfigWatch, watchConfig } from "./config_watch.ts";
 import { ControlLoop, type StepTaken } from "./control_loop.ts";
-import { type Answer, type ControlServer, serveControl } from "./control_server.ts";
 import { JournalFile } from "./journal_file.ts";
 import { type Overrides, override, readOverrides, withOverrides, writeOverrides } from "./overrides.ts";
 import { overBase } from "./policy_layers.ts";
@@ -64,7 +65,7 @@ export class Daemon {
   #problems: readonly Problem[] = [];
   #notes: NoteView[] = [];
   #revision = 0;
-  #server: ControlServer | null = null;
+  #server: ApiServer | null = null;
   #watch: ConfigWatch | null = null;
 
   constructor(options: DaemonOptions) {
@@ -87,6 +88,7 @@ export class Daemon {
       onObservation: ({ problems }) => {
         this.#revision += 1;
         this.#onProblems(problems);
+        this.#server?.changed();
       },
       onFault: (text) => this.#tell("error", text),
     });
@@ -97,11 +99,11 @@ export class Daemon {
    * the control socket cannot be had (another daemon may be using the journal) or the journal cannot be used.
    */
   async start(): Promise<void> {
-    this.#server = await serveControl(this.#config.control.socket, {
-      state: () => this.view(),
-      plan: () => this.plan(),
-      setDomain: (name, fields) => this.setDomain(name, fields),
-      reload: () => this.reload(),
+    this.#server = await serveApi({
+      socket: this.#config.control.socket,
+      target: this,
+      version: this.#options.version,
+      onFault: (text) => this.#tell("error", text),
     });
     const earlier = this.#journal.recover();
     this.#journalling = true;

@@ -226,27 +226,30 @@ const request = z.object({
   onlineAtMs: z.number().nullable(),
 });
 
-const domain = z.object({
-  name: z.string(),
-  managed: z.boolean(),
-  weight: count,
-  reservationMilliPcpu: count,
-  capMilliPcpu: count.nullable(),
-  vcpusMin: count,
-  vcpusMax: count.nullable(),
-  entitlementMilliPcpu: count.nullable(),
-  target: count.nullable(),
-  online: count.nullable(),
-  guestAgent: z.enum(["vbal-agent", "qemu-guest-agent"]).nullable(),
-  cooperation: z.enum(["active", "stuck", "uncooperative", "silent", "paused"]),
-  sharesWith: z.array(z.string()),
-  vcpus: z.array(vcpu),
-  reasons: z.array(z.object(explained)),
-  pending: z.array(z.string()),
-  load: load.optional(),
-  requests: z.array(request).optional(),
-  loan: z.number().int().optional(),
-});
+/** One domain of the view. */
+export const domainViewSchema: z.ZodType<unknown> = z
+  .object({
+    name: z.string(),
+    managed: z.boolean(),
+    weight: count,
+    reservationMilliPcpu: count,
+    capMilliPcpu: count.nullable(),
+    vcpusMin: count,
+    vcpusMax: count.nullable(),
+    entitlementMilliPcpu: count.nullable(),
+    target: count.nullable(),
+    online: count.nullable(),
+    guestAgent: z.enum(["vbal-agent", "qemu-guest-agent"]).nullable(),
+    cooperation: z.enum(["active", "stuck", "uncooperative", "silent", "paused"]),
+    sharesWith: z.array(z.string()),
+    vcpus: z.array(vcpu),
+    reasons: z.array(z.object(explained)),
+    pending: z.array(z.string()),
+    load: load.optional(),
+    requests: z.array(request).optional(),
+    loan: z.number().int().optional(),
+  })
+  .meta({ id: "DomainView" });
 
 /** Unknown fields are dropped: a newer daemon may say more, and what leaves the API is what stands here. */
 export const stateViewSchema: z.ZodType<unknown> = z
@@ -256,7 +259,7 @@ export const stateViewSchema: z.ZodType<unknown> = z
     revision: count,
     daemon,
     host: z.object({ pcpus: z.array(pcpu) }),
-    domains: z.array(domain),
+    domains: z.array(domainViewSchema),
     problems: z.array(z.object({ domain: z.string().nullable(), message: z.string() })),
     notes: z.array(z.object({ ...explained, atMs: z.number(), domain: z.string().nullable() })),
   })

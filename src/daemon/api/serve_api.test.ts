@@ -6,18 +6,25 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type ControlServer, type ControlTarget, serveControl } from "./control_server.ts";
+import { exampleState } from "../../cli/example_state_suite.ts";
+import type { PlanView } from "../../protocol/plan_view.ts";
+import type { ApiTarget } from "./api_target.ts";
+import { type ApiServer, serveApi } from "./serve_api.ts";
 
 const REQUEST_DEADLINE_MS = 200;
 
 let folder: string;
 let socket: string;
-let server: ControlServer | null = null;
+let server: ApiServer | null = null;
 let wasSet: unknown[];
+let faults: string[];
 
-const target: ControlTarget = {
-  state: () => ({ revision: 3 }),
-  plan: () => ({ domains: [] }),
+const STATE = exampleState({ pcpus: 2, domains: [{ name: "web", at: [0, null] }] });
+const PLAN: PlanView = { domains: [], moves: [], idlePcpus: [0, 1], notes: [], host: { pcpus: [] } };
+
+const target: ApiTarget = {
+  view: () => STATE,
+  plan: () => PLAN,
   setDomain: (name, fields) => {
     wasSet.push([name, fields]);
     return name === "bad" ? { ok: false, errors: ["first", "second"] } : { ok: true, message: "done" };
@@ -29,22 +36,30 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "vbal-control-test-"));
   socket = join(folder, "run", "control.sock");
   wasSet = [];
+  faults = [];
 });
 
 afterEach(async () => {
   await server?.close();
   server = null;
   rmSync(folder, { recursive: true, force: true });
+  expect(faults).toEqual([]);
 });
 
 async function serve(): Promise<void> {
-  server = await serveControl(socket, target, REQUEST_DEADLINE_MS);
+  server = await open();
+}
+
+function open(at = socket): Promise<ApiServer> {
+  const onFault = (text: string) => void faults.push(text);
+  return serveApi({ socket: at, target, version: "1", onFault, requestDeadlineMs: REQUEST_DEADLINE_MS });
 }
 
 function ask(route: string, body?: string): Promise<{ status: number; body: unknown }> {
   const [method, path] = route.split(" ") as [string, string];
+  const headers = body === undefined ? {} : { "content-type": "application/json" };
   return new Promise((resolve, reject) => {
-    const asking = request({ socketPath: socket, method, path, agent: false }, (answer) => {
+    const asking = request({ socketPath: socket, method, path, headers, agent: false }, (answer) => {
       let text = "";
       answer.on("data", (chunk: Buffer) => {
         text += chunk.toString();
@@ -58,12 +73,17 @@ function ask(route: string, body?: string): Promise<{ status: number; body: unkn
 
 describe("answers", () => {
   test.each([
-    { route: "GET /v1/state", status: 200, body: { revision: 3 } },
-    { route: "GET /v1/state?pretty=1", status: 200, body: { revision: 3 } },
-    { route: "GET /v1/plan", status: 200, body: { domains: [] } },
+    { route: "GET /v1/state", status: 200, body: STATE },
+    { route: "GET /v1/state?pretty=1", status: 200, body: STATE },
+    { route: "GET /v1/plan", status: 200, body: PLAN },
     { route: "POST /v1/reload", status: 200, body: { message: "read again" } },
     { route: "POST /v1/domains/web", sent: '{"weight":5}', status: 200, body: { message: "done" } },
-    { route: "POST /v1/domains/bad", sent: "{}", status: 400, body: { error: { message: "first\nsecond" } } },
+    {
+      route: "POST /v1/domains/bad",
+      sent: "{}",
+      status: 400,
+      body: { error: { code: "bad-request", message: "first\nsecond", advice: "" } },
+    },
   ])("$route", async ({ route, sent, status, body }) => {
     await serve();
     expect(await ask(route, sent)).toEqual({ status, body });
@@ -77,29 +97,39 @@ describe("answers", () => {
 });
 
 describe("refusals", () => {
-  test.each([
-    "GET /",
-    "GET //",
-    "DELETE /v1/state",
-    "POST /v1/domains/",
-    "POST /v1/domains/a/b",
-    "POST /v1/domains/%zz",
-  ])("%s is no route, and the answer names those that are", async (route) => {
+  test.each<[route: string, status: number, code: string]>([
+    ["GET /v2/state", 404, "no-such-route"],
+    ["GET //", 404, "no-such-route"],
+    ["DELETE /v1/state", 405, "wrong-method"],
+    ["GET /v1/reload", 405, "wrong-method"],
+    ["POST /v1/domains/", 404, "no-such-route"],
+    ["POST /v1/domains/a/b", 404, "no-such-route"],
+    ["POST /v1/domains/%zz", 400, "bad-request"],
+    ["GET /v1/domains/nobody", 404, "no-such-domain"],
+  ])("%s: %i", async (route, status, code) => {
     await serve();
-    const { status, body } = await ask(route, "{}");
-    expect({ status, body }).toEqual({
-      status: 404,
-      body: { error: { message: expect.stringContaining("there are GET /v1/state, GET /v1/plan") } },
-    });
+    const answer = await ask(route, route.startsWith("POST") ? "{}" : undefined);
+    expect(answer).toMatchObject({ status, body: { error: { code } } });
     expect(wasSet).toEqual([]);
+  });
+
+  test("where there is no route, the answer names those that are", async () => {
+    await serve();
+    expect(await ask("GET /v1/stat")).toMatchObject({
+      body: { error: { advice: expect.stringContaining("There are GET /v1/state, GET /v1/plan") } },
+    });
   });
 
   test("what is not JSON", async () => {
     await serve();
-    expect(await ask("POST /v1/domains/web", "weight=5")).toMatchObject({
+    expect(await ask("POST /v1/domains/web", "weight=5")).toEqual({
       status: 400,
       body: {
-        error: { message: expect.stringMatching(/^The request is not JSON .*; send \{"weight": 512\}$/) },
+        error: {
+          code: "bad-request",
+          message: "The request is not JSON",
+          advice: 'Send a body such as {"weight": 512}',
+        },
       },
     });
   });
@@ -107,9 +137,9 @@ describe("refusals", () => {
   test("a body of a megabyte: it is answered, not kept", async () => {
     await serve();
     expect(await ask("POST /v1/domains/web", "x".repeat(1_000_000))).toEqual({
-      status: 400,
+      status: 413,
       body: {
-        error: { message: "The request has 1000000 bytes, and at most 65536 are taken; send fewer fields" },
+        error: { code: "too-large", message: "A request may have 65536 bytes", advice: "Send fewer fields" },
       },
     });
     expect(wasSet).toEqual([]);
@@ -142,7 +172,7 @@ describe("the socket", () => {
 
   test("a second daemon is refused, and the first goes on", async () => {
     await serve();
-    await expect(serveControl(socket, target)).rejects.toThrow(
+    await expect(open()).rejects.toThrow(
       `Another vbal daemon answers on ${socket}; stop it first, or set control.socket to another path`,
     );
     expect((await ask("GET /v1/state")).status).toBe(200);
@@ -168,7 +198,7 @@ describe("the socket", () => {
   test.each(["/dev/null/control.sock", `/tmp/${"x".repeat(120)}`])(
     "a path that cannot be: %s",
     async (path) => {
-      await expect(serveControl(path, target)).rejects.toThrow(
+      await expect(open(path)).rejects.toThrow(
         /^Cannot listen on .*; check control\.socket and its folder's rights$/,
       );
     },

@@ -1,0 +1,59 @@
+/** How much of the API one client, and all together, may take up. Each bound is far above what the page and the CLI need. */
+import type { MiddlewareHandler } from "hono";
+import { ApiRefusal } from "./api_refusal.ts";
+
+/** A policy change is a few fields; anything longer is a mistake. */
+export const BODY_BYTES_MAX: number = 64 * 1024;
+/** A token and what a browser sends by itself fit several times. */
+export const HEADER_BYTES_MAX: number = 8 * 1024;
+/** A hundred pollers and twenty pages, twice. */
+export const CONNECTIONS_MAX = 256;
+
+/** The looks of a hundred clients a second, and the changes of a person with a script. */
+export const RATES: Readonly<Record<"read" | "write", Rate>> = {
+  read: { perSecond: 1_000, burst: 2_000 },
+  write: { perSecond: 20, burst: 40 },
+};
+
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** A token bucket: `burst` at once, `perSecond` in the long run. `nowMs` may be of any clock that runs forward. */
+export class RateLimit {
+  readonly #rate: Rate;
+  #left: number;
+  #atMs: number;
+
+  constructor(rate: Rate, nowMs: number) {
+    this.#rate = rate;
+    this.#left = rate.burst;
+    this.#atMs = nowMs;
+  }
+
+  /** Whether one more is within the rate; it then counts. */
+  take(nowMs: number): boolean {
+    const refilled = this.#left + ((nowMs - this.#atMs) / 1000) * this.#rate.perSecond;
+    this.#left = Math.min(this.#rate.burst, refilled);
+    this.#atMs = nowMs;
+    if (this.#left < 1) return false;
+    this.#left -= 1;
+    return true;
+  }
+}
+
+export function limitRate(limits: Readonly<Record<"read" | "write", RateLimit>>): MiddlewareHandler {
+  return async (c, next) => {
+    const kind = c.req.method === "GET" || c.req.method === "HEAD" ? "read" : "write";
+    if (!limits[kind].take(performance.now())) {
+      c.header("retry-after", "1");
+      throw new ApiRefusal(
+        "too-many-requests",
+        `More than ${RATES[kind].perSecond} requests a second of all clients together`,
+        "Ask less often, or follow GET /v1/events",
+      );
+    }
+    await next();
+  };
+}

@@ -1,0 +1,75 @@
+/** The routes that give and take JSON. Streams, metrics and the page have files of their own. */
+import { z } from "zod";
+import { domainChangeSchema, domainNameSchema, doneSchema } from "../../protocol/api_change.ts";
+import { planViewSchema } from "../../protocol/api_plan.ts";
+import { domainViewSchema } from "../../protocol/state_view.ts";
+import { ApiRefusal } from "./api_refusal.ts";
+import { type ApiRoute, route } from "./api_route.ts";
+import type { Answer, ApiTarget } from "./api_target.ts";
+import type { StateSource } from "./state_source.ts";
+
+export interface RouteParts {
+  readonly target: ApiTarget;
+  readonly states: StateSource;
+}
+
+export function routes({ target, states }: RouteParts): readonly ApiRoute[] {
+  const ofDomain = z.object({ name: domainNameSchema });
+  const changed = async (answer: Promise<Answer>): Promise<{ message: string }> => {
+    const done = accepted(await answer);
+    states.forget();
+    return done;
+  };
+  return [
+    route({
+      method: "get",
+      path: "/v1/plan",
+      role: "read",
+      summary: "What every domain should have, what moves for it, and why",
+      answer: planViewSchema,
+      handle: () => target.plan(),
+    }),
+    route({
+      method: "get",
+      path: "/v1/domains/{name}",
+      role: "read",
+      summary: "One domain of the state, with its reasons: what `vbal explain` prints",
+      params: ofDomain,
+      answer: domainViewSchema,
+      handle: async ({ params: { name } }) => {
+        const { view } = await states.latest();
+        const found = view.domains.find((domain) => domain.name === name);
+        if (found !== undefined) return found;
+        const names = view.domains.map((domain) => domain.name).join(", ");
+        throw new ApiRefusal(
+          "no-such-domain",
+          `There is no domain ${JSON.stringify(name)}`,
+          `There are: ${names || "none"}`,
+        );
+      },
+    }),
+    route({
+      method: "post",
+      path: "/v1/domains/{name}",
+      role: "write",
+      summary: "Lays fields over what the config file says of a domain; kept over restarts",
+      params: ofDomain,
+      body: domainChangeSchema,
+      answer: doneSchema,
+      handle: ({ params: { name }, body }) => changed(Promise.resolve(target.setDomain(name, body))),
+    }),
+    route({
+      method: "post",
+      path: "/v1/reload",
+      role: "write",
+      summary: "Reads the config file again",
+      answer: doneSchema,
+      handle: () => changed(Promise.resolve(target.reload())),
+    }),
+  ];
+}
+
+function accepted(answer: Answer): { message: string } {
+  if (answer.ok) return { message: answer.message };
+  throw new ApiRefusal("bad-request", answer.errors.join("\n"));
+}

@@ -1,0 +1,61 @@
+/** Makes a server listen on a unix socket that only its owner may open. */
+import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import type { Server } from "node:http";
+import { connect } from "node:net";
+import { dirname } from "node:path";
+
+/** Makes way for a socket at `path`. Throws when another daemon answers there or the path cannot be used. */
+export async function clearSocket(path: string): Promise<void> {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw cannotListen(path, messageOf(error));
+  }
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw cannotListen(path, "there is a file of another kind in its place");
+  if (await answers(path)) {
+    throw new Error(
+      `Another vbal daemon answers on ${path}; stop it first, or set control.socket to another path`,
+    );
+  }
+  // Left by a daemon that was killed.
+  rmSync(path, { force: true });
+}
+
+/** The process should run with `SOCKET_UMASK` meanwhile, so that there is no moment in which others could open it. */
+export function listenOnSocket(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => reject(cannotListen(path, error.message));
+    server.once("error", fail);
+    server.listen(path, () => {
+      server.off("error", fail);
+      chmodSync(path, 0o600);
+      resolve();
+    });
+  });
+}
+
+export const SOCKET_UMASK = 0o177;
+
+function cannotListen(path: string, why: string): Error {
+  return new Error(`Cannot listen on ${path}: ${why}; check control.socket and its folder's rights`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    // Only a refusal says that nobody is there; one who does not let us in, or has too many clients, is somebody.
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      resolve(error.code !== "ECONNREFUSED" && error.code !== "ENOENT");
+    });
+  });
+}
