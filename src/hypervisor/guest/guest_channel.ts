@@ -29,6 +29,8 @@ export interface GuestChannel {
   load(): GuestLoad | null;
   /** The guest may have (re)started its agent: greet it now. */
   greet(): void;
+  /** The guest's vCPUs may have changed: have it say how things are, if it speaks. */
+  refresh(): void;
   /** The guest was reset: what it said before counts no more. */
   forget(): void;
   close(): void;

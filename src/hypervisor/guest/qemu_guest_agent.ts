@@ -279,6 +279,7 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
     answer: () => undefined,
     load: () => null,
     greet: () => pollSoon(0),
+    refresh: () => pollSoon(0),
     forget() {
       inSync = false;
       setWord(null);

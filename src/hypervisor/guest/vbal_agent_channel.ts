@@ -377,6 +377,10 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
       ticksToGreeting = 1;
       if (mechanisms === null) hello();
     },
+    // A greeting is answered by a report, and says nothing new to an agent that knows it.
+    refresh() {
+      if (mechanisms !== null) hello();
+    },
     forget() {
       endSession(new CommandError("connection-lost", `The guest at ${path} was reset during the command`));
       if (socket !== null) beginSession();
