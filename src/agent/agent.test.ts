@@ -24,6 +24,7 @@ function startAgent(guest: GuestOfData): Agent {
   const agent = new Agent(guest, {
     portPath: "/dev/virtio-ports/vbal",
     recordPath: RECORD,
+    askPath: "/run/ask",
     name: "vbal-agent test",
     onPortBusy: () => guest.log("busy"),
   });

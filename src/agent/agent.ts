@@ -6,9 +6,15 @@
 import { unreachable } from "../core/unreachable.ts";
 import { encode, FRAME_START } from "../protocol/frame.ts";
 import type { GuestMessage } from "../protocol/guest_messages.ts";
+import { AskPipe } from "./ask_pipe.ts";
 import { VCPU_DIRECTORY } from "./guest_view.ts";
+import { HostClock } from "./host_clock.ts";
 import { canIsolate } from "./isolation.ts";
+import type { Thresholds } from "./monitor/thresholds.ts";
+import { MONITOR_DEFAULTS, type MonitorConfig } from "./monitor_config.ts";
+import { MonitorLoop } from "./monitor_loop.ts";
 import type { Platform, Port } from "./platform.ts";
+import { processName } from "./process_name.ts";
 import { type Effect, type Session, type SessionEvent, startSession, step } from "./session.ts";
 import { VcpuBalloon } from "./vcpu_balloon.ts";
 import type { Change } from "./vcpu_changes.ts";
@@ -18,6 +24,10 @@ export class Agent {
   readonly #platform: Platform;
   readonly #options: AgentOptions;
   readonly #balloon: VcpuBalloon;
+  readonly #monitor: MonitorLoop;
+  readonly #hostClock: HostClock;
+  readonly #pipe: AskPipe;
+  #thresholds: Thresholds = new Map();
   #session: Session;
   #port: Port | null = null;
   #cancelWake: () => void = () => {};
@@ -29,7 +39,20 @@ export class Agent {
     this.#platform = platform;
     this.#options = options;
     this.#balloon = new VcpuBalloon(platform, options.recordPath);
+    this.#hostClock = new HostClock(platform);
+    const config = options.monitor ?? MONITOR_DEFAULTS;
+    this.#monitor = new MonitorLoop(platform, {
+      config,
+      thresholds: () => this.#thresholds,
+      host: (intervalMs) => this.#hostClock.within(intervalMs),
+      onSample: (sample, request, degraded) => this.#feed({ kind: "sampled", sample, request, degraded }),
+    });
+    this.#pipe = new AskPipe(platform, options.askPath, (asker) =>
+      this.#feed({ kind: "administrator-asked", ...asker }),
+    );
     this.#session = startSession({
+      monitor: config,
+      life: processName(platform),
       agent: options.name,
       mechanisms: mechanismsOf(platform),
       patienceMs: this.#balloon.recordedPatienceMs(),
@@ -47,6 +70,8 @@ export class Agent {
   stop(): boolean {
     this.#stopped = true;
     this.#cancelWake();
+    this.#monitor.stop();
+    this.#pipe.close();
     const problems = this.#balloon.restore();
     for (const problem of problems) this.#platform.log(problem);
     this.#port?.close();
@@ -69,6 +94,8 @@ export class Agent {
     if (typeof opened !== "string") {
       this.#port = opened;
       this.#lastTrouble = "";
+      // Not before the port is ours: the pipe may belong to the agent that has it.
+      this.#pipe.open();
     } else if (BUSY.test(opened)) {
       this.#options.onPortBusy();
     } else {
@@ -109,6 +136,22 @@ export class Agent {
       case "report":
         // A host that does not read gets no more reports: the newest one counts, and it comes when there is room.
         if (this.#port?.backlog() === 0) this.#send({ kind: "report", ...this.#balloon.report() });
+        break;
+      case "send-measures":
+        if (this.#port?.backlog() === 0) this.#send(effect.message);
+        break;
+      case "monitor":
+        this.#thresholds = effect.thresholds;
+        this.#monitor.start();
+        break;
+      case "stop-monitor":
+        this.#monitor.stop();
+        break;
+      case "run-times":
+        this.#hostClock.hear(effect.vcpus);
+        break;
+      case "tell-asker":
+        this.#pipe.tell(effect.asker, effect.verdict);
         break;
       case "remember-patience":
         this.#balloon.setPatience(effect.patienceMs);
@@ -163,6 +206,10 @@ export class Agent {
 export interface AgentOptions {
   readonly portPath: string;
   readonly recordPath: string;
+  /** Where people in the guest ask for vCPUs (ask_pipe.ts). */
+  readonly askPath: string;
+  /** What the guest's own configuration says of the load monitor; the defaults where it says nothing. */
+  readonly monitor?: MonitorConfig;
   /** With its version, as the host will show it. */
   readonly name: string;
   /** Called when another program has the port: that program is in charge, and this one must change nothing. */

@@ -28,6 +28,7 @@ export class GuestOfData implements Platform {
   #timers: Timer[] = [];
   #events: PortEvents | null = null;
   #portOwner: object | null = null;
+  readonly #pipes = new Map<string, (chunk: Uint8Array) => void>();
   #decoder: Decoder = DECODER_START;
 
   constructor(vcpus: number) {
@@ -106,6 +107,7 @@ export class GuestOfData implements Platform {
     this.#timers = [];
     this.#events = null;
     this.#portOwner = null;
+    this.#pipes.clear();
   }
 
   addTask(pid: number, task: { name: string; allowed: string; parent?: number }): void {
@@ -216,6 +218,17 @@ export class GuestOfData implements Platform {
         this.#portOwner = null;
       },
     };
+  }
+
+  openPipe(path: string, onBytes: (chunk: Uint8Array) => void): { close(): void } {
+    this.#pipes.set(path, onBytes);
+    return { close: () => void this.#pipes.delete(path) };
+  }
+
+  writePipe(path: string, text: string): string | null {
+    const listens = this.#pipes.get(path);
+    listens?.(Uint8Array.from(text, (character) => character.charCodeAt(0)));
+    return listens === undefined ? "No such device or address" : null;
   }
 
   log(line: string): void {

@@ -13,7 +13,7 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
   const monitor = new LoadMonitor(platform, cost);
   const { thresholds } = options;
   const finish = (): void => {
-    const { atMs, intervalMs, vcpus } = monitor.sample(null);
+    const { atMs, intervalMs, vcpus } = monitor.sample(NO_HOST);
     monitor.stop();
     const plain = measureAll(vcpus);
     const thresholdOf = (id: string): number | null => thresholds.get(id)?.value ?? null;
@@ -27,7 +27,7 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
   };
   monitor.traceFrom();
   platform.after(WARM_UP_MS, () => {
-    monitor.sample(null);
+    monitor.sample(NO_HOST);
     const intervalMs = options.seconds * MS_PER_SECOND;
     platform.after(intervalMs - monitor.traceMs(intervalMs), () => monitor.traceFrom());
     platform.after(intervalMs, finish);
@@ -45,6 +45,8 @@ export interface MeasuresOptions {
 /** Long enough to see who switches, also a thread that has its vCPU to itself and seldom does; threads count as runnable from their second reading on. */
 const WARM_UP_MS = 700;
 const MS_PER_SECOND = 1_000;
+/** The running agent is the one that the host speaks with. */
+const NO_HOST = (): null => null;
 
 interface Taken {
   readonly cost: unknown;

@@ -6,7 +6,7 @@ import { combineAll } from "./monitor/combination.ts";
 import { DETECTOR_START, type Detector, detect, type LoadSample, type Request } from "./monitor/detect.ts";
 import { measureAll } from "./monitor/measured.ts";
 import type { Thresholds } from "./monitor/thresholds.ts";
-import type { HostTimes } from "./monitor/vcpu_loads.ts";
+import type { HostTimes, SwitchCost } from "./monitor/vcpu_loads.ts";
 import type { MonitorConfig } from "./monitor_config.ts";
 import type { Platform } from "./platform.ts";
 import { LoadMonitor } from "./sources/load_monitor.ts";
@@ -15,6 +15,8 @@ import { calibrate } from "./sources/switch_cost.ts";
 export class MonitorLoop {
   readonly #platform: Platform;
   readonly #options: MonitorLoopOptions;
+  /** Measured once: the guest's switches cost the same when the monitor is turned on again. */
+  #cost: SwitchCost | string | null = null;
   #running: { readonly monitor: LoadMonitor; detector: Detector; cancel: readonly (() => void)[] } | null =
     null;
 
@@ -26,7 +28,8 @@ export class MonitorLoop {
   /** Measures the cost of switches first, which keeps the vCPU busy for some tens of milliseconds. */
   start(): void {
     if (this.#running !== null) return;
-    const monitor = new LoadMonitor(this.#platform, calibrate(this.#platform));
+    this.#cost ??= calibrate(this.#platform);
+    const monitor = new LoadMonitor(this.#platform, this.#cost);
     this.#running = { monitor, detector: DETECTOR_START, cancel: [] };
     this.#schedule();
   }
@@ -51,7 +54,7 @@ export class MonitorLoop {
   #sample(): void {
     if (this.#running === null) return;
     const { config, thresholds, host, onSample } = this.#options;
-    const { atMs, intervalMs, vcpus } = this.#running.monitor.sample(host());
+    const { atMs, intervalMs, vcpus, degraded } = this.#running.monitor.sample(host);
     const inForce = thresholds();
     const plain = measureAll(vcpus);
     const combined = combineAll(vcpus, plain, { thresholdOf: (id) => inForce.get(id)?.value ?? null });
@@ -64,7 +67,7 @@ export class MonitorLoop {
     });
     this.#running.detector = detector;
     this.#schedule();
-    onSample(sample, request);
+    onSample(sample, request, degraded);
   }
 }
 
@@ -72,7 +75,8 @@ export interface MonitorLoopOptions {
   readonly config: MonitorConfig;
   /** Asked at each sample, so that the host may change them at any time. */
   readonly thresholds: () => Thresholds;
-  /** The run times of the vCPUs' threads on the host in the last interval, if the host told. */
-  readonly host: () => HostTimes | null;
-  readonly onSample: (sample: LoadSample, request: Request | null) => void;
+  /** The run times of the vCPUs' threads on the host in an interval that ends now, if the host told. */
+  readonly host: (intervalMs: number) => HostTimes | null;
+  /** `degraded`: what is not measured, in whole or in part, as sentences. */
+  readonly onSample: (sample: LoadSample, request: Request | null, degraded: readonly string[]) => void;
 }

@@ -30,8 +30,16 @@ export interface Platform {
   after(ms: number, call: () => void): () => void;
   /** Opens the channel to the host; the reason when that is not possible now. */
   openPort(path: string, events: PortEvents): Port | string;
+  /** Makes a pipe with a name, for its owner alone, and calls with what others write into it; a reason when it cannot. */
+  openPipe(path: string, onBytes: (chunk: Uint8Array) => void): Pipe | string;
+  /** Writes into such a pipe without waiting; a reason when nobody listens. */
+  writePipe(path: string, text: string): string | null;
   /** One line for the guest's administrator. */
   log(line: string): void;
+}
+
+export interface Pipe {
+  close(): void;
 }
 
 export interface Port {
@@ -60,3 +68,6 @@ export const FILE_BYTES_MAX = 262_144;
  * own full pipe instead of filling the guest's memory. One frame of the greatest length may come on top.
  */
 export const BACKLOG_BYTES_MAX = 65_536;
+
+/** The program that makes a pipe with a name; no JavaScript engine has a call for it. */
+export const MAKE_PIPE: readonly string[] = ["mkfifo", "-m", "600"];

@@ -3,7 +3,14 @@
 import * as os from "os";
 import * as std from "std";
 import { measureSwitches } from "switch_cost";
-import { BACKLOG_BYTES_MAX, FILE_BYTES_MAX, type Platform, type Port, type PortEvents } from "./platform.ts";
+import {
+  BACKLOG_BYTES_MAX,
+  FILE_BYTES_MAX,
+  MAKE_PIPE,
+  type Platform,
+  type Port,
+  type PortEvents,
+} from "./platform.ts";
 
 export const quickjsPlatform: Platform = {
   readFile(path) {
@@ -55,6 +62,23 @@ export const quickjsPlatform: Platform = {
     const fd = os.open(path, os.O_RDWR | O_NONBLOCK);
     return fd < 0 ? std.strerror(-fd) : new QuickjsPort(fd, events);
   },
+  openPipe(path, onBytes) {
+    if (execute([...MAKE_PIPE, path], true) !== 0) return `${MAKE_PIPE.join(" ")} failed`;
+    // Open for writing too: without a writer of our own the pipe would end with the first that leaves.
+    const fd = os.open(path, os.O_RDWR | O_NONBLOCK);
+    if (fd < 0) return std.strerror(-fd);
+    os.setReadHandler(fd, () => {
+      const got = os.read(fd, buffer, 0, BUFFER_BYTES);
+      if (got > 0) onBytes(new Uint8Array(buffer.slice(0, got)));
+    });
+    return {
+      close() {
+        os.setReadHandler(fd, null);
+        os.close(fd);
+      },
+    };
+  },
+  writePipe: (path, text) => writeOnce(path, { flags: os.O_WRONLY | O_NONBLOCK, text }),
   log(line) {
     std.err.puts(`${line}\n`);
     std.err.flush();

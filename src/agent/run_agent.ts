@@ -4,8 +4,9 @@ import { unreachable } from "../core/unreachable.ts";
 import { Agent } from "./agent.ts";
 import { type Command, HELP, parseCommandLine } from "./command_line.ts";
 import { measuresCommand } from "./measures_command.ts";
-import { readMonitorConfig, thresholdsOf } from "./monitor_config.ts";
+import { MONITOR_DEFAULTS, readMonitorConfig, thresholdsOf } from "./monitor_config.ts";
 import type { Platform } from "./platform.ts";
+import { requestCommand } from "./request_command.ts";
 import { thresholdsText } from "./thresholds_command.ts";
 import { VcpuBalloon } from "./vcpu_balloon.ts";
 
@@ -33,6 +34,13 @@ export function runAgent(platform: Platform, program: Program): void {
     case "measures":
     case "thresholds":
       monitorCommand(platform, program, command);
+      break;
+    case "request":
+      requestCommand(platform, {
+        ...command,
+        print: (text) => program.print(text),
+        end: (status) => program.exit(status),
+      });
       break;
     case "serve":
       serve(platform, program, command);
@@ -78,13 +86,18 @@ function monitorCommand(
   }
 }
 
-function serve(platform: Platform, program: Program, paths: { portPath: string; recordPath: string }): void {
+function serve(platform: Platform, program: Program, command: Extract<Command, { kind: "serve" }>): void {
+  const { portPath, recordPath, askPath } = command;
+  const config = readMonitorConfig(platform, command.configPath);
+  if (!config.ok) platform.log(`${config.why}; the load monitor works with its defaults`);
   const agent = new Agent(platform, {
-    portPath: paths.portPath,
-    recordPath: paths.recordPath,
+    portPath,
+    recordPath,
+    askPath,
+    monitor: config.ok ? config.message : MONITOR_DEFAULTS,
     name: AGENT_NAME,
     onPortBusy: () => {
-      platform.log(`Another program has ${paths.portPath} open: end it first`);
+      platform.log(`Another program has ${portPath} open: end it first`);
       program.exit(1);
     },
   });

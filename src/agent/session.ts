@@ -8,21 +8,38 @@ import {
   commonVersion,
   type GuestMessage,
   type HostMessage,
+  MONITOR_VERSION,
   NO_ID,
   PROTOCOL_VERSIONS,
   TEXT_CHARS_MAX,
 } from "../protocol/guest_messages.ts";
 import { parseHostMessage } from "../protocol/parse_host_message.ts";
+import { type Asker, heedGreeting } from "./asking.ts";
 import type { GuestView } from "./guest_view.ts";
+import type { MonitorConfig } from "./monitor_config.ts";
+import {
+  askWhenDue,
+  heedAdministrator,
+  heedHostAnswer,
+  heedSampled,
+  type MonitorEffect,
+  type Monitored,
+  type Monitoring,
+  obeyMonitor,
+  rest,
+  type SampleEvent,
+  startMonitoring,
+} from "./monitoring.ts";
 import { type Change, changesFor, missingVcpus, type Wanted } from "./vcpu_changes.ts";
 
 /** The new state, and effects to carry out in their order. */
 export function step(session: Session, event: SessionEvent, nowMs: number): Stepped {
-  const stepped = react(session, event, nowMs);
-  return {
-    session: stepped.session,
-    effects: [...stepped.effects, { kind: "wake", atMs: wakeAt(stepped.session) }],
-  };
+  const reacted = react(session, event, nowMs);
+  const asked = isMonitorHeard(reacted.session)
+    ? monitored(reacted.session, askWhenDue(reacted.session.monitoring, nowMs))
+    : { session: reacted.session, effects: [] };
+  const wake: Effect = { kind: "wake", atMs: wakeAt(asked.session) };
+  return { session: asked.session, effects: [...reacted.effects, ...asked.effects, wake] };
 }
 
 export interface Session {
@@ -31,7 +48,12 @@ export interface Session {
   readonly mechanisms: readonly ("offline" | "isolate")[];
   readonly decoder: Decoder;
   /** The host's hello on this connection, `null` before it came. */
-  readonly greeting: { readonly session: string; readonly reportEveryMs: number } | null;
+  readonly greeting: {
+    readonly session: string;
+    readonly reportEveryMs: number;
+    /** Of this conversation. */
+    readonly version: number;
+  } | null;
   readonly patienceMs: number;
   /** When the host was last heard of; at first, when the agent started. */
   readonly heardAtMs: number;
@@ -39,6 +61,7 @@ export interface Session {
   /** Something is not as found: the loss of the host would matter. */
   readonly holding: boolean;
   readonly work: Work | null;
+  readonly monitoring: Monitoring;
 }
 
 /** A command that is being carried out. */
@@ -56,6 +79,9 @@ export type SessionEvent =
   | { readonly kind: "hung-up" }
   | { readonly kind: "bytes"; readonly chunk: Uint8Array }
   | { readonly kind: "woken" }
+  | SampleEvent
+  /** A person in the guest wants one more vCPU (P-15). */
+  | ({ readonly kind: "administrator-asked" } & Asker)
   /** The answer to the effect `look`. */
   | { readonly kind: "looked"; readonly view: GuestView }
   /** The answer to the effect `change`. */
@@ -76,14 +102,13 @@ export type SessionEvent =
 
 export type Effect =
   | { readonly kind: "start-stream" }
-  | { readonly kind: "send"; readonly message: GuestMessage }
+  | MonitorEffect
   /** Send a report of how things are now. */
   | { readonly kind: "report" }
   | { readonly kind: "remember-patience"; readonly patienceMs: number }
   | { readonly kind: "look" }
   | { readonly kind: "change"; readonly change: Change }
   | { readonly kind: "restore"; readonly id: number | null }
-  | { readonly kind: "log"; readonly line: string }
   /** Call again with `woken` then; `null`: no need. */
   | { readonly kind: "wake"; readonly atMs: number | null };
 
@@ -103,6 +128,9 @@ export function startSession(start: {
   readonly mechanisms: readonly ("offline" | "isolate")[];
   readonly patienceMs: number;
   readonly holding: boolean;
+  readonly monitor: MonitorConfig;
+  /** Names this life of the agent, unlike any other of this guest. */
+  readonly life: string;
   readonly nowMs: number;
 }): Session {
   return {
@@ -115,6 +143,7 @@ export function startSession(start: {
     reportedAtMs: start.nowMs,
     holding: start.holding,
     work: null,
+    monitoring: startMonitoring(start.monitor, start.life),
   };
 }
 
@@ -131,6 +160,10 @@ function react(session: Session, event: SessionEvent, nowMs: number): Stepped {
       return hear(session, event.chunk, nowMs);
     case "woken":
       return wake(session, nowMs);
+    case "sampled":
+      return monitored(session, heedSampled(session.monitoring, event, nowMs));
+    case "administrator-asked":
+      return monitored(session, heedAdministrator(session.monitoring, event, isMonitorHeard(session)));
     case "looked":
       return planWork(session, event.view, nowMs);
     case "changed":
@@ -185,7 +218,7 @@ function obey(session: Session, message: HostMessage, nowMs: number): Stepped {
     case "monitor":
     case "run-times":
     case "answer":
-      return { session, effects: [] };
+      return obeyLater(session, message, nowMs);
     case "ping":
       return { session, effects: [send({ kind: "pong", id: message.id })] };
     case "restore":
@@ -206,20 +239,55 @@ function obey(session: Session, message: HostMessage, nowMs: number): Stepped {
   }
 }
 
+/** What came with MONITOR_VERSION is no part of an older conversation. */
+function obeyLater(
+  session: Session,
+  message: HostMessage & { readonly kind: "monitor" | "run-times" | "answer" },
+  nowMs: number,
+): Stepped {
+  if (!isMonitorHeard(session)) {
+    const why = `${message.kind} belongs to version ${MONITOR_VERSION} of the protocol, which was not agreed on`;
+    return refuse(session, "id" in message ? message.id : NO_ID, why);
+  }
+  switch (message.kind) {
+    case "monitor":
+      return monitored(session, obeyMonitor(session.monitoring, message));
+    case "answer":
+      return monitored(session, heedHostAnswer(session.monitoring, message, nowMs));
+    case "run-times":
+      return { session, effects: [{ kind: "run-times", vcpus: message.vcpus }] };
+  }
+}
+
+function monitored(session: Session, { monitoring, effects }: Monitored): Stepped {
+  return { session: { ...session, monitoring }, effects };
+}
+
+function isMonitorHeard({ greeting }: Session): boolean {
+  return greeting !== null && MONITOR_VERSION <= greeting.version;
+}
+
 function greet(session: Session, message: HostMessage & { kind: "hello" }, nowMs: number): Stepped {
-  if (commonVersion(PROTOCOL_VERSIONS, message.versions) === null) {
+  const version = commonVersion(PROTOCOL_VERSIONS, message.versions);
+  if (version === null) {
     const ours = PROTOCOL_VERSIONS.join(" to ");
     const theirs = message.versions.join(" to ");
     return refuse(session, NO_ID, `No common version: this agent speaks ${ours}, the host ${theirs}`);
   }
+  const { monitoring, effects } =
+    version < MONITOR_VERSION && session.monitoring.on
+      ? rest(session.monitoring)
+      : { monitoring: session.monitoring, effects: [] };
   return {
     session: {
       ...session,
-      greeting: { session: message.session, reportEveryMs: message.reportEveryMs },
+      greeting: { session: message.session, reportEveryMs: message.reportEveryMs, version },
       patienceMs: message.patienceMs,
       reportedAtMs: nowMs,
+      monitoring: { ...monitoring, asking: heedGreeting(monitoring.asking) },
     },
     effects: [
+      ...effects,
       { kind: "remember-patience", patienceMs: message.patienceMs },
       send(hello(session, message.session)),
       { kind: "report" },
@@ -279,16 +347,27 @@ function wake(session: Session, nowMs: number): Stepped {
     effects.push({ kind: "report" });
   }
   const lateMs = nowMs - (now.heardAtMs + now.patienceMs);
-  if (!now.holding || lateMs < 0) return { session: now, effects };
+  if (!wouldMissTheHost(now) || lateMs < 0) return { session: now, effects };
   // Either way the patience begins anew: a vCPU that would not come back is tried again after it.
   now = { ...now, heardAtMs: nowMs };
   if (lateMs >= STOPPED_MS) {
     const line = `This guest stood still for ${Math.round(lateMs)} ms or more: the host gets its patience anew`;
     return { session: now, effects: [...effects, { kind: "log", line }] };
   }
-  effects.push({ kind: "log", line: `Host not heard of for ${now.patienceMs} ms: every vCPU comes back` });
-  effects.push({ kind: "restore", id: null });
+  const lost = `Host not heard of for ${now.patienceMs} ms`;
+  if (now.monitoring.on) {
+    const rested = monitored(now, rest(now.monitoring));
+    now = rested.session;
+    effects.push({ kind: "log", line: `${lost}: the load monitor stops` }, ...rested.effects);
+  }
+  if (!now.holding) return { session: now, effects };
+  effects.push({ kind: "log", line: `${lost}: every vCPU comes back` }, { kind: "restore", id: null });
   return { session: { ...now, work: null }, effects };
+}
+
+/** Something is not as found, or is measured for the host. */
+function wouldMissTheHost({ holding, monitoring }: Session): boolean {
+  return holding || monitoring.on;
 }
 
 /**
@@ -300,7 +379,9 @@ const STOPPED_MS = 1_000;
 function wakeAt(session: Session): number | null {
   const times: number[] = [];
   if (session.greeting !== null) times.push(session.reportedAtMs + session.greeting.reportEveryMs);
-  if (session.holding) times.push(session.heardAtMs + session.patienceMs);
+  if (wouldMissTheHost(session)) times.push(session.heardAtMs + session.patienceMs);
+  const { open } = session.monitoring.asking;
+  if (open !== null && isMonitorHeard(session)) times.push(open.dueMs);
   return times.length === 0 ? null : Math.min(...times);
 }
 

@@ -31,6 +31,7 @@ describe.runIf(process.platform === "linux")("on this machine", () => {
     const agent = new Agent(nodePlatform, {
       portPath: path,
       recordPath: join(directory, "record"),
+      askPath: join(directory, "ask"),
       name: "vbal-agent test",
       onPortBusy: () => {},
     });

@@ -17,9 +17,16 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { createConnection, type Socket } from "node:net";
+import { createConnection, Socket } from "node:net";
 import { performance } from "node:perf_hooks";
-import { BACKLOG_BYTES_MAX, FILE_BYTES_MAX, type Platform, type Port, type PortEvents } from "../platform.ts";
+import {
+  BACKLOG_BYTES_MAX,
+  FILE_BYTES_MAX,
+  MAKE_PIPE,
+  type Platform,
+  type Port,
+  type PortEvents,
+} from "../platform.ts";
 
 export const nodePlatform: Platform = {
   readFile(path) {
@@ -73,6 +80,25 @@ export const nodePlatform: Platform = {
     return attempt(() =>
       statSync(path).isSocket() ? new SocketPort(path, events) : new DevicePort(path, events),
     );
+  },
+  openPipe(path, onBytes) {
+    if (nodePlatform.run([...MAKE_PIPE, path]) !== 0) return `${MAKE_PIPE.join(" ")} failed`;
+    return attempt(() => {
+      // Open for writing too: without a writer of our own the pipe would end with the first that leaves.
+      const pipe = new Socket({ fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK) });
+      pipe.on("data", (chunk) => onBytes(new Uint8Array(chunk)));
+      return { close: () => void pipe.destroy() };
+    });
+  },
+  writePipe(path, text) {
+    return reason(() => {
+      const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+      try {
+        writeSync(fd, text);
+      } finally {
+        closeSync(fd);
+      }
+    });
   },
   log(line) {
     console.error(line);

@@ -6,6 +6,7 @@
 
 import { VCPU_DIRECTORY } from "../guest_view.ts";
 import { classify } from "../monitor/classify.ts";
+import { degradedOf } from "../monitor/degraded.ts";
 import type { VcpuLoad } from "../monitor/vcpu_load.ts";
 import type { Counters, HostTimes, SwitchCost } from "../monitor/vcpu_loads.ts";
 import { vcpuLoads } from "../monitor/vcpu_loads.ts";
@@ -57,7 +58,7 @@ export class LoadMonitor {
   }
 
   /** Ends the interval that began with the last call, or with the monitor. */
-  sample(host: HostTimes | null): Sampled {
+  sample(host: (intervalMs: number) => HostTimes | null): Sampled {
     const after = readCounters(this.#platform);
     const before = this.#before;
     const intervalMs = after.atMs - before.atMs;
@@ -77,7 +78,7 @@ export class LoadMonitor {
       cost: this.#cost,
       groups: typeof trace === "string" ? trace : this.#times.groups(trace.pairs, this.#pid),
       nodeOf: (vcpu) => this.#nodeOf(vcpu),
-      host,
+      host: host(intervalMs),
       hz: this.#hz,
       self: {
         vcpu: self.vcpu,
@@ -88,7 +89,7 @@ export class LoadMonitor {
     // What this very sample cost belongs to the next interval, where it is subtracted.
     this.#before = after;
     this.#selfBefore = self;
-    return { atMs: after.atMs, intervalMs, vcpus };
+    return { atMs: after.atMs, intervalMs, vcpus, degraded: degradedOf(vcpus) };
   }
 
   stop(): void {
@@ -112,6 +113,8 @@ export interface Sampled {
   readonly atMs: number;
   readonly intervalMs: number;
   readonly vcpus: readonly VcpuLoad[];
+  /** What is not measured, in whole or in part, as sentences. */
+  readonly degraded: readonly string[];
 }
 
 /** What tracing adds to a switch: 7 microseconds in an emulated guest, which is five times as slow as a real one. */
