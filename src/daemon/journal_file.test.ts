@@ -1,5 +1,7 @@
 /** The journal on a disk that tears, fills up and loses things. */
+import { spawn } from "node:child_process";
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -39,6 +41,14 @@ function journalOf(maxBytes = 1_000_000): JournalFile {
   return new JournalFile({ path, maxBytes, onFault: (message) => faults.push(message) });
 }
 
+/** What a next life makes of the files. */
+function recovered(): ControllerState | null {
+  const journal = journalOf();
+  const state = journal.recover();
+  journal.close();
+  return state;
+}
+
 /** A state that can be told from others by its number. */
 function stateNumber(nextCommandId: number): ControllerState {
   return { ...INITIAL_STATE, nextCommandId };
@@ -73,7 +83,7 @@ describe("an earlier life", () => {
     first.recover();
     write(first, stateNumber(7));
     first.close();
-    expect(journalOf().recover()?.nextCommandId).toBe(7);
+    expect(recovered()?.nextCommandId).toBe(7);
   });
 
   test.each([1, 5, 40])(
@@ -104,7 +114,7 @@ describe("an earlier life", () => {
     const lines = readFileSync(path, "latin1").split("\n");
     lines[2] = lines[2]!.replace("nextCommandId", "nextCommandIX");
     writeFileSync(path, lines.join("\n"), "latin1");
-    expect(journalOf().recover()?.nextCommandId).toBe(3);
+    expect(recovered()?.nextCommandId).toBe(3);
     expect(faults).toEqual([expect.stringContaining("Record 2 is lost")]);
   });
 
@@ -115,9 +125,9 @@ describe("an earlier life", () => {
     first.close();
     expect(existsSync(`${path}.1`)).toBe(true);
     writeFileSync(path, "");
-    expect(journalOf().recover()?.nextCommandId).toBeGreaterThan(1);
+    expect(recovered()?.nextCommandId).toBeGreaterThan(1);
     unlinkSync(path);
-    expect(journalOf().recover()?.nextCommandId).toBeGreaterThan(1);
+    expect(recovered()?.nextCommandId).toBeGreaterThan(1);
   });
 
   test.each([
@@ -142,13 +152,20 @@ describe("rotation", () => {
     for (let number = 1; number <= 40; number++) write(journal, stateNumber(number));
     journal.close();
     const files = readdirSync(folder).sort();
-    expect(files).toEqual(["journal.jsonl", "journal.jsonl.1", "journal.jsonl.2", "journal.jsonl.3"]);
+    expect(files).toEqual([
+      "journal.jsonl",
+      "journal.jsonl.1",
+      "journal.jsonl.2",
+      "journal.jsonl.3",
+      "journal.jsonl.lock",
+    ]);
+    files.pop();
     for (const file of files) {
       const records = recordsOf(join(folder, file));
       expect(records[0]).toMatchObject({ seq: 1, record: { kind: "checkpoint" } });
       expect(replay(records, "start").differences).toEqual([]);
     }
-    expect(journalOf().recover()?.nextCommandId).toBe(40);
+    expect(recovered()?.nextCommandId).toBe(40);
     expect(faults).toEqual([]);
   });
 });
@@ -169,16 +186,18 @@ describe("a disk that is full", () => {
         /Cannot write the journal .*ENOSPC.*; control goes on, but what is decided from now on is not kept\. Make room/,
       ),
     ]);
+    expect(readdirSync(folder).sort()).toEqual(["journal.jsonl", "journal.jsonl.lock", "journal.jsonl.new"]);
     // Killed now, the last that was written still counts.
-    expect(journalOf().recover()?.nextCommandId).toBe(2);
-    expect(readdirSync(folder).sort()).toEqual(["journal.jsonl", "journal.jsonl.new"]);
+    const copy = { path: join(folder, "copy.jsonl"), maxBytes: 1_000_000, onFault: () => undefined };
+    copyFileSync(path, copy.path);
+    expect(new JournalFile(copy).recover()?.nextCommandId).toBe(2);
 
     unlinkSync(`${path}.new`);
     write(journal, stateNumber(21));
     journal.close();
     expect(faults.at(-1)).toMatch(/is written again$/);
     expect(recordsOf(path).map(({ record }) => record.kind)).toEqual(["checkpoint"]);
-    expect(journalOf().recover()?.nextCommandId).toBe(21);
+    expect(recovered()?.nextCommandId).toBe(21);
   });
 
   test("after it is closed nothing is written, and nothing is thrown", () => {
@@ -188,5 +207,41 @@ describe("a disk that is full", () => {
     const { size } = statSync(path);
     write(journal, stateNumber(1));
     expect(statSync(path).size).toBe(size);
+  });
+});
+
+describe("two daemons", () => {
+  test("never write the same journal: the second is told whose it is, and the first goes on", () => {
+    const first = journalOf();
+    first.recover();
+    write(first, stateNumber(1));
+    expect(() => journalOf().recover()).toThrow(
+      `The journal ${path} is in use by another vbal daemon (process ${process.pid}); stop it first, or set journal.path to another path`,
+    );
+    write(first, stateNumber(2));
+    first.close();
+    expect(recovered()?.nextCommandId).toBe(2);
+  });
+
+  test("a second that gave up leaves the first its lock", () => {
+    const first = journalOf();
+    first.recover();
+    const second = journalOf();
+    expect(() => second.recover()).toThrow(/is in use/);
+    second.close();
+    expect(() => journalOf().recover()).toThrow(/is in use/);
+    first.close();
+  });
+
+  test("one that was killed holds nothing", async () => {
+    const script = `echo $$ > "$1"; echo held; exec sleep 600`;
+    const argv = ["--nonblock", "--no-fork", `${path}.lock`, "sh", "-c", script, "sh", `${path}.lock`];
+    const other = spawn("flock", argv, { stdio: ["ignore", "pipe", "inherit"] });
+    await new Promise((held) => other.stdout.once("data", held));
+    expect(() => journalOf().recover()).toThrow(`(process ${other.pid})`);
+    const over = new Promise((end) => other.once("close", end));
+    other.kill("SIGKILL");
+    await over;
+    expect(recovered()).toBe(null);
   });
 });

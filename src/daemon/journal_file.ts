@@ -25,6 +25,7 @@ import {
   type Journal,
   type JournalRecord,
 } from "../protocol/journal.ts";
+import { type FileLock, lockFile } from "./file_lock.ts";
 import { replay } from "./replay.ts";
 
 type ControllerJournalRecord = JournalRecord<ControllerEvent, ControllerState>;
@@ -50,6 +51,7 @@ export interface Beginning {
 
 export class JournalFile {
   readonly #options: JournalOptions;
+  #lock: FileLock | null = null;
   #fd: number | null = null;
   #bytes = 0;
   #seq = 1;
@@ -62,12 +64,14 @@ export class JournalFile {
 
   /**
    * The state that an earlier life left, or null. Opens the file for appending; throws, with what to do, when that is
-   * impossible, for without it nobody would know after a kill what to put back.
+   * impossible, for without it nobody would know after a kill what to put back. Two daemons never write the same one,
+   * whatever their control sockets: PATH.lock is locked until `close`.
    */
   recover(): ControllerState | null {
     const { path } = this.#options;
     try {
       mkdirSync(dirname(path), { recursive: true });
+      this.#own(path);
       const journal = this.#read(path);
       this.#fd = openSync(path, "a", FILE_MODE);
       if (journal.tornBytes > 0) ftruncateSync(this.#fd, journal.keepBytes);
@@ -114,6 +118,20 @@ export class JournalFile {
   close(): void {
     this.#closed = true;
     this.#letGo();
+    this.#lock?.release();
+    this.#lock = null;
+  }
+
+  #own(path: string): void {
+    const taken = lockFile(`${path}.lock`);
+    if ("lock" in taken) {
+      this.#lock = taken.lock;
+      return;
+    }
+    const who = taken.heldBy === null ? "another process" : `process ${taken.heldBy}`;
+    throw new UnusableJournal(
+      `The journal ${path} is in use by another vbal daemon (${who}); stop it first, or set journal.path to another path`,
+    );
   }
 
   /** After a fault the file may end in half a record: the next one to be written starts a new file. */
