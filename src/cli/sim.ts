@@ -5,6 +5,7 @@ import { command } from "@optique/core/primitives";
 import type { Command } from "./command.ts";
 import { commandExamples } from "./examples.ts";
 import { simListCommand } from "./sim_list.ts";
+import { simReproduceCommand } from "./sim_reproduce.ts";
 import { simRunCommand } from "./sim_run.ts";
 import { simSwarmCommand } from "./sim_swarm.ts";
 import { simTable1Command } from "./sim_table1.ts";
@@ -12,7 +13,7 @@ import { simTraceCommand } from "./sim_trace.ts";
 
 export const simCommand: Command = command(
   "sim",
-  or(simRunCommand, simTraceCommand, simSwarmCommand, simTable1Command, simListCommand),
+  or(simRunCommand, simTraceCommand, simReproduceCommand, simSwarmCommand, simTable1Command, simListCommand),
   {
     brief: message`Simulate guests and their host.`,
     footer: commandExamples(

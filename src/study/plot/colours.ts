@@ -1,0 +1,39 @@
+/**
+ * One colour per policy, in every picture. After M. Okabe and K. Ito's palette, which most colour-blind people can tell
+ * apart; the order of brightness (plain dark, VCPU-Bal light) also survives a black-and-white printer.
+ */
+export function colourOf(policy: string): string {
+  return COLOURS[policy] ?? OTHERS[hash(policy) % OTHERS.length]!;
+}
+
+const COLOURS: Readonly<Record<string, string>> = {
+  alone: "#8a949e",
+  credit: "#b4500a",
+  CFS: "#b4500a",
+  plain: "#b4500a",
+  none: "#b4500a",
+  affinity: "#4c9fd4",
+  "vcpu-bal": "#35b08a",
+  "VCPU-Bal": "#35b08a",
+  vScale: "#8a5fb0",
+  "strict co": "#d6739f",
+  "relaxed co": "#a03d78",
+  balance: "#1f6fa8",
+  "dynamic allocation": "#e0b12e",
+  hinted: "#35b08a",
+  observed: "#4c9fd4",
+  histogram: "#1f6fa8",
+  wordcount: "#e0912e",
+};
+
+const OTHERS = ["#5b6570", "#c2a33c", "#6f8f3a", "#a55f4f"];
+
+function hash(name: string): number {
+  return [...name].reduce((sum, character) => sum + character.codePointAt(0)!, 0);
+}
+
+/** What the paper published: a mark of its own, never a policy's colour. */
+export const PUBLISHED = "#000000";
+export const INSIDE = "#1d7a4f";
+export const OUTSIDE = "#b3261e";
+export const BAND = "#cfe8d8";
