@@ -74,7 +74,7 @@ const APPLETS = [
   ..."nproc taskset chmod cp mv rm dd env true false test printf seq uname dmesg reboot poweroff date".split(
     " ",
   ),
-  ..."hexdump pidof killall timeout readlink find xargs time yes md5sum setsid nice".split(" "),
+  ..."hexdump mkfifo pidof killall timeout readlink find xargs time yes md5sum setsid nice".split(" "),
 ];
 
 /** Images kept for checkouts that go back and forth between two versions of the agent. */
