@@ -8,6 +8,7 @@ import { benchCommand } from "./bench.ts";
 import { CliError, type ErrorJson } from "./cli_error.ts";
 import type { Deed } from "./command.ts";
 import { demoCommand } from "./demo.ts";
+import { doctorCommand } from "./doctor.ts";
 import { examples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { explainCommand } from "./explain.ts";
@@ -30,6 +31,7 @@ const program: Parser<"sync", Deed> = or(
   planCommand,
   explainCommand,
   setCommand,
+  doctorCommand,
   replayCommand,
   demoCommand,
   benchCommand,
