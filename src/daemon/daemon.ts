@@ -1,7 +1,7 @@
 /**
  * The daemon: puts the loop, the journal, the config file and the control socket together. It decides nothing.
  */
-
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { THRESHOLD_IDS } from "../agent/monitor/thresholds.ts";
@@ -9,25 +9,44 @@ import { explainNote } from "../core/explain_note.ts";
 import type { Note } from "../core/note.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Milliseconds } from "../core/units.ts";
-import type { Hypervisor, Problem } from "../hypervisor/port.ts";
+import type { DomainLoad, Hypervisor, Observation, Problem } from "../hypervisor/port.ts";
+import { closest } from "../protocol/closest.ts";
 import { type Config, parseConfig } from "../protocol/config.ts";
 import { digestOf } from "../protocol/digest.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { type PlanView, planView } from "../protocol/plan_view.ts";
 import type { NoteView, StateView } from "../protocol/state_view.ts";
-import type { Answer } from "./api/api_target.ts";
+import type { Answer, RequestAnswer } from "./api/api_target.ts";
 import { type ApiServer, serveApi } from "./api/serve_api.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type ConfigWatch, watchConfig } from "./config_watch.ts";
 import { ControlLoop, type StepTaken } from "./control_loop.ts";
+import {
+  describeMonitorChange,
+  GuestMonitors,
+  type MonitorLayers,
+  monitorChanges,
+} from "./guest_monitors.ts";
 import { JournalFile } from "./journal_file.ts";
-import { type Overrides, override, readOverrides, withOverrides, writeOverrides } from "./overrides.ts";
+import {
+  monitorOverrides,
+  type Overrides,
+  override,
+  readOverrides,
+  withOverrides,
+  writeOverrides,
+} from "./overrides.ts";
 import { overBase } from "./policy_layers.ts";
+import { RequestLog } from "./request_log.ts";
 import { stateViewOf } from "./state_view_of.ts";
 import { UsageWindow } from "./usage_window.ts";
 
 /** The notes that are kept in memory for `vbal status` and `vbal explain`; the journal has all. */
 const NOTES_KEPT = 500;
+/** Whoever asks for a vCPU hears within this what was decided, or that one is being plugged meanwhile. */
+const REQUEST_ANSWER_MS: Milliseconds = 2_000;
+/** So many on this host may wait for an answer at the same time; others are turned away. */
+const REQUESTS_HEARING_MAX = 16;
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -53,6 +72,8 @@ export class Daemon {
   readonly #journal: JournalFile;
   readonly #loop: ControlLoop;
   readonly #usage = new UsageWindow();
+  readonly #requests = new RequestLog();
+  readonly #monitors: GuestMonitors;
   readonly #startedAt: Milliseconds;
   readonly #overridesFile: string;
   #config: Config;
@@ -63,6 +84,8 @@ export class Daemon {
   #journalling = false;
   #configProblem: string | null = null;
   #problems: readonly Problem[] = [];
+  #load: readonly DomainLoad[] = [];
+  #requestsHearing = 0;
   #notes: NoteView[] = [];
   #revision = 0;
   #server: ApiServer | null = null;
@@ -78,6 +101,7 @@ export class Daemon {
     this.#overrides = readOverrides(this.#overridesFile, (text) => this.#tell("warning", text));
     this.#journal = new JournalFile({ ...journal, onFault: (text) => this.#tell("error", text) });
     this.#policy = this.#layered(policy);
+    this.#monitors = new GuestMonitors(options.hypervisor);
     this.#loop = new ControlLoop({
       hypervisor: options.hypervisor,
       clock: this.#clock,
@@ -85,11 +109,7 @@ export class Daemon {
       intervalMs: interval,
       usage: this.#usage,
       onStep: (taken) => this.#onStep(taken),
-      onObservation: ({ problems }) => {
-        this.#revision += 1;
-        this.#onProblems(problems);
-        this.#server?.changed();
-      },
+      onObservation: (observation) => this.#onObservation(observation),
       onFault: (text) => this.#tell("error", text),
     });
   }
@@ -167,6 +187,9 @@ export class Daemon {
       usage: this.#usage,
       problems: this.#problems,
       notes: this.#notes,
+      load: this.#load,
+      requests: this.#requests,
+      monitors: this.#monitorLayers(),
     });
   }
 
@@ -180,8 +203,8 @@ export class Daemon {
     });
   }
 
-  /** Lays `fields` over the config file's for one domain; kept over restarts. */
-  setDomain(name: string, fields: unknown): Answer {
+  /** Lays `fields` over the config file's for one domain; kept over restarts. `by`: who says so, for the audit. */
+  setDomain(name: string, fields: unknown, by = "vbal set"): Answer {
     const base = overBase(this.#options.basePolicy, this.#config.policy);
     const result = override(base, this.#overrides, { name, fields });
     if ("errors" in result) return { ok: false, errors: result.errors };
@@ -193,24 +216,52 @@ export class Daemon {
         errors: [`Cannot write ${this.#overridesFile}: ${String(error)}; nothing was changed`],
       };
     }
+    const before = this.#monitorLayers();
     this.#overrides = result.overrides;
     this.#changePolicy();
-    const known = this.#loop.state.snapshot?.domains.some(({ id }) => id === name) ?? false;
+    this.#changeMonitors(before, by);
     return {
       ok: true,
-      message: known ? `${name} is set` : `${name} is set, for when a domain of that name arrives`,
+      message: this.#isPresent(name)
+        ? `${name} is set`
+        : `${name} is set, for when a domain of that name arrives`,
     };
+  }
+
+  /**
+   * Asks for one more vCPU for a domain, for a person on the host (P-15). Where one is being plugged for it, the fate is
+   * `waiting` and the view shows how that ends.
+   */
+  async requestVcpu(name: string, node: number | null): Promise<RequestAnswer> {
+    if (!this.#isPresent(name)) return { ok: false, errors: [this.#noSuchDomain(name)] };
+    if (REQUESTS_HEARING_MAX <= this.#requestsHearing) {
+      return { ok: false, errors: ["Too many requests wait for an answer; try again in a second"] };
+    }
+    // No guest can guess this id and take it first.
+    const id = randomUUID();
+    this.#requestsHearing += 1;
+    const target = node === null ? null : ({ kind: "node", node } as const);
+    await this.#loop.request(
+      { domain: name, id, origin: "administrator", exceeded: null, target },
+      REQUEST_ANSWER_MS,
+    );
+    this.#requestsHearing -= 1;
+    const request = this.#requests.of(name).find((view) => view.id === id);
+    if (request !== undefined) return { ok: true, request };
+    return { ok: false, errors: [`Nothing was decided about ${name}; look at the daemon's log`] };
   }
 
   /** Reads the config file again. A bad edit changes nothing and is told. */
   reload(): Answer {
     const file = this.#options.configFile;
     if (file === null) return { ok: false, errors: ["The daemon was started without a config file"] };
+    const before = this.#monitorLayers();
     const errors = this.#readConfig(file);
     if (errors.length === 0) {
       if (this.#configProblem !== null) this.#tell("info", `${file} is in force again`);
       this.#configProblem = null;
       this.#changePolicy();
+      this.#changeMonitors(before, file);
       return { ok: true, message: `${file} is in force` };
     }
     const problem = errors.join("\n");
@@ -232,7 +283,8 @@ export class Daemon {
     if ("errors" in result) return result.errors.map(renderFault);
     const fixed = needsRestart(this.#config, result.config);
     if (fixed.length > 0) this.#tell("warning", `Changes of ${fixed.join(", ")} take effect after a restart`);
-    this.#config = { ...this.#config, policy: result.config.policy };
+    const { policy, monitor } = result.config;
+    this.#config = { ...this.#config, policy, monitor };
     return [];
   }
 
@@ -244,15 +296,61 @@ export class Daemon {
     this.#loop.changePolicy(policy);
   }
 
+  #monitorLayers(): MonitorLayers {
+    return { config: this.#config.monitor, overrides: monitorOverrides(this.#overrides) };
+  }
+
+  /** Tells the guests what is new for them, and writes down who changed what from what to what. */
+  #changeMonitors(before: MonitorLayers, by: string): void {
+    const after = this.#monitorLayers();
+    for (const change of monitorChanges(before, after)) {
+      const text = describeMonitorChange(change, by);
+      const now = this.#clock.now();
+      this.#append({ kind: "note", now, text });
+      const { domain } = change;
+      this.#keepNote({ code: "monitor-changed", text, data: { ...change, by }, atMs: now, domain });
+      this.#tell("info", text);
+    }
+    const domains = this.#loop.state.snapshot?.domains ?? [];
+    this.#monitors.tell(
+      domains.map(({ id }) => id),
+      after,
+    );
+  }
+
   #layered(configPolicy: Policy): Policy {
     const layered = withOverrides(overBase(this.#options.basePolicy, configPolicy), this.#overrides);
     for (const text of layered.refused) this.#tell("warning", text);
     return layered.policy;
   }
 
-  #onStep({ event, now, step }: StepTaken): void {
+  #onObservation({ snapshot, problems, load }: Observation): void {
+    this.#revision += 1;
+    this.#load = load ?? [];
+    this.#onProblems(problems);
+    this.#monitors.tell(
+      snapshot.domains.map(({ id }) => id),
+      this.#monitorLayers(),
+    );
+    this.#server?.changed();
+  }
+
+  #isPresent(name: string): boolean {
+    return this.#loop.state.snapshot?.domains.some(({ id }) => id === name) ?? false;
+  }
+
+  #noSuchDomain(name: string): string {
+    const names = this.#loop.state.snapshot?.domains.map(({ id }) => id) ?? [];
+    const near = closest(name, names);
+    const hint = near === null ? `There are: ${names.join(", ") || "none"}` : `Did you mean ${near}?`;
+    return `There is no domain ${JSON.stringify(name)}. ${hint}`;
+  }
+
+  #onStep(taken: StepTaken): void {
+    const { event, now, step } = taken;
     this.#append({ kind: "event", now, event, actions: digestOf(step.actions) });
     for (const note of step.notes) this.#note(note, now);
+    this.#requests.take(taken);
   }
 
   #append(record: Parameters<JournalFile["append"]>[0]): void {
@@ -267,9 +365,13 @@ export class Daemon {
   #note(note: Note, now: Milliseconds): void {
     const text = explainNote(note);
     const domain = "domain" in note ? note.domain : null;
-    this.#notes.push({ code: note.code, text, data: note, atMs: now, domain });
-    if (NOTES_KEPT < this.#notes.length) this.#notes = this.#notes.slice(-NOTES_KEPT);
+    this.#keepNote({ code: note.code, text, data: note, atMs: now, domain });
     this.#options.log({ level: levelOf(note), text });
+  }
+
+  #keepNote(note: NoteView): void {
+    this.#notes.push(note);
+    if (NOTES_KEPT < this.#notes.length) this.#notes = this.#notes.slice(-NOTES_KEPT);
   }
 
   #onProblems(problems: readonly Problem[]): void {

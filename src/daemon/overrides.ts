@@ -11,6 +11,7 @@ import type { DomainId } from "../core/units.ts";
 import { BACK_TO_CONFIG, parseDomainChange } from "../protocol/domain_change.ts";
 import { contradictions, withFields } from "../protocol/domain_fields.ts";
 import type { Fault } from "../protocol/fault.ts";
+import type { MonitorFields } from "../protocol/monitor_fields.ts";
 
 /** Fields as a person writes them; checked before they are kept. */
 export type WrittenFields = Readonly<Record<string, unknown>>;
@@ -62,6 +63,16 @@ export function withOverrides(policy: Policy, overrides: Overrides): LayeredPoli
     else refused.push(`What was set by hand is not in force: ${faults.join(" ")}`);
   }
   return { policy: { ...policy, domains }, refused };
+}
+
+/** What was set of the load monitors. */
+export function monitorOverrides(overrides: Overrides): ReadonlyMap<DomainId, MonitorFields> {
+  const found = new Map<DomainId, MonitorFields>();
+  for (const [name, fields] of overrides) {
+    const read = parseDomainChange(fields, THRESHOLD_IDS);
+    if ("value" in read && read.value.monitor !== undefined) found.set(name, read.value.monitor);
+  }
+  return found;
 }
 
 interface Override {

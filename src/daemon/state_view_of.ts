@@ -8,7 +8,7 @@ import { formatRanges } from "../core/ranges.ts";
 import { onlineOf } from "../core/reconcile.ts";
 import type { Milliseconds } from "../core/units.ts";
 import { unreachable } from "../core/unreachable.ts";
-import type { Problem } from "../hypervisor/port.ts";
+import type { DomainLoad, Problem } from "../hypervisor/port.ts";
 import type {
   CooperationView,
   DaemonView,
@@ -18,6 +18,9 @@ import type {
   StateView,
   VcpuView,
 } from "../protocol/state_view.ts";
+import { type MonitorLayers, monitorRulesOf } from "./guest_monitors.ts";
+import { loadViewOf } from "./load_view_of.ts";
+import type { RequestLog } from "./request_log.ts";
 import type { UsageWindow } from "./usage_window.ts";
 
 export interface StateParts {
@@ -29,6 +32,9 @@ export interface StateParts {
   readonly usage: UsageWindow;
   readonly problems: readonly Problem[];
   readonly notes: readonly NoteView[];
+  readonly load: readonly DomainLoad[];
+  readonly requests: RequestLog;
+  readonly monitors: MonitorLayers;
 }
 
 export function stateViewOf(parts: StateParts): StateView {
@@ -53,7 +59,8 @@ function pcpuViews({ state, policy }: StateParts): PcpuView[] {
   }));
 }
 
-function domainView(domain: DomainSnapshot, { state, policy, usage }: StateParts): DomainView {
+function domainView(domain: DomainSnapshot, parts: StateParts): DomainView {
+  const { state, policy, usage } = parts;
   const own = policyOf(policy, domain.id);
   const plan = state.plan?.domains.find(({ id }) => id === domain.id);
   const online = onlineOf(domain);
@@ -88,6 +95,22 @@ function domainView(domain: DomainSnapshot, { state, policy, usage }: StateParts
     pending: state.underWay
       .filter(({ command }) => command.domain === domain.id)
       .map(({ command }) => describeCommand(command)),
+    ...askingView(domain, parts),
+  };
+}
+
+/** What there is to say of its load monitor and its requests. */
+function askingView(
+  { id }: DomainSnapshot,
+  { load, requests, monitors }: StateParts,
+): Pick<DomainView, "load" | "requests" | "monitor"> {
+  const own = load.find(({ domain }) => domain === id);
+  const asked = requests.of(id);
+  const { on, measuresEvery, thresholds } = monitorRulesOf(monitors, id);
+  return {
+    monitor: { on, measuresEveryMs: measuresEvery ?? 0, thresholds },
+    ...(own === undefined ? {} : { load: loadViewOf(own) }),
+    ...(asked.length === 0 ? {} : { requests: asked }),
   };
 }
 

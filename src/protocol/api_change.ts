@@ -53,6 +53,22 @@ export const domainChangeSchema: z.ZodType<Readonly<Record<string, unknown>>> = 
     example: { weight: 512 },
   });
 
+/** No virtual NUMA node of any guest has a higher number. */
+const GUEST_NODE_MAX = 1_023;
+
+export const vcpuRequestSchema: z.ZodType<{ readonly node?: number | null | undefined }> = z
+  .strictObject({
+    node: z
+      .number()
+      .int()
+      .min(0)
+      .max(GUEST_NODE_MAX)
+      .nullable()
+      .optional()
+      .meta({ description: "The guest's virtual NUMA node where the vCPU should be; null for anywhere" }),
+  })
+  .meta({ id: "VcpuRequest", description: "One more vCPU, please", example: { node: 1 } });
+
 export const doneSchema: z.ZodType<Done> = z
   .strictObject({ message: z.string().meta({ description: "What was done, as a sentence" }) })
   .meta({ id: "Done" });

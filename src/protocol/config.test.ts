@@ -399,7 +399,8 @@ describe("a config that is broken says where, which rule, and what to do", () =>
         '2:18: monitor.measuresEvery: Measures are sent every 500ms or more rarely, at least once in 24h, not "10ms". Write a duration as in 3s, or none',
         '4:5: monitor.thresholds.vm.runable-threads: There is no field "vm.runable-threads" here. Did you mean "vm.runnable-threads"?',
         "5:19: monitor.thresholds.vm.composite: A threshold is a number, 0 or more, not -1. Write one in the measure's unit, as in 1.5, or none",
-        '6:31: monitor.thresholds.vm.composite:vm.switches: A threshold is a number, 0 or more, not "lots". Write one in the measure\'s unit, as in 1.5, or none',
+        "6:31: monitor.thresholds.vm.composite:vm.switches: A threshold is a number, 0 or more, " +
+          'not "lots". Write one in the measure\'s unit, as in 1.5, or none',
       ],
     ],
     [
@@ -416,7 +417,8 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       "admission: { mode: greedy, loansMax: -1, quota: 3 }\n",
       [
         '1:20: admission.mode: One of a few words must stand here, not "greedy". Write demand or strict',
-        "1:38: admission.loansMax: A number of loans is a whole number from 0 to 4096, not -1. Write how many vCPUs beyond its entitlement a domain may have, or none",
+        "1:38: admission.loansMax: A number of loans is a whole number from 0 to 4096, not -1. " +
+          "Write how many vCPUs beyond its entitlement a domain may have, or none",
         '1:42: admission.quota: There is no field "quota" here. Use one of: mode, loansMax',
       ],
     ],
@@ -427,7 +429,8 @@ describe("a config that is broken says where, which rule, and what to do", () =>
         '1:11: rounding: One of a few words must stand here, not "up". Write floor, ceil or largest-remainder',
         '2:7: pool: pCPUs are numbers from 0 to 8191, each named once, not "all". Write a list as in [0, 1, 2, 9], or ranges as in "0-2,9", or none',
         '3:11: interval: A duration is above zero, at most 24h, and carries its unit, not "soon". Write it as in 500ms, 5s or 2min',
-        '4:1: x: There is no field "x" here. Use one of: pool, rounding, emulator, patience, interval, hypervisor, agent, admission, monitor, journal, control, defaults, domains',
+        '4:1: x: There is no field "x" here. Use one of: pool, rounding, emulator, patience, ' +
+          "interval, hypervisor, agent, admission, monitor, journal, control, defaults, domains",
       ],
     ],
   ])("%s", (_why, text, messages) => {

@@ -72,6 +72,16 @@ export interface DomainView {
   readonly requests?: readonly RequestView[];
   /** vCPUs beyond what its weight alone gives it (positive), or that it lends to others (negative); absent: none. */
   readonly loan?: number;
+  /** What the host tells its load monitor; absent from an older daemon. */
+  readonly monitor?: MonitorView;
+}
+
+export interface MonitorView {
+  readonly on: boolean;
+  /** 0: never. */
+  readonly measuresEveryMs: number;
+  /** The host's layer, by the id of a measure; null: not watched. What is not named is as the guest has it. */
+  readonly thresholds: Readonly<Record<string, number | null>>;
 }
 
 export interface LoadView {
@@ -206,7 +216,7 @@ const load = z.object({
   degraded: z.array(z.string()),
 });
 
-const request = z.object({
+export const requestViewSchema: z.ZodType<RequestView> = z.object({
   id: z.string(),
   atMs: z.number(),
   origin: z.enum(["monitor", "administrator"]),
@@ -246,7 +256,7 @@ export const domainViewSchema: z.ZodType<unknown> = z
     reasons: z.array(z.object(explained)),
     pending: z.array(z.string()),
     load: load.optional(),
-    requests: z.array(request).optional(),
+    requests: z.array(requestViewSchema).optional(),
     loan: z.number().int().optional(),
   })
   .meta({ id: "DomainView" });

@@ -1,12 +1,14 @@
 /** What the API asks of the daemon. The daemon answers from memory, at once; the promise is the way to its thread. */
 import type { PlanView } from "../../protocol/plan_view.ts";
-import type { StateView } from "../../protocol/state_view.ts";
+import type { RequestView, StateView } from "../../protocol/state_view.ts";
 
 export interface ApiTarget {
   view(): Awaitable<StateView>;
   plan(): Awaitable<PlanView>;
-  /** Lays fields of the config file over a domain's; checks them itself. */
-  setDomain(name: string, fields: unknown): Awaitable<Answer>;
+  /** Lays fields of the config file over a domain's; checks them itself. `by`: who says so, for the audit. */
+  setDomain(name: string, fields: unknown, by?: string): Awaitable<Answer>;
+  /** Asks for one more vCPU for a domain, on a virtual NUMA node of it or anywhere (`null`); answers within seconds. */
+  requestVcpu(name: string, node: number | null): Awaitable<RequestAnswer>;
   reload(): Awaitable<Answer>;
 }
 
@@ -16,3 +18,8 @@ export type Awaitable<T> = T | Promise<T>;
 export type Answer =
   | { readonly ok: true; readonly message: string }
   | { readonly ok: false; readonly errors: readonly string[] };
+
+/** `waiting`: a vCPU is being plugged; the state shows how that ends. */
+export type RequestAnswer =
+  | { readonly ok: true; readonly request: RequestView }
+  | Extract<Answer, { ok: false }>;

@@ -1,8 +1,13 @@
 /** The routes that give and take JSON. Streams, metrics and the page have files of their own. */
 import { z } from "zod";
-import { domainChangeSchema, domainNameSchema, doneSchema } from "../../protocol/api_change.ts";
+import {
+  domainChangeSchema,
+  domainNameSchema,
+  doneSchema,
+  vcpuRequestSchema,
+} from "../../protocol/api_change.ts";
 import { planViewSchema } from "../../protocol/api_plan.ts";
-import { domainViewSchema } from "../../protocol/state_view.ts";
+import { domainViewSchema, requestViewSchema } from "../../protocol/state_view.ts";
 import { ApiRefusal } from "./api_refusal.ts";
 import { type ApiRoute, route } from "./api_route.ts";
 import type { Answer, ApiTarget } from "./api_target.ts";
@@ -57,6 +62,22 @@ export function routes({ target, states }: RouteParts): readonly ApiRoute[] {
       body: domainChangeSchema,
       answer: doneSchema,
       handle: ({ params: { name }, body }) => changed(Promise.resolve(target.setDomain(name, body))),
+    }),
+    route({
+      method: "post",
+      path: "/v1/domains/{name}/requests",
+      role: "write",
+      summary:
+        "Asks for one more vCPU for a domain, as `vbal request` does; the answer says granted or why not",
+      params: ofDomain,
+      body: vcpuRequestSchema,
+      answer: requestViewSchema,
+      handle: async ({ params: { name }, body }) => {
+        const answer = await target.requestVcpu(name, body.node ?? null);
+        if (!answer.ok) throw new ApiRefusal("bad-request", answer.errors.join("\n"));
+        states.forget();
+        return answer.request;
+      },
     }),
     route({
       method: "post",

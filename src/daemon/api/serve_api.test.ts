@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { exampleState } from "../../cli/example_state_suite.ts";
 import type { PlanView } from "../../protocol/plan_view.ts";
+import type { RequestView } from "../../protocol/state_view.ts";
 import type { ApiTarget } from "./api_target.ts";
 import { type ApiServer, serveApi } from "./serve_api.ts";
 
@@ -22,6 +23,19 @@ let faults: string[];
 const STATE = exampleState({ pcpus: 2, domains: [{ name: "web", at: [0, null] }] });
 const PLAN: PlanView = { domains: [], moves: [], idlePcpus: [0, 1], notes: [], host: { pcpus: [] } };
 
+const REQUEST: RequestView = {
+  id: "r1",
+  atMs: 1,
+  origin: "administrator",
+  exceeded: null,
+  node: null,
+  fate: "granted",
+  vcpu: 3,
+  why: "Within its entitlement.",
+  answeredAtMs: 2,
+  onlineAtMs: null,
+};
+
 const target: ApiTarget = {
   view: () => STATE,
   plan: () => PLAN,
@@ -29,6 +43,10 @@ const target: ApiTarget = {
     wasSet.push([name, fields]);
     return name === "bad" ? { ok: false, errors: ["first", "second"] } : { ok: true, message: "done" };
   },
+  requestVcpu: (name, node) =>
+    name === "web"
+      ? { ok: true, request: { ...REQUEST, node } }
+      : { ok: false, errors: [`There is no domain "${name}". There are: web`] },
   reload: () => ({ ok: true, message: "read again" }),
 };
 
@@ -78,6 +96,21 @@ describe("answers", () => {
     { route: "GET /v1/plan", status: 200, body: PLAN },
     { route: "POST /v1/reload", status: 200, body: { message: "read again" } },
     { route: "POST /v1/domains/web", sent: '{"weight":5}', status: 200, body: { message: "done" } },
+    { route: "POST /v1/domains/web/requests", sent: "{}", status: 200, body: REQUEST },
+    {
+      route: "POST /v1/domains/web/requests",
+      sent: '{"node":1}',
+      status: 200,
+      body: { ...REQUEST, node: 1 },
+    },
+    {
+      route: "POST /v1/domains/wen/requests",
+      sent: "{}",
+      status: 400,
+      body: {
+        error: { code: "bad-request", message: 'There is no domain "wen". There are: web', advice: "" },
+      },
+    },
     {
       route: "POST /v1/domains/bad",
       sent: "{}",
@@ -112,6 +145,17 @@ describe("refusals", () => {
     expect(answer).toMatchObject({ status, body: { error: { code } } });
     expect(wasSet).toEqual([]);
   });
+
+  test.each(['{"node":-1}', '{"node":1.5}', '{"node":"1"}', '{"node":9999}', '{"nod":1}', "[]", "7"])(
+    "a request for a vCPU with %s",
+    async (sent) => {
+      await serve();
+      expect(await ask("POST /v1/domains/web/requests", sent)).toMatchObject({
+        status: 400,
+        body: { error: { code: "bad-request" } },
+      });
+    },
+  );
 
   test("where there is no route, the answer names those that are", async () => {
     await serve();
