@@ -8,18 +8,23 @@
  * - A guest cannot do harm by asking: what it says decides nothing but its own allotment. It is heard only so often
  *   (request_rate.ts), lent only what the host sees it use (pitfalls 11 and 28), and a grant has to be online before
  *   the next. A lost answer is given again, not granted again.
+ * - Where every vCPU that would do is in use, and there is a free slot, one is plugged, and the answer waits until the
+ *   guest has it (settle_plugs.ts). Whether it may be is decided as if it were there already.
  * - A domain whose guest cannot ask (silent, or without a load monitor) always has its entitlement.
  *
  * When several ask at once, those within their entitlement come first, then whoever has the least loan for its weight.
  */
 import type { AdmissionRules } from "./admission_rules.ts";
 import { type Allotment, allot } from "./allotment.ts";
-import { type Asker, nextVcpu, nodesOf, onlineCount } from "./asker.ts";
-import { type DemandState, type DomainDemand, withAllotted } from "./demand.ts";
+import { type Asker, nextSlot, nextVcpu, nodesOf, onlineCount } from "./asker.ts";
+import { type DemandState, type DomainDemand, remembering, withAllotted, withEntry } from "./demand.ts";
 import { rememberGrowth } from "./give_back.ts";
+import type { VcpuSlot } from "./model.ts";
 import type { Answer, Denial, VcpuRequest } from "./request.ts";
 import { spend } from "./request_rate.ts";
-import { type DomainId, MILLI_PER_PCPU, type Milliseconds, type NodeId } from "./units.ts";
+import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
+import { type DomainId, MILLI_PER_PCPU, type Milliseconds, type NodeId, type VcpuIndex } from "./units.ts";
+import { slotOf } from "./vcpu_slot.ts";
 
 /** The answers in the order in which they were decided. `demand` is of the same domains as `askers`. */
 export function admit(
@@ -44,12 +49,15 @@ export interface AdmitOptions {
   readonly capacity: number;
   readonly rules: AdmissionRules;
   readonly now: Milliseconds;
+  /** The same host if this domain had a vCPU in this slot, too. Absent: nothing can be plugged. */
+  readonly supposing?: (domain: DomainId, slot: VcpuSlot) => Pick<AllotOptions, "askers" | "capacity">;
+  readonly safeguards?: Safeguards;
 }
 
 /** Of its online vCPUs, in percent, a guest has to use this much to be lent more: it need not be saturated, but busy. */
 const BUSY_PERCENT = 50;
-/** So many answers are remembered for each domain: a guest asks one at a time, and a late repetition is rare. */
-const ANSWERS_KEPT = 8;
+/** The daemon tries to plug for 15 s; then one more look shows whether the vCPU came after all. */
+export const PLUG_PATIENCE_MS: Milliseconds = 20_000;
 
 export interface Admitted {
   readonly demand: DemandState;
@@ -58,8 +66,9 @@ export interface Admitted {
 
 export interface Answered {
   readonly request: VcpuRequest;
-  readonly answer: Answer;
-  /** It was answered before; nothing was decided now. */
+  /** `null`: a vCPU is being plugged for it, and the answer waits for that. */
+  readonly answer: Answer | null;
+  /** It was heard before; nothing was decided now. */
   readonly repeated: boolean;
   /** Domains whose allotment this grant has made smaller, by id. */
   readonly calledBackFrom: readonly DomainId[];
@@ -72,7 +81,10 @@ export function allotments(demand: DemandState, { askers, capacity, rules }: All
     capacity,
     askers.map(({ id, weight, strict, least, most, asks, hears }) => {
       const entry = entries.get(id);
-      const wants = entry === undefined ? strict : Math.min(most, entry.wants);
+      // The pCPU of a vCPU that is being plugged is kept for it.
+      const coming = entry?.plugging == null ? 0 : 1;
+      const lendable = rules.loansMax === null ? most : strict + rules.loansMax;
+      const wants = entry === undefined ? strict : Math.min(most + coming, lendable + coming, entry.wants);
       // Who cannot ask lends nothing and borrows nothing, and so does everybody under strict weights.
       const fixed = !asks || !hears || rules.mode === "strict";
       return { weight, strict, least, wants: fixed ? strict : wants, present: entry?.allotted ?? strict };
@@ -80,7 +92,7 @@ export function allotments(demand: DemandState, { askers, capacity, rules }: All
   );
 }
 
-export type AllotOptions = Omit<AdmitOptions, "now">;
+export type AllotOptions = Pick<AdmitOptions, "askers" | "capacity" | "rules">;
 
 function inFairOrder(demand: DemandState, requests: readonly VcpuRequest[], options: AdmitOptions) {
   if (requests.length < 2) return requests;
@@ -101,7 +113,7 @@ function admitOne(demand: DemandState, request: VcpuRequest, options: AdmitOptio
   const { askers, now } = options;
   const index = askers.findIndex(({ id }) => id === request.domain);
   const entry = demand.domains.find(({ id }) => id === request.domain);
-  const answered = (answer: Answer, rest: Partial<Answered> = {}): Answered => ({
+  const answered = (answer: Answer | null, rest: Partial<Answered> = {}): Answered => ({
     request,
     answer,
     repeated: false,
@@ -110,8 +122,12 @@ function admitOne(demand: DemandState, request: VcpuRequest, options: AdmitOptio
   });
   const denied = (why: Denial) => answered({ outcome: "denied", why });
   if (index === -1 || entry === undefined) return { demand, answered: denied({ code: "unknown-domain" }) };
-  const known = entry.answers.find(({ id }) => id === request.id);
-  if (known !== undefined) return { demand, answered: answered(known.answer, { repeated: true }) };
+  if (options.safeguards?.answerOnce !== false) {
+    const known = entry.answers.find(({ id }) => id === request.id);
+    if (known !== undefined) return { demand, answered: answered(known.answer, { repeated: true }) };
+    if (entry.plugging?.request === request.id)
+      return { demand, answered: answered(null, { repeated: true }) };
+  }
   const { allowance, retryAfter } = spend(entry.allowance, now);
   if (0 < retryAfter) {
     const answer = denied({ code: "too-often", retryAfter });
@@ -122,26 +138,43 @@ function admitOne(demand: DemandState, request: VcpuRequest, options: AdmitOptio
   const before = allotments(demand, options);
   const decision = decide(request, { asker, entry, allotment: before[index]!, demand, options, index });
   const heard = { ...entry, allowance };
-  if (decision.answer.outcome === "denied") {
+  if (decision.kind === "denied") {
+    const answer: Answer = { outcome: "denied", why: decision.why };
     return {
-      demand: withEntry(demand, remembering(heard, request, decision.answer)),
-      answered: answered(decision.answer),
+      demand: withEntry(demand, remembering(heard, request.id, answer)),
+      answered: answered(answer),
     };
   }
   const { target } = before[index]!;
-  const after = decision.after!;
-  const grown: DomainDemand = {
-    ...remembering(heard, request, decision.answer),
+  const wanting = {
+    ...heard,
     wants: target + 1,
-    granted: [...entry.granted, decision.answer.vcpu],
     use: rememberGrowth(entry.use, { usage: asker.usage, vcpus: target, now }),
   };
-  const allotted = withAllotted(withEntry(demand, grown), askers, after);
+  const answer: Answer | null =
+    decision.kind === "plug" ? null : { outcome: "granted", vcpu: decision.vcpu, loan: decision.loan };
+  const grown: DomainDemand =
+    decision.kind === "plug"
+      ? { ...wanting, plugging: pluggingOf(request, decision.slot, { target, now }) }
+      : {
+          ...remembering(wanting, request.id, answer!),
+          granted: [...entry.granted, decision.vcpu],
+        };
+  const wanted = withEntry(demand, grown);
+  const after = allotments(wanted, options);
   const calledBackFrom = askers.filter((_, other) => after[other]!.target < before[other]!.target);
   return {
-    demand: allotted,
-    answered: answered(decision.answer, { calledBackFrom: calledBackFrom.map(({ id }) => id) }),
+    demand: withAllotted(wanted, askers, after),
+    answered: answered(answer, { calledBackFrom: calledBackFrom.map(({ id }) => id) }),
   };
+}
+
+function pluggingOf(
+  { id }: VcpuRequest,
+  slot: VcpuSlot,
+  { target, now }: { readonly target: number; readonly now: Milliseconds },
+): DomainDemand["plugging"] {
+  return { request: id, slot: slotOf(slot), from: target, until: now + PLUG_PATIENCE_MS, failed: null };
 }
 
 interface DecideOptions {
@@ -153,31 +186,38 @@ interface DecideOptions {
   readonly index: number;
 }
 
-interface Decision {
-  readonly answer: Answer;
-  /** Everybody's allotment if it is granted. */
-  readonly after: readonly Allotment[] | null;
-}
+type Decision =
+  | { readonly kind: "denied"; readonly why: Denial }
+  | { readonly kind: "grant"; readonly vcpu: VcpuIndex; readonly loan: boolean }
+  | { readonly kind: "plug"; readonly slot: VcpuSlot };
 
 function decide(request: VcpuRequest, context: DecideOptions): Decision {
-  const denied = (why: Denial): Decision => ({ answer: { outcome: "denied", why }, after: null });
+  const denied = (why: Denial): Decision => ({ kind: "denied", why });
   const { asker, entry, allotment, demand, options, index } = context;
   const { target } = allotment;
-  const hindrance = hindranceOf(request, asker) ?? limitOf(asker, allotment, options.rules);
+  const hindrance = hindranceOf(request, asker) ?? limitOf(context);
   if (hindrance !== null) return denied(hindrance);
   const node = nodeOf(request);
+  const wanting = withEntry(demand, { ...entry, wants: target + 1 });
   const vcpu = nextVcpu(asker, node);
-  if (vcpu === null) return denied(nothingLeft(asker, node));
-  const after = allotments(withEntry(demand, { ...entry, wants: target + 1 }), options);
-  const loan = 0 < after[index]!.loan;
-  if (after[index]!.target <= target) return denied({ code: "no-free-pcpu", target, strict: asker.strict });
-  return { answer: { outcome: "granted", vcpu, loan }, after };
+  if (vcpu !== null && target < asker.most) {
+    const after = allotments(wanting, options)[index]!;
+    if (after.target <= target) return denied({ code: "no-free-pcpu", target, strict: asker.strict });
+    return { kind: "grant", vcpu, loan: 0 < after.loan };
+  }
+  const slot = nextSlot(asker, node);
+  if (slot === null || options.supposing === undefined) return denied(nothingLeft(asker, node));
+  const supposed = { ...options, ...options.supposing(asker.id, slot) };
+  const after = allotments(wanting, supposed)[index]!;
+  if (after.target <= target) return denied({ code: "no-free-pcpu", target, strict: asker.strict });
+  return { kind: "plug", slot };
 }
 
 /** What the guest would have to change. */
 function hindranceOf({ exceeded, target, origin }: VcpuRequest, asker: Asker): Denial | null {
   if (asker.state === "paused") return { code: "paused" };
-  if (!asker.hears || !asker.asks) return { code: "silent-guest" };
+  if (!asker.hears) return { code: "silent-guest" };
+  if (!asker.asks) return { code: "no-load-monitor" };
   if (origin === "monitor") {
     const { value, threshold } = exceeded ?? { value: 0, threshold: 0 };
     // Strictly (P-68); what is not a number exceeds nothing.
@@ -190,40 +230,35 @@ function hindranceOf({ exceeded, target, origin }: VcpuRequest, asker: Asker): D
 }
 
 /** What stands in the way on the host's side, before anybody looks for a pCPU. */
-function limitOf(asker: Asker, { target, loan }: Allotment, rules: AdmissionRules): Denial | null {
-  const { strict, most, usage } = asker;
+function limitOf({ asker, entry, allotment, options }: DecideOptions): Denial | null {
+  const { strict, most, ceiling, usage, growthGivenUpUntil } = asker;
+  const { rules, now, safeguards = ALL_SAFEGUARDS } = options;
+  const { target, loan } = allotment;
   const online = onlineCount(asker);
-  if (online < target) return { code: "still-growing", online, target };
-  if (most <= target) {
-    return most < asker.vcpus.length
-      ? { code: "at-vcpus-max", vcpusMax: most }
-      : { code: "no-vcpu-left", vcpus: most };
+  if (entry.plugging !== null) return { code: "being-plugged", node: entry.plugging.slot.guestNode };
+  if (ceiling <= target) {
+    return growthGivenUpUntil === null
+      ? { code: "at-vcpus-max", vcpusMax: ceiling }
+      : { code: "would-not-grow", vcpus: ceiling, retryAfter: Math.max(0, growthGivenUpUntil - now) };
   }
+  if (online < target) return { code: "still-growing", online, target };
+  if (most <= target && asker.freeSlots.length === 0) return { code: "no-vcpu-left", vcpus: most };
   if (target < strict) return null;
   if (rules.mode === "strict") return { code: "strict-weights", strict };
   if (rules.loansMax !== null && rules.loansMax <= loan) {
     return { code: "at-loan-quota", loansMax: rules.loansMax };
   }
   const least = (target * MILLI_PER_PCPU * BUSY_PERCENT) / 100;
-  if (usage !== null && usage < least) return { code: "not-busy", usage, least };
+  if (safeguards.lendOnlyToBusy && usage !== null && usage < least) return { code: "not-busy", usage, least };
   return null;
 }
 
-function nothingLeft(asker: Asker, node: NodeId | null): Denial {
-  return node === null
-    ? { code: "no-vcpu-left", vcpus: asker.vcpus.length }
-    : { code: "node-has-no-vcpu-left", node };
+function nothingLeft({ vcpus, freeSlots }: Asker, node: NodeId | null): Denial {
+  if (node === null) return { code: "no-vcpu-left", vcpus: vcpus.length };
+  return 0 < freeSlots.length ? { code: "no-slot-on-node", node } : { code: "node-has-no-vcpu-left", node };
 }
 
 function nodeOf({ target }: Pick<VcpuRequest, "target">): NodeId | null {
   if (target === null) return null;
   return target.kind === "node" ? target.node : target.id;
-}
-
-function remembering(entry: DomainDemand, { id }: VcpuRequest, answer: Answer): DomainDemand {
-  return { ...entry, answers: [...entry.answers, { id, answer }].slice(-ANSWERS_KEPT) };
-}
-
-function withEntry(demand: DemandState, entry: DomainDemand): DemandState {
-  return { domains: demand.domains.map((other) => (other.id === entry.id ? entry : other)) };
 }

@@ -4,8 +4,10 @@ import { newCooperation } from "./cooperation.ts";
 import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import type { DomainPlan } from "./plan.ts";
+import { lookAtPlugged } from "./plugged_vcpus.ts";
 import { onlineOf, sameList } from "./reconcile.ts";
 import type { Milliseconds, PcpuId } from "./units.ts";
+import { sameSlot } from "./vcpu_slot.ts";
 
 /** The state with `snapshot` as the last observation; domains ordered by id. */
 export function arrivals(
@@ -43,6 +45,7 @@ export function arrivals(
       }
       return {
         ...memory,
+        ...withPlugged(memory, domain, now, notes),
         found: completed(memory, domain, snapshot.pcpus),
         heard: heardOf(domain, now) ?? memory.heard,
         cooperation: speaksAgain(domain, before.get(domain.id))
@@ -62,6 +65,25 @@ export function arrivals(
     underWay: state.underWay.filter(({ command }) => stays(command.domain)),
     attempts: state.attempts.filter(({ domain }) => stays(domain)),
   };
+}
+
+/** Looks at the vCPUs that vbal plugged. */
+function withPlugged(
+  { plugged }: DomainState,
+  domain: DomainSnapshot,
+  now: Milliseconds,
+  notes: Note[],
+): Pick<DomainState, "plugged"> {
+  if (plugged === undefined || plugged.length === 0) return {};
+  const looked = lookAtPlugged(plugged, domain, now);
+  for (const { slot, seen } of plugged) {
+    const isSeen = looked.some((one) => one.seen && sameSlot(one.slot, slot));
+    if (seen && !isSeen) notes.push({ code: "vcpu-unplugged", domain: domain.id, slot });
+    if (seen || !isSeen) continue;
+    const vcpu = domain.vcpus.find((other) => sameSlot(other, slot))!.index;
+    notes.push({ code: "vcpu-plugged", domain: domain.id, vcpu, node: slot.guestNode });
+  }
+  return { plugged: looked };
 }
 
 function newDomain(domain: DomainSnapshot, { pcpus, now }: Circumstances): DomainState {
@@ -88,8 +110,15 @@ function newDomain(domain: DomainSnapshot, { pcpus, now }: Circumstances): Domai
 
 /** Who was there in an earlier life is awaited, so that a monitor that is slow to answer costs its domain nothing. */
 export function awaitAll(state: ControllerState, now: Milliseconds): ControllerState {
-  const awaited = state.domains.map((memory) => ({ memory, since: now, awaited: true }));
+  const awaited = state.domains.map((memory) => ({ memory: notQuiet(memory), since: now, awaited: true }));
   return { ...state, snapshot: null, domains: [], absent: byId([...state.absent, ...awaited]) };
+}
+
+/** Whether it was quiet while nobody looked, nobody knows. */
+function notQuiet(memory: DomainState): DomainState {
+  const { demand } = memory;
+  if (demand == null) return memory;
+  return { ...memory, demand: { ...demand, use: { ...demand.use, quietSince: null } } };
 }
 
 /** Ends the waiting, and in the end the memory, for those that do not come. */

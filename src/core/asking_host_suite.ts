@@ -2,21 +2,15 @@
 
 import { type AdmitOptions, type Answered, admit, allotments } from "./admission.ts";
 import { type AdmissionRules, DEFAULT_ADMISSION_RULES } from "./admission_rules.ts";
-import { type Asker, askersOf, capacityOf } from "./asker.ts";
-import {
-  type DemandState,
-  grantedIn,
-  NO_DEMAND,
-  policyOfDemand,
-  reviewDemand,
-  withAllotted,
-} from "./demand.ts";
+import { type Asker, askersOf } from "./asker.ts";
+import { type DemandState, NO_DEMAND, planDemandOf, reviewDemand, withAllotted } from "./demand.ts";
 import { makePlan } from "./make_plan.ts";
 import type { DomainSnapshot, Snapshot } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import type { Policy } from "./policy.ts";
 import type { VcpuRequest } from "./request.ts";
 import { carriedOut, flatHost, policyWith } from "./sample_host.ts";
+import { strictDues } from "./strict_dues.ts";
 import type { DomainId, MilliPcpu, Milliseconds, VcpuIndex } from "./units.ts";
 
 /** A request with what matters to the test; the rest is a monitor's that exceeds its threshold. */
@@ -38,7 +32,7 @@ export class AskingHost {
 
   constructor(pcpus: number, domains: readonly DomainSnapshot[], policy: Policy = policyWith({})) {
     this.policy = policy;
-    this.snapshot = { pcpus: flatHost(pcpus), domains };
+    this.snapshot = { pcpus: flatHost(pcpus), domains: domains.map(asking) };
     this.look();
   }
 
@@ -78,7 +72,11 @@ export class AskingHost {
   told(...requests: readonly Asking[]): string[] {
     return this.ask(...requests).map(({ request, answer }) => {
       const what =
-        answer.outcome === "denied" ? answer.why.code : `${answer.loan ? "lent" : "granted"} ${answer.vcpu}`;
+        answer === null
+          ? "wait"
+          : answer.outcome === "denied"
+            ? answer.why.code
+            : `${answer.loan ? "lent" : "granted"} ${answer.vcpu}`;
       return `${request.domain}: ${what}`;
     });
   }
@@ -104,13 +102,13 @@ export class AskingHost {
 
   options(): AdmitOptions {
     const { policy, usage, snapshot, rules, now } = this;
-    const strictPlan = makePlan(policy, snapshot);
-    const askers = askersOf({ policy, domains: snapshot.domains, strictPlan, usage });
-    return { askers, capacity: capacityOf(policy, strictPlan), rules, now };
+    const dues = strictDues(policy, snapshot);
+    const askers = askersOf({ policy, domains: snapshot.domains, dues, usage });
+    return { askers, capacity: dues.capacity, rules, now };
   }
 
   plan(): Plan {
-    return makePlan(policyOfDemand(this.policy, this.demand), this.snapshot, grantedIn(this.demand));
+    return makePlan(this.policy, this.snapshot, planDemandOf(this.demand, this.askers()));
   }
 
   #follow(options: AdmitOptions): void {
@@ -125,4 +123,9 @@ export class AskingHost {
     );
     this.snapshot = { ...this.snapshot, domains };
   }
+}
+
+/** Every guest that speaks has a load monitor at work. */
+function asking(domain: DomainSnapshot): DomainSnapshot {
+  return domain.guest === null ? domain : { ...domain, guest: { ...domain.guest, asks: true } };
 }

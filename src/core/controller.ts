@@ -6,19 +6,22 @@
  * judge the guests' co-operation, and give out the difference between what is wanted and what was reported.
  */
 
-import { type Action, type Command, commandKey } from "./action.ts";
+import { type Action, type Command, commandKey, type Reply } from "./action.ts";
 import { arrivals, awaitAll, giveUpAbsent } from "./arrivals.ts";
 import { firstOfCircle } from "./circle.ts";
+import { putOff } from "./consider_demand.ts";
 import type { Attempt, ControllerState, DomainState } from "./controller_state.ts";
 import { judge } from "./cooperation.ts";
 import type { ControllerEvent } from "./event.ts";
-import type { Pcpu, Snapshot } from "./model.ts";
+import type { Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import { planAnew } from "./plan_anew.ts";
-import { type Policy, policyOf } from "./policy.ts";
+import { afterPlug, removableOf, withPluggedSlot } from "./plugged_vcpus.ts";
+import type { Policy } from "./policy.ts";
 import { onlineOf, type Reconciliation, reconcile, sameList, type WantedDomain } from "./reconcile.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
-import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "./units.ts";
+import type { DomainId, Milliseconds, VcpuIndex } from "./units.ts";
+import { wantedDomains } from "./wanted_domains.ts";
 
 export interface Step {
   readonly state: ControllerState;
@@ -47,14 +50,28 @@ export function step(
   const notes: Note[] = [];
   let state = absorb(policy, before, event, now, notes);
   // The end of a command changes nothing until an observation shows what came of it.
-  if (state.snapshot === null || event.kind === "command-ended") return { state, actions: [], notes };
+  if (event.kind === "command-ended") return { state, actions: [], notes };
+  const requests = event.kind === "requested" ? event.requests : [];
+  if (state.snapshot === null) return { state, actions: putOff(requests, "starting", notes), notes };
   state = giveUpAbsent(state, { patienceMs: policy.patience.stuckAfter, now }, notes);
   state = forgiveGrowth(state, now);
   if (event.kind === "observed" || event.kind === "unchanged") state = judgeGuests(policy, state, now, notes);
   // As long as domains of an earlier life are awaited, its plan holds: nobody is given their share.
   const isAwaiting = state.absent.some(({ awaited }) => awaited);
-  if (state.mode === "controlling" && !isAwaiting) state = planAnew(policy, state, now, notes);
-  return giveOut(state, wantedDomains(policy, state), { now, notes, safeguards });
+  let replies: readonly Reply[];
+  if (state.mode === "releasing") {
+    replies = putOff(event.kind === "release" ? pluggingIn(before) : requests, "stopping", notes);
+  } else if (isAwaiting) replies = putOff(requests, "starting", notes);
+  else ({ state, replies } = planAnew(policy, state, { requests, now, safeguards }, notes));
+  const given = giveOut(state, wantedDomains(policy, state, { now, safeguards }), { now, notes, safeguards });
+  return { ...given, actions: [...replies, ...given.actions] };
+}
+
+/** Requests that wait for a vCPU to be plugged. */
+function pluggingIn({ domains }: ControllerState): { domain: DomainId; id: string }[] {
+  return domains.flatMap(({ id, demand }) =>
+    demand == null || demand.plugging === null ? [] : [{ domain: id, id: demand.plugging.request }],
+  );
 }
 
 /** Takes the event into the state. */
@@ -75,18 +92,24 @@ function absorb(
           domains: state.domains.map((domain) => stillHeard(domain, now)),
           underWay: [],
           attempts: [],
+          use: [],
         },
         now,
       );
     case "observed":
-      return arrivals(state, event.snapshot, now, notes);
+      return { ...arrivals(state, event.snapshot, now, notes), use: event.use ?? state.use };
     case "unchanged":
-      return { ...state, domains: withHeard(state, now) };
+      return { ...state, domains: withHeard(state, now), use: event.use ?? state.use };
     case "policy-changed":
     case "requested":
       return state;
     case "release":
-      return { ...state, mode: "releasing", attempts: [] };
+      return {
+        ...state,
+        mode: "releasing",
+        domains: state.domains.map((domain) => ({ ...domain, demand: null })),
+        attempts: [],
+      };
     case "command-ended":
       return commandEnded(policy, state, event, now, notes);
   }
@@ -123,7 +146,11 @@ function commandEnded(
     const { failure, why } = event.outcome;
     notes.push({ code: "command-failed", command: key, failure, why });
   }
-  return { ...state, underWay, attempts: [...state.attempts.filter((other) => other.key !== key), attempt] };
+  const domains = state.domains.map((domain) =>
+    domain.id === ended.command.domain ? afterPlug(domain, ended.command, event.outcome) : domain,
+  );
+  const others = state.attempts.filter((other) => other.key !== key);
+  return { ...state, domains, underWay, attempts: [...others, attempt] };
 }
 
 function forgiveGrowth(state: ControllerState, now: Milliseconds): ControllerState {
@@ -181,57 +208,6 @@ function difference(a: readonly VcpuIndex[], b: readonly VcpuIndex[]): number {
   const inA = new Set(a);
   const inB = new Set(b);
   return a.filter((index) => !inB.has(index)).length + b.filter((index) => !inA.has(index)).length;
-}
-
-/** The plan for domains that are managed, what was found for those that are let go; nothing for the rest. */
-function wantedDomains(policy: Policy, state: ControllerState): readonly WantedDomain[] {
-  const plans = new Map(state.plan?.domains.map((plan) => [plan.id, plan]));
-  const wanted: WantedDomain[] = [];
-  for (const domain of state.domains) {
-    const { mechanism, vcpusMin } = policyOf(policy, domain.id);
-    const plan = plans.get(domain.id);
-    if (state.mode === "controlling" && plan !== undefined) {
-      wanted.push({
-        id: domain.id,
-        vcpus: plan.vcpus,
-        emulatorPcpus: plan.emulatorPcpus,
-        mechanism,
-        vcpusMin,
-        courteous: domain.cooperation.standing === "active",
-      });
-    } else if (domain.touched) {
-      wanted.push(asFound(domain, { mechanism, pcpus: state.snapshot?.pcpus ?? [] }));
-    }
-  }
-  return wanted;
-}
-
-function asFound({ id, found }: DomainState, { mechanism, pcpus }: Surroundings): WantedDomain {
-  const online = pcpus.filter((pcpu) => pcpu.online).map((pcpu) => pcpu.id);
-  return {
-    id,
-    vcpus: found.vcpus.map(({ index, pins, pluggedLater }) => ({
-      index,
-      online: pluggedLater ? null : (found.online?.includes(index) ?? null),
-      pcpus: stillOnline(pins, online),
-    })),
-    emulatorPcpus: stillOnline(found.emulatorPins, online),
-    mechanism,
-    vcpusMin: 1,
-    courteous: false,
-  };
-}
-
-interface Surroundings {
-  readonly mechanism: WantedDomain["mechanism"];
-  readonly pcpus: readonly Pcpu[];
-}
-
-/** A pCPU that went offline meanwhile can be nobody's; as in Linux, a thread left with none may run on all. */
-function stillOnline(pins: readonly PcpuId[] | null, online: readonly PcpuId[]): readonly PcpuId[] | null {
-  if (pins === null) return null;
-  const left = pins.filter((pcpu) => online.includes(pcpu));
-  return left.length > 0 ? left : online;
 }
 
 /** Turns the difference into actions, except for what is under way or waits to be tried again. */
@@ -297,6 +273,9 @@ function withoutDoneAttempts(state: ControllerState, { ready, blocked }: Reconci
 
 /** What a domain remembers of a command that is given out. */
 function remember(domain: DomainState, command: Command, now: Milliseconds): DomainState {
+  if (command.kind === "plug-vcpu") {
+    return { ...domain, touched: true, plugged: withPluggedSlot(domain.plugged ?? [], command.slot) };
+  }
   if (command.kind !== "set-online") return { ...domain, touched: true };
   if (sameList(domain.asked, command.online)) return { ...domain, touched: true };
   return {
@@ -348,7 +327,7 @@ function settleReleased(
   const open = new Set([
     ...[...ready, ...blocked.map(({ command }) => command)].map(({ domain }) => domain),
     ...state.underWay.map(({ command }) => command.domain),
-    ...state.domains.filter((domain) => owesVcpus(domain, state.snapshot)).map(({ id }) => id),
+    ...state.domains.filter((domain) => owes(domain, state.snapshot)).map(({ id }) => id),
   ]);
   const settled = wanted.filter(({ id }) => !planned.has(id) && !open.has(id)).map(({ id }) => id);
   if (settled.length === 0) return state;
@@ -359,9 +338,14 @@ function settleReleased(
   return { ...state, domains };
 }
 
-/** The guest was told to use other vCPUs than were found, and cannot be told otherwise now: it is silent or paused. */
-function owesVcpus({ id, asked, found }: DomainState, snapshot: Snapshot | null): boolean {
-  if (asked === null || found.online === null || sameList(asked, found.online)) return false;
+/**
+ * The guest was told to use other vCPUs than were found, and cannot be told otherwise now, since it is silent or paused;
+ * or a vCPU that vbal plugged is there still.
+ */
+function owes({ id, asked, found, plugged }: DomainState, snapshot: Snapshot | null): boolean {
   const domain = snapshot?.domains.find((other) => other.id === id);
-  return domain !== undefined && (domain.guest === null || domain.state !== "running");
+  if (domain === undefined) return false;
+  if (plugged !== undefined && 0 < removableOf(plugged, domain).length) return true;
+  if (asked === null || found.online === null || sameList(asked, found.online)) return false;
+  return domain.guest === null || domain.state !== "running";
 }

@@ -1,8 +1,12 @@
 /** What the controller remembers between steps: plain JSON, so that a journal can carry it over a restart. */
 import type { Command } from "./action.ts";
 import type { Cooperation } from "./cooperation.ts";
+import type { DomainDemand } from "./demand.ts";
+import type { DomainUse } from "./event.ts";
 import type { GuestReport, Snapshot } from "./model.ts";
 import type { Plan } from "./plan.ts";
+import type { PluggedSlot } from "./plugged_vcpus.ts";
+import type { StrictDues } from "./strict_dues.ts";
 import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "./units.ts";
 
 export interface ControllerState {
@@ -13,6 +17,12 @@ export interface ControllerState {
   /** What every domain should have, and the inputs that it was made from (plan_inputs.ts). */
   readonly plan: Plan | null;
   readonly planInputs: string | null;
+  /** What weights alone give everybody, made from the same inputs. */
+  readonly dues: StrictDues | null;
+  /** What guests that ask made of the plan (plan_anew.ts); empty for a plan by weights alone. */
+  readonly demandInputs: string;
+  /** What the host measured last; empty until it did. */
+  readonly use: readonly DomainUse[];
   /** One entry per domain in the snapshot, ordered by id. */
   readonly domains: readonly DomainState[];
   /** Domains that are not in the snapshot and may come back as they were, ordered by id. */
@@ -39,6 +49,10 @@ export interface DomainState {
   readonly touched: boolean;
   /** A guest that would not grow is planned with no more vCPUs than it has, until then. */
   readonly growthGivenUp: { readonly vcpus: number; readonly until: Milliseconds } | null;
+  /** What it wants and was told; absent or null as long as nobody on the host asks. */
+  readonly demand?: DomainDemand | null;
+  /** Where vbal plugged vCPUs; absent for nowhere. */
+  readonly plugged?: readonly PluggedSlot[];
 }
 
 export interface AbsentDomain {
@@ -81,6 +95,9 @@ export const INITIAL_STATE: ControllerState = {
   snapshot: null,
   plan: null,
   planInputs: null,
+  dues: null,
+  demandInputs: "",
+  use: [],
   domains: [],
   absent: [],
   underWay: [],

@@ -5,14 +5,13 @@
 import type { Allotment } from "./allotment.ts";
 import { type Asker, onlineCount } from "./asker.ts";
 import { judgeUse, NO_USE_YET, type UseMemory } from "./give_back.ts";
-import type { Granted } from "./make_plan.ts";
-import type { DomainPolicy, Policy } from "./policy.ts";
-import { policyOf } from "./policy.ts";
+import type { PlanDemand } from "./make_plan.ts";
+import type { VcpuSlot } from "./model.ts";
 import type { Answer } from "./request.ts";
 import { type Allowance, fullAllowance } from "./request_rate.ts";
 import type { DomainId, Milliseconds, VcpuIndex } from "./units.ts";
 
-/** Ordered by id, one for each asker. */
+/** Ordered by id; `reviewDemand` makes it one for each asker. */
 export interface DemandState {
   readonly domains: readonly DomainDemand[];
 }
@@ -21,6 +20,8 @@ export interface DomainDemand {
   readonly id: DomainId;
   /** vCPUs that it wants; it has fewer while others need their own. */
   readonly wants: number;
+  /** What it was due by weights at the last look. */
+  readonly due: number;
   /** vCPUs that it may use: the last allotment. */
   readonly allotted: number;
   /** Granted and not online yet: the plan should choose these. */
@@ -29,6 +30,21 @@ export interface DomainDemand {
   readonly allowance: Allowance;
   /** The last ones, so that a lost answer is given again. */
   readonly answers: readonly { readonly id: string; readonly answer: Answer }[];
+  /** A request that waits for its vCPU to be plugged. */
+  readonly plugging: Plugging | null;
+}
+
+/** One at a time: a guest asks for one vCPU (P-12) and waits for the answer. */
+export interface Plugging {
+  /** The id of the request. */
+  readonly request: string;
+  readonly slot: VcpuSlot;
+  /** How many vCPUs it may use until then. */
+  readonly from: number;
+  /** No vCPU there by then: it failed. */
+  readonly until: Milliseconds;
+  /** The adapter's sentence, once the command failed for good. */
+  readonly failed: string | null;
 }
 
 export const NO_DEMAND: DemandState = { domains: [] };
@@ -41,8 +57,9 @@ export function reviewDemand(demand: DemandState, askers: readonly Asker[], now:
   const known = new Map(demand.domains.map((entry) => [entry.id, entry]));
   const gaveBack: DomainId[] = [];
   const domains = askers.map((asker): DomainDemand => {
-    const entry = known.get(asker.id);
-    if (entry === undefined) return newcomer(asker, now);
+    const last = known.get(asker.id);
+    if (last === undefined) return newcomer(asker, now);
+    const entry = withDue(last, asker.strict);
     const granted = stillOffline(entry.granted, asker);
     // Who cannot ask back what it lends does not lend, and has its entitlement when it can ask again.
     if (!asker.asks || !asker.hears) {
@@ -81,21 +98,40 @@ export function withAllotted(
 }
 
 /**
- * The policy under which the planner gives everybody its allotment: no domain may use more vCPUs, and since the
- * allotments fit the pool, the division gives each of them all of it.
+ * What the planner has to know. Where everybody may use what it is due, and so always under strict weights, the plan is
+ * the one by weights alone.
  */
-export function policyOfDemand(policy: Policy, { domains }: DemandState): Policy {
-  const limited: Record<DomainId, DomainPolicy> = {};
-  for (const { id, allotted } of domains) {
-    const own = policyOf(policy, id);
-    limited[id] = { ...own, vcpusMax: Math.min(own.vcpusMax ?? allotted, allotted) };
-  }
-  return { ...policy, domains: { ...policy.domains, ...limited } };
+export function planDemandOf({ domains }: DemandState, askers: readonly Asker[]): PlanDemand {
+  // What is kept for a vCPU that is being plugged is not for another one.
+  const allotted = new Map(
+    domains.map(({ id, allotted, plugging }) => [
+      id,
+      plugging === null ? allotted : Math.min(allotted, plugging.from),
+    ]),
+  );
+  const isStrict = askers.every(({ id, strict }) => (allotted.get(id) ?? strict) === strict);
+  return { granted: grantedIn({ domains }), allotted: isStrict ? null : allotted };
 }
 
-/** For makePlan: the vCPUs that were granted and are not online yet. */
-export function grantedIn({ domains }: DemandState): Granted {
+function grantedIn({ domains }: DemandState): PlanDemand["granted"] {
   return new Map(domains.filter(({ granted }) => 0 < granted.length).map(({ id, granted }) => [id, granted]));
+}
+
+export function withEntry(demand: DemandState, entry: DomainDemand): DemandState {
+  return { domains: demand.domains.map((other) => (other.id === entry.id ? entry : other)) };
+}
+
+/** So many answers are remembered for each domain: a guest asks one at a time, and a late repetition is rare. */
+const ANSWERS_KEPT = 8;
+
+export function remembering(entry: DomainDemand, id: string, answer: Answer): DomainDemand {
+  return { ...entry, answers: [...entry.answers, { id, answer }].slice(-ANSWERS_KEPT) };
+}
+
+/** Who never said that it needs less has all that it is due, also when that has become more. */
+function withDue(entry: DomainDemand, due: number): DomainDemand {
+  if (entry.due === due) return entry;
+  return { ...entry, due, wants: entry.due <= entry.wants ? Math.max(entry.wants, due) : entry.wants };
 }
 
 /** A guest that has just come has what it is due, until its use shows that it needs less. */
@@ -103,11 +139,13 @@ function newcomer({ id, strict }: Asker, now: Milliseconds): DomainDemand {
   return {
     id,
     wants: strict,
+    due: strict,
     allotted: strict,
     granted: [],
     use: NO_USE_YET,
     allowance: fullAllowance(now),
     answers: [],
+    plugging: null,
   };
 }
 

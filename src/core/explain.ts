@@ -36,6 +36,16 @@ export function explainReason(reason: Reason): string {
       return `Its ${count(reason.vcpus, "vCPU")} take turns on ${count(reason.pcpus, "pCPU")}.`;
     case "cannot-offline":
       return `Its guest cannot take ${list("vCPU", reason.vcpus)} offline.`;
+    case "lends":
+      return [
+        `It leaves ${reason.vcpus} of the ${count(reason.due, "vCPU")} that it is due unused;`,
+        "they are lent to domains that ask, and it has them back as soon as it asks.",
+      ].join(" ");
+    case "borrows":
+      return [
+        `It asked for more and borrows ${count(reason.vcpus, "vCPU")} beyond the ${reason.due} that it is due;`,
+        "others leave their pCPUs unused and have them back as soon as they ask.",
+      ].join(" ");
     case "silent-guest":
       return "Its guest does not answer, so its vCPUs all stay online and are only confined to its pCPUs.";
     case "no-mechanism":

@@ -16,6 +16,12 @@ export function explainDenial(why: Denial): string {
       return "The domain is paused.";
     case "silent-guest":
       return "The guest's agent is not heard, so nobody could bring a vCPU online.";
+    case "no-load-monitor":
+      return "Its guest has no load monitor at work, so it always has what its weight is due and borrows nothing.";
+    case "not-now":
+      return why.daemon === "starting"
+        ? "The daemon has just started and has not seen the whole host yet; ask again in some seconds."
+        : "The daemon is stopping and puts every domain back as it was found.";
     case "not-exceeded":
       return `The value ${why.value} does not exceed its threshold ${why.threshold}.`;
     case "no-such-node":
@@ -26,6 +32,17 @@ export function explainDenial(why: Denial): string {
       return `All of its ${count(why.vcpus)} are in use.`;
     case "at-vcpus-max":
       return `The administrator allows it ${count(why.vcpusMax)} at most.`;
+    case "no-slot-on-node":
+      return `Every vCPU of virtual NUMA node ${why.node} is in use, and no slot is free there to plug one more.`;
+    case "being-plugged":
+      return `A vCPU is being plugged into virtual NUMA node ${why.node} for an earlier request; let that come first.`;
+    case "plug-failed":
+      return `No vCPU could be plugged into virtual NUMA node ${why.node}: ${why.reason ?? "the guest did not show it in time"}.`;
+    case "would-not-grow":
+      return [
+        `Its guest did not bring more than ${count(why.vcpus)} online when it was told to;`,
+        `it is asked again in ${why.retryAfter} ms.`,
+      ].join(" ");
     case "still-growing":
       return `It has ${count(why.online)} online and was granted ${why.target}; let these come online first.`;
     case "at-loan-quota":

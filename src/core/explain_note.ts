@@ -1,5 +1,6 @@
 /** Renders a note as one sentence for a person. */
 import { explainReason } from "./explain.ts";
+import { explainDenial } from "./explain_denial.ts";
 import type { Note } from "./note.ts";
 import type { Move } from "./plan.ts";
 import { formatRanges } from "./ranges.ts";
@@ -39,6 +40,29 @@ export function explainNote(note: Note): string {
       ].join(" ");
     case "command-failed":
       return `Failed: ${note.command}: ${note.why} (${note.failure}); it is tried again later`;
+    case "request-granted":
+      return [
+        `${note.domain}: asked for a vCPU (request ${note.request}) and was granted vCPU ${note.vcpu}`,
+        note.loan ? ", a loan beyond its entitlement" : ", within its entitlement",
+      ].join("");
+    case "request-denied":
+      return `${note.domain}: asked for a vCPU (request ${note.request}) and was denied it. ${explainDenial(note.why)}`;
+    case "request-repeated":
+      return `${note.domain}: asked again (request ${note.request}) and is told the same; nothing was decided anew`;
+    case "gave-back":
+      return `${note.domain}: has not needed its last vCPU for a while and keeps ${count(note.vcpus, "vCPU")}`;
+    case "loan-called-back":
+      return [
+        `${note.domain}: ${count(note.vcpus, "borrowed vCPU")} called back for a domain that is due`,
+        `${note.vcpus === 1 ? "it" : "them"} or has borrowed less; it keeps ${note.left}`,
+      ].join(" ");
+    case "vcpu-plugged":
+      return `${note.domain}: vCPU ${note.vcpu} was plugged into virtual NUMA node ${note.node}`;
+    case "vcpu-unplugged":
+      return [
+        `${note.domain}: the vCPU that was plugged into virtual NUMA node ${note.slot.guestNode}`,
+        `(socket ${note.slot.guestSocket}, core ${note.slot.guestCore}, thread ${note.slot.guestThread}) was unplugged again`,
+      ].join(" ");
     case "circle-broken":
       return [
         `${note.domain}: vCPU ${note.vcpu} goes to pCPU ${formatRanges(note.pcpus)} before it is free,`,

@@ -3,38 +3,26 @@
  * whatever the order in which the snapshot lists pCPUs, domains, vCPUs and pins.
  */
 import { chooseOnline } from "./choose_online.ts";
-import { type Entitlement, entitlements } from "./entitlement.ts";
+import { divide, hindrancesOf, poolOf, type Shares, type Subject, subjectsOf } from "./division.ts";
+import type { Entitlement } from "./entitlement.ts";
 import { type HostTopology, hostTopology } from "./host_topology.ts";
-import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
+import type { Pcpu, Snapshot } from "./model.ts";
 import { movesOf } from "./moves.ts";
-import { type ObservedVcpu, observedVcpus } from "./observed_vcpu.ts";
 import { type Placement, pinVcpus } from "./pinning.ts";
 import type { DomainPlan, Plan, PlannedVcpu } from "./plan.ts";
-import { type DomainPolicy, type Policy, policyOf } from "./policy.ts";
+import type { Policy } from "./policy.ts";
 import type { Reason } from "./reason.ts";
-import { type Grant, type Stake, wholePcpus } from "./target.ts";
+import type { Division, Grant } from "./target.ts";
 import { type DomainId, MILLI_PER_PCPU, type PcpuId, type VcpuIndex } from "./units.ts";
 
-export function makePlan(policy: Policy, snapshot: Snapshot, granted: Granted = NOTHING_GRANTED): Plan {
+export function makePlan(policy: Policy, snapshot: Snapshot, demand: PlanDemand = NO_PLAN_DEMAND): Plan {
   const pool = poolOf(policy, snapshot.pcpus);
   if (pool.length === 0) return { domains: [], moves: [], idlePcpus: [], notes: [{ code: "no-pcpus" }] };
   const subjects = subjectsOf(policy, snapshot);
-  const due = entitlements(
-    pool.length * MILLI_PER_PCPU,
-    subjects.map(({ domain, policy: { weight, reservation, cap }, vcpusMax }) => ({
-      id: domain.id,
-      weight,
-      reservation,
-      cap,
-      vcpus: vcpusMax,
-    })),
-  );
-  const division = wholePcpus(
-    pool.length,
-    policy.rounding,
-    subjects.map((subject, index) => stakeOf(subject, due[index]!)),
-  );
-  const usages = subjects.map((subject, index) => usageOf(subject, division.grants[index]!, granted));
+  const strict = divide(policy, pool.length, subjects);
+  const { due } = strict;
+  const division = dividedByDemand({ policy, pcpus: pool.length, subjects, strict, demand });
+  const usages = subjects.map((subject, index) => usageOf(subject, division.grants[index]!, demand.granted));
   const topology = hostTopology(pool);
   const placements = pinVcpus({
     topology,
@@ -62,7 +50,8 @@ export function makePlan(policy: Policy, snapshot: Snapshot, granted: Granted = 
       sharesWith: placement.sharesWith,
       emulatorPcpus: emulatorPcpus ?? placement.pcpus,
       reasons: due[index]!.reasons.concat(
-        targetReasons(subject, due[index]!, division.grants[index]!),
+        targetReasons(subject, due[index]!, strict.division.grants[index]!),
+        demandReasons(strict.division.grants[index]!, division.grants[index]!),
         usage.reasons,
         placementReasons({ subject, placement, used: usage.count, topology }),
       ),
@@ -83,19 +72,36 @@ export function makePlan(policy: Policy, snapshot: Snapshot, granted: Granted = 
   return { domains, moves, idlePcpus, notes };
 }
 
-/** vCPUs that guests asked for and were granted (admission.ts): where a domain grows, they come first. */
-export type Granted = ReadonlyMap<DomainId, readonly VcpuIndex[]>;
+/** What guests that ask make of the division by weights (admission.ts). */
+export interface PlanDemand {
+  /** vCPUs that were asked for and granted: where a domain grows, they come first. */
+  readonly granted: ReadonlyMap<DomainId, readonly VcpuIndex[]>;
+  /** How many vCPUs each may use; `null` for what weights alone give. The allotments together fit the pool. */
+  readonly allotted: ReadonlyMap<DomainId, number> | null;
+}
 
-const NOTHING_GRANTED: Granted = new Map();
+export const NO_PLAN_DEMAND: PlanDemand = { granted: new Map(), allotted: null };
 
-/** A managed domain in canonical order, with what the policy and the guest make of it. */
-interface Subject {
-  readonly domain: DomainSnapshot;
-  readonly vcpus: readonly ObservedVcpu[];
-  readonly policy: DomainPolicy;
-  /** Within what is plugged: `1 <= vcpusMin <= vcpusMax`. */
-  readonly vcpusMin: number;
-  readonly vcpusMax: number;
+/**
+ * Everybody gets its allotment: nobody may use more vCPUs than that, and since the allotments fit the pool, the
+ * division gives each of them all of it. Entitlements stay what weights make them.
+ */
+function dividedByDemand({ policy, pcpus, subjects, strict, demand: { allotted } }: DemandOptions): Division {
+  if (allotted === null) return strict.division;
+  const limited = subjects.map((subject): Subject => {
+    const { vcpusMin, vcpusMax, domain } = subject;
+    const most = Math.max(1, Math.min(vcpusMax, allotted.get(domain.id) ?? vcpusMax));
+    return { ...subject, vcpusMin: Math.min(vcpusMin, most), vcpusMax: most };
+  });
+  return divide(policy, pcpus, limited).division;
+}
+
+interface DemandOptions {
+  readonly policy: Policy;
+  readonly pcpus: number;
+  readonly subjects: readonly Subject[];
+  readonly strict: Shares;
+  readonly demand: PlanDemand;
 }
 
 /** What the guest should use, and why that is not simply the grant. */
@@ -106,15 +112,6 @@ interface Usage {
   readonly reasons: readonly Reason[];
 }
 
-/** The online pCPUs that vCPUs may use, ordered by id; those set apart for emulators are not among them. */
-function poolOf(policy: Policy, pcpus: readonly Pcpu[]): Pcpu[] {
-  const wanted = policy.pool === null ? null : new Set(policy.pool);
-  const apart = new Set(policy.emulatorPcpus ?? []);
-  return pcpus
-    .filter(({ id, online }) => online && (wanted === null || wanted.has(id)) && !apart.has(id))
-    .sort((a, b) => a.id - b.id);
-}
-
 /** `null` where emulators go to their own domain's pCPUs, also when none of those set apart is online. */
 function emulatorPoolOf(policy: Policy, pcpus: readonly Pcpu[]): PcpuId[] | null {
   const apart = new Set(policy.emulatorPcpus ?? []);
@@ -122,33 +119,7 @@ function emulatorPoolOf(policy: Policy, pcpus: readonly Pcpu[]): PcpuId[] | null
   return online.length === 0 ? null : online.sort((a, b) => a - b);
 }
 
-function subjectsOf(policy: Policy, snapshot: Snapshot): Subject[] {
-  const subjects: Subject[] = [];
-  for (const domain of snapshot.domains) {
-    const own = policyOf(policy, domain.id);
-    const plugged = domain.vcpus.length;
-    if (!own.managed || plugged === 0) continue;
-    const vcpusMin = Math.min(own.vcpusMin, plugged);
-    const vcpusMax = Math.max(vcpusMin, Math.min(own.vcpusMax ?? plugged, plugged));
-    subjects.push({ domain, vcpus: observedVcpus(domain), policy: own, vcpusMin, vcpusMax });
-  }
-  return inOrderOfIds(subjects) ? subjects : subjects.sort((a, b) => (a.domain.id < b.domain.id ? -1 : 1));
-}
-
-/** The hypervisor lists domains in order, as a rule. */
-function inOrderOfIds(subjects: readonly Subject[]): boolean {
-  for (let index = 1; index < subjects.length; index++) {
-    if (subjects[index]!.domain.id < subjects[index - 1]!.domain.id) return false;
-  }
-  return true;
-}
-
-function stakeOf({ policy, vcpusMin, vcpusMax }: Subject, { entitlement }: Entitlement): Stake {
-  const { reservation, cap, placement } = policy;
-  return { entitlement, reservation, cap, vcpusMin, vcpusMax, floats: placement === "shared" };
-}
-
-function usageOf({ domain, vcpus }: Subject, { target }: Grant, granted: Granted): Usage {
+function usageOf({ domain, vcpus }: Subject, { target }: Grant, granted: PlanDemand["granted"]): Usage {
   const hindrances = hindrancesOf(domain);
   if (0 < hindrances.length) {
     const used = vcpus.map(({ inUse }) => inUse);
@@ -159,16 +130,6 @@ function usageOf({ domain, vcpus }: Subject, { target }: Grant, granted: Granted
   if (count <= target) return { used, count, reasons: NONE };
   const kept = vcpus.filter(({ vcpu, inUse, canOffline }) => vcpu.index !== 0 && inUse && !canOffline);
   return { used, count, reasons: [{ code: "cannot-offline", vcpus: kept.map(({ vcpu }) => vcpu.index) }] };
-}
-
-/** Why its guest is asked for nothing. */
-function hindrancesOf({ state, guest }: DomainSnapshot): readonly Reason[] {
-  if (state === "running" && guest !== null && 0 < guest.mechanisms.length) return NONE;
-  const reasons: Reason[] = [];
-  if (state === "paused") reasons.push({ code: "paused" });
-  if (guest === null) reasons.push({ code: "silent-guest" });
-  else if (guest.mechanisms.length === 0) reasons.push({ code: "no-mechanism" });
-  return reasons;
 }
 
 const NONE: readonly never[] = [];
@@ -197,6 +158,12 @@ function targetReasons(
   if (granted < entitlement) return [{ code: "rounded-down", entitlement, target }];
   if (target === vcpusMin) return [{ code: "raised-to-minimum", vcpusMin }];
   return [{ code: "rounded-up", entitlement, target }];
+}
+
+function demandReasons(strict: Grant, { target }: Grant): readonly Reason[] {
+  if (target < strict.target) return [{ code: "lends", due: strict.target, vcpus: strict.target - target }];
+  if (strict.target < target) return [{ code: "borrows", due: strict.target, vcpus: target - strict.target }];
+  return NONE;
 }
 
 function placementReasons({ subject, placement, used, topology }: PlacedOptions): readonly Reason[] {

@@ -1,8 +1,10 @@
 /** What the controller has to say about a step, as data. `explainNote` (explain_note.ts) renders it. */
 import type { Standing } from "./cooperation.ts";
+import type { VcpuSlot } from "./model.ts";
 import type { Move } from "./plan.ts";
 import type { Reason } from "./reason.ts";
-import type { DomainId, PcpuId, VcpuIndex } from "./units.ts";
+import type { Denial } from "./request.ts";
+import type { DomainId, NodeId, PcpuId, VcpuIndex } from "./units.ts";
 
 export type Note =
   | { readonly code: "domain-arrived"; readonly domain: DomainId; readonly vcpus: number }
@@ -40,6 +42,37 @@ export type Note =
       readonly failure: string;
       readonly why: string;
     }
+  | {
+      readonly code: "request-granted";
+      readonly domain: DomainId;
+      readonly request: string;
+      readonly vcpu: VcpuIndex;
+      readonly loan: boolean;
+    }
+  | {
+      readonly code: "request-denied";
+      readonly domain: DomainId;
+      readonly request: string;
+      readonly why: Denial;
+    }
+  /** It was heard before, and is answered as before. */
+  | { readonly code: "request-repeated"; readonly domain: DomainId; readonly request: string }
+  /** Nobody asked it: its use shows that it needs less. `vcpus` are those that it keeps. */
+  | { readonly code: "gave-back"; readonly domain: DomainId; readonly vcpus: number }
+  /** Those that it had borrowed from are in need of them. */
+  | {
+      readonly code: "loan-called-back";
+      readonly domain: DomainId;
+      readonly vcpus: number;
+      readonly left: number;
+    }
+  | {
+      readonly code: "vcpu-plugged";
+      readonly domain: DomainId;
+      readonly vcpu: VcpuIndex;
+      readonly node: NodeId;
+    }
+  | { readonly code: "vcpu-unplugged"; readonly domain: DomainId; readonly slot: VcpuSlot }
   /** Two domains waited for each other's pCPU; one was let through. */
   | {
       readonly code: "circle-broken";

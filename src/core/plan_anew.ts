@@ -3,29 +3,56 @@
  * plan to a new one, a plan made from them could be a third. The base for "fewest moves" is therefore the last plan
  * where a domain has one, and what was found where it has none.
  */
+import type { Reply } from "./action.ts";
+import { considerDemand } from "./consider_demand.ts";
 import type { ControllerState, DomainState } from "./controller_state.ts";
-import { makePlan } from "./make_plan.ts";
+import { makePlan, type PlanDemand } from "./make_plan.ts";
 import type { DomainSnapshot, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import type { DomainPlan, Move, Plan } from "./plan.ts";
 import { type Patience, type Policy, policyOf } from "./policy.ts";
+import type { VcpuRequest } from "./request.ts";
+import type { Safeguards } from "./safeguards.ts";
+import { strictDues } from "./strict_dues.ts";
 import type { DomainId, Milliseconds } from "./units.ts";
 
-/** The state with a plan for its present snapshot. */
+/** The state with a plan for its present snapshot, and what those who asked are told. */
 export function planAnew(
   policy: Policy,
   state: ControllerState,
-  now: Milliseconds,
+  { requests, now, safeguards }: PlanAnewOptions,
   notes: Note[],
-): ControllerState {
-  if (state.snapshot === null) return state;
+): { readonly state: ControllerState; readonly replies: readonly Reply[] } {
+  if (state.snapshot === null) return { state, replies: [] };
   const snapshot = withLastWords(state.snapshot, { domains: state.domains, patience: policy.patience, now });
   const effective = withGrowthGivenUp(policy, state.domains);
   const planInputs = inputsOf(effective, snapshot);
-  if (planInputs === state.planInputs && state.plan !== null) return state;
-  const plan = makePlan(effective, onTheLastPlan(snapshot, state));
+  const isAsBefore = planInputs === state.planInputs && state.plan !== null;
+  const dues = (isAsBefore ? state.dues : null) ?? strictDues(effective, snapshot);
+  const considered = considerDemand(
+    { policy: effective, state, snapshot, dues, requests, now, safeguards },
+    notes,
+  );
+  const { domains, demand, replies } = considered;
+  const demandInputs = demandInputsOf(demand);
+  const next = { ...state, domains, dues, planInputs, demandInputs };
+  if (isAsBefore && demandInputs === state.demandInputs) return { state: next, replies };
+  const plan = makePlan(effective, onTheLastPlan(snapshot, state), demand);
   noteChanges(state.plan, plan, notes);
-  return { ...state, plan, planInputs };
+  return { state: { ...next, plan }, replies };
+}
+
+export interface PlanAnewOptions {
+  /** All that asked since the last step. */
+  readonly requests: readonly VcpuRequest[];
+  readonly now: Milliseconds;
+  readonly safeguards: Safeguards;
+}
+
+/** What guests that ask make of the plan, as text to compare; empty for a plan by weights alone. */
+function demandInputsOf({ granted, allotted }: PlanDemand): string {
+  if (allotted === null && granted.size === 0) return "";
+  return JSON.stringify([[...granted], allotted === null ? null : [...allotted]]);
 }
 
 /**
@@ -55,7 +82,7 @@ function inputsOf(policy: Policy, { pcpus, domains }: Snapshot): string {
   return JSON.stringify([
     policy,
     pcpus,
-    domains.map(({ id, incarnation, state, vcpus, guest }) => [
+    domains.map(({ id, incarnation, state, vcpus, guest, memory }) => [
       id,
       incarnation,
       state,
@@ -67,6 +94,7 @@ function inputsOf(policy: Policy, { pcpus, domains }: Snapshot): string {
         guestNode,
       ]),
       guest?.vcpus.map(({ index, canOffline }) => [index, canOffline]) ?? null,
+      ...(memory === undefined ? [] : [memory]),
     ]),
   ]);
 }

@@ -26,6 +26,10 @@ export type Reason =
   | { readonly code: "raised-to-minimum"; readonly vcpusMin: number }
   | { readonly code: "more-vcpus-than-pcpus"; readonly vcpus: number; readonly pcpus: number }
   | { readonly code: "cannot-offline"; readonly vcpus: readonly VcpuIndex[] }
+  // Demand
+  /** It leaves so many of the vCPUs that it is due to those who ask. */
+  | { readonly code: "lends"; readonly due: number; readonly vcpus: number }
+  | { readonly code: "borrows"; readonly due: number; readonly vcpus: number }
   // Co-operation
   | { readonly code: "silent-guest" }
   | { readonly code: "no-mechanism" }

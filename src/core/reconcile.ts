@@ -12,9 +12,11 @@
  * can let one through when nothing else moves.
  */
 import type { Command } from "./action.ts";
-import type { BalloonMechanism, DomainSnapshot, Snapshot } from "./model.ts";
+import type { BalloonMechanism, DomainSnapshot, Snapshot, VcpuSlot } from "./model.ts";
+import { isOnline } from "./plugged_vcpus.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
 import type { DomainId, PcpuId, VcpuIndex } from "./units.ts";
+import { sameSlot, slotOf } from "./vcpu_slot.ts";
 
 /** What a domain should have; `null` means: leave it. Vcpus are ordered by index. */
 export interface WantedDomain {
@@ -24,6 +26,10 @@ export interface WantedDomain {
   readonly mechanism: BalloonMechanism;
   /** It is not asked for fewer while one that it should have is in its place. */
   readonly vcpusMin: number;
+  /** A vCPU that is to be plugged. */
+  readonly plug?: VcpuSlot;
+  /** vCPUs that are to go altogether, ascending; each is taken out when its guest no longer uses it. */
+  readonly unplug?: readonly VcpuIndex[];
   /** Wait for this guest to let its vCPUs go before they are confined. False for a guest that does not follow. */
   readonly courteous: boolean;
 }
@@ -72,6 +78,7 @@ export function reconcile(
     reconcilePins(want, have, leaving, ready, blocked);
     reconcileOnline(want, have, safeguards, ready);
     reconcileEmulator(want, have, ready);
+    reconcilePlugs(want, have, ready);
   }
   return { ready, blocked };
 }
@@ -203,4 +210,15 @@ function reconcileEmulator(want: WantedDomain, have: DomainSnapshot, ready: Comm
   if (want.emulatorPcpus === null || have.emulatorPins === null) return;
   if (sameList(want.emulatorPcpus, have.emulatorPins)) return;
   ready.push({ kind: "pin-emulator", domain: want.id, pcpus: want.emulatorPcpus });
+}
+
+function reconcilePlugs(want: WantedDomain, have: DomainSnapshot, ready: Command[]): void {
+  if (have.state !== "running") return;
+  const { plug, unplug = [] } = want;
+  const free = plug && have.freeSlots?.find((slot) => sameSlot(slot, plug));
+  if (free !== undefined) ready.push({ kind: "plug-vcpu", domain: want.id, slot: slotOf(free) });
+  for (const vcpu of have.vcpus) {
+    if (!unplug.includes(vcpu.index) || isOnline(have, vcpu)) continue;
+    ready.push({ kind: "unplug-vcpu", domain: want.id, vcpu: vcpu.index });
+  }
 }

@@ -47,11 +47,19 @@ export type Denial =
   | { readonly code: "too-often"; readonly retryAfter: Milliseconds }
   | { readonly code: "paused" }
   | { readonly code: "silent-guest" }
+  | { readonly code: "no-load-monitor" }
+  /** The daemon has not seen the host yet, or puts everything back. */
+  | { readonly code: "not-now"; readonly daemon: "starting" | "stopping" }
   | { readonly code: "not-exceeded"; readonly value: number; readonly threshold: number }
   | { readonly code: "no-such-node"; readonly node: NodeId; readonly nodes: readonly NodeId[] }
   | { readonly code: "node-has-no-vcpu-left"; readonly node: NodeId }
   | { readonly code: "no-vcpu-left"; readonly vcpus: number }
   | { readonly code: "at-vcpus-max"; readonly vcpusMax: number }
+  | { readonly code: "no-slot-on-node"; readonly node: NodeId }
+  | { readonly code: "being-plugged"; readonly node: NodeId }
+  /** `reason` is the adapter's sentence; `null` when the vCPU did not come in time. */
+  | { readonly code: "plug-failed"; readonly node: NodeId; readonly reason: string | null }
+  | { readonly code: "would-not-grow"; readonly vcpus: number; readonly retryAfter: Milliseconds }
   | { readonly code: "still-growing"; readonly online: number; readonly target: number }
   | { readonly code: "at-loan-quota"; readonly loansMax: number }
   | { readonly code: "not-busy"; readonly usage: MilliPcpu; readonly least: MilliPcpu }

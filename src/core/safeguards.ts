@@ -9,6 +9,19 @@ export interface Safeguards {
   readonly placeBeforeOnline: boolean;
   /** Let one vCPU of a circle through. Off: domains that exchange pCPUs wait for each other for ever. */
   readonly breakCircles: boolean;
+  /** A request is decided once, however often it is heard. Off: a lost answer grants twice. */
+  readonly answerOnce: boolean;
+  /** Lend only to a guest that the host sees at work. Off: a guest that lies about its load gets what others leave. */
+  readonly lendOnlyToBusy: boolean;
+  /** Unplug only what was unused for long. Off: a guest whose load comes and goes has the same vCPU plugged each time. */
+  readonly unplugSlowly: boolean;
 }
 
-export const ALL_SAFEGUARDS: Safeguards = { confirmTakes: true, placeBeforeOnline: true, breakCircles: true };
+export const ALL_SAFEGUARDS: Safeguards = {
+  confirmTakes: true,
+  placeBeforeOnline: true,
+  breakCircles: true,
+  answerOnce: true,
+  lendOnlyToBusy: true,
+  unplugSlowly: true,
+};

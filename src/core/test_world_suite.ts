@@ -1,12 +1,14 @@
 /** A host made of plain data for the controller's tests: commands act on it at once, and guests obey or do not. */
-import type { Action, Command } from "./action.ts";
+import type { Action, Command, Reply } from "./action.ts";
 import { type Step, step } from "./controller.ts";
 import { type ControllerState, INITIAL_STATE } from "./controller_state.ts";
 import type { ControllerEvent } from "./event.ts";
-import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
+import type { DomainSnapshot, Pcpu, Snapshot, VcpuSlot } from "./model.ts";
 import { DEFAULT_DOMAIN_POLICY, DEFAULT_POLICY, type DomainPolicy, type Policy } from "./policy.ts";
+import type { VcpuRequest } from "./request.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
-import type { DomainId, VcpuIndex } from "./units.ts";
+import type { DomainId, MilliPcpu, VcpuIndex } from "./units.ts";
+import { sameSlot, slotOf } from "./vcpu_slot.ts";
 
 /** How a test's guest behaves: it obeys, ignores what it is told, says nothing, or never brings more online. */
 export type Temper = "obedient" | "stuck" | "silent" | "never-grows";
@@ -19,6 +21,13 @@ export interface TestDomain {
   /** Where the vCPUs may run at first; all pCPUs unless given. */
   readonly pins?: readonly (readonly number[])[];
   readonly online?: readonly number[];
+  /** Its guest has a load monitor at work. */
+  readonly asks?: boolean;
+  /** Free slots for further vCPUs, by guest node. */
+  readonly slots?: readonly number[];
+  /** Guest node of each vCPU; 0 unless given. */
+  readonly nodes?: readonly number[];
+  readonly memory?: DomainSnapshot["memory"];
 }
 
 export function pcpus(count: number, shape: Partial<Pcpu> = {}): Pcpu[] {
@@ -41,7 +50,11 @@ export class TestWorld {
   /** Everything that was given out, in order. */
   readonly log: Command[] = [];
   readonly notes: Step["notes"][number][] = [];
+  readonly replies: Reply[] = [];
+  /** What the host measures of each domain's use. */
+  readonly use = new Map<DomainId, MilliPcpu>();
   readonly #tempers = new Map<DomainId, Temper>();
+  #requests = 0;
 
   constructor(host: number | readonly Pcpu[], policy: Partial<Policy> = {}) {
     this.snapshot = { pcpus: typeof host === "number" ? pcpus(host) : host, domains: [] };
@@ -63,14 +76,26 @@ export class TestWorld {
         guestSocket: 0,
         guestCore: index,
         guestThread: 0,
-        guestNode: 0,
+        guestNode: domain.nodes?.[index] ?? 0,
       })),
+      ...(domain.slots === undefined
+        ? {}
+        : {
+            freeSlots: domain.slots.map((guestNode, order) => ({
+              guestSocket: 0,
+              guestCore: domain.vcpus + order,
+              guestThread: 0,
+              guestNode,
+            })),
+          }),
+      ...(domain.memory === undefined ? {} : { memory: domain.memory }),
       emulatorPins: all,
       guest:
         temper === "silent"
           ? null
           : {
               agent: "vbal-agent",
+              ...(domain.asks === true ? { asks: true } : {}),
               mechanisms: ["offline"],
               vcpus: indices.map((index) => ({
                 index,
@@ -135,11 +160,37 @@ export class TestWorld {
     this.state = result.state;
     this.notes.push(...result.notes);
     for (const action of result.actions) {
-      if (action.kind === "wait" || action.kind === "reply") continue;
+      if (action.kind === "wait") continue;
+      if (action.kind === "reply") {
+        this.replies.push(action);
+        continue;
+      }
       const { id: _, ...command } = action;
       this.log.push(command);
     }
     return result.actions;
+  }
+
+  /** The guest asks for one more vCPU, as its monitor would; the commands that follow are carried out. */
+  ask(domain: DomainId, request: Partial<VcpuRequest> = {}): this {
+    const full: VcpuRequest = {
+      domain,
+      id: `${domain}-${++this.#requests}`,
+      origin: "monitor",
+      exceeded: { measure: "vm.composite", level: "vm", value: 1.2, threshold: 1 },
+      target: null,
+      ...request,
+    };
+    this.play({ kind: "requested", requests: [full] });
+    return this;
+  }
+
+  /** "granted 3", "lent 5" or the code of the denial, for each reply since the last call. */
+  told(): string[] {
+    return this.replies.splice(0).map(({ answer }) => {
+      if (answer.outcome === "denied") return answer.why.code;
+      return `${answer.loan ? "lent" : "granted"} ${answer.vcpu}`;
+    });
   }
 
   /** One call of the controller, with its actions carried out. */
@@ -148,7 +199,8 @@ export class TestWorld {
   }
 
   observe(): readonly Action[] {
-    return this.feed({ kind: "observed", snapshot: this.snapshot });
+    const use = [...this.use].map(([domain, used]) => ({ domain, used }));
+    return this.feed({ kind: "observed", snapshot: this.snapshot, use });
   }
 
   carryOut(action: Action): void {
@@ -198,9 +250,47 @@ export class TestWorld {
       case "set-online":
         return this.#setOnline(command.domain, command.online);
       case "plug-vcpu":
+        return this.#plug(command.domain, command.slot);
       case "unplug-vcpu":
-        return "of a hypervisor that plugs nothing";
+        return this.#unplug(command.domain, command.vcpu);
     }
+  }
+
+  #plug(id: DomainId, slot: VcpuSlot): string | null {
+    const { vcpus, freeSlots = [], emulatorPins } = this.domain(id);
+    if (!freeSlots.some((free) => sameSlot(free, slot))) return "without such a slot";
+    const taken = new Set(vcpus.map(({ index }) => index));
+    let index = 0;
+    while (taken.has(index)) index++;
+    this.change(id, (domain) => ({
+      ...domain,
+      vcpus: [...vcpus, { ...slot, index, pins: emulatorPins, removable: true }].sort(
+        (a, b) => a.index - b.index,
+      ),
+      freeSlots: freeSlots.filter((free) => !sameSlot(free, slot)),
+      guest: domain.guest && {
+        ...domain.guest,
+        vcpus: [...domain.guest.vcpus, { index, online: false, canOffline: true }].sort(
+          (a, b) => a.index - b.index,
+        ),
+      },
+    }));
+    return null;
+  }
+
+  #unplug(id: DomainId, index: VcpuIndex): string | null {
+    const vcpu = this.domain(id).vcpus.find((other) => other.index === index);
+    if (vcpu?.removable !== true || this.online(id).includes(index)) return "keeping it";
+    this.change(id, (domain) => ({
+      ...domain,
+      vcpus: domain.vcpus.filter((other) => other.index !== index),
+      freeSlots: [slotOf(vcpu), ...(domain.freeSlots ?? [])],
+      guest: domain.guest && {
+        ...domain.guest,
+        vcpus: domain.guest.vcpus.filter((other) => other.index !== index),
+      },
+    }));
+    return null;
   }
 
   #setOnline(id: DomainId, online: readonly VcpuIndex[]): string | null {

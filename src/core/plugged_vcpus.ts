@@ -1,0 +1,81 @@
+/**
+ * vCPUs that vbal plugged itself, and when they go again. A vCPU that somebody else plugged is never unplugged, nor is one
+ * that was there when vbal came: those are merely offline when nobody needs them.
+ *
+ * Plugging costs a guest about a second and unplugging as much, so that a vCPU stays plugged for `UNPLUG_AFTER_MS` after
+ * its last use; a request within that time merely brings it online again.
+ */
+import type { Command } from "./action.ts";
+import type { DomainState } from "./controller_state.ts";
+import type { CommandOutcome } from "./event.ts";
+import type { DomainSnapshot, Vcpu, VcpuSlot } from "./model.ts";
+import type { Milliseconds } from "./units.ts";
+import { sameSlot } from "./vcpu_slot.ts";
+
+/** Five times the first dwell of give-back: a load that comes back within two minutes finds it there. */
+export const UNPLUG_AFTER_MS: Milliseconds = 120_000;
+
+/** A slot that vbal gave the command to plug. */
+export interface PluggedSlot {
+  readonly slot: VcpuSlot;
+  /** Its vCPU was seen. */
+  readonly seen: boolean;
+  /** Since when the guest is known not to use that; `null` while it does, or while nobody knows. */
+  readonly unusedSince: Milliseconds | null;
+}
+
+/** The slots after one more look. Whoever plugs there after vbal's vCPU went is somebody else. */
+export function lookAtPlugged(
+  plugged: readonly PluggedSlot[],
+  domain: DomainSnapshot,
+  now: Milliseconds,
+): readonly PluggedSlot[] {
+  return plugged.flatMap((one): PluggedSlot[] => {
+    const vcpu = vcpuIn(one, domain);
+    if (vcpu === undefined) return one.seen ? [] : [one];
+    const unused = domain.guest !== null && !isOnline(domain, vcpu);
+    return [{ ...one, seen: true, unusedSince: unused ? (one.unusedSince ?? now) : null }];
+  });
+}
+
+export function withPluggedSlot(plugged: readonly PluggedSlot[], slot: VcpuSlot): readonly PluggedSlot[] {
+  if (plugged.some((one) => sameSlot(one.slot, slot))) return plugged;
+  return [...plugged, { slot, seen: false, unusedSince: null }];
+}
+
+/** What a domain remembers when a command to plug has ended. */
+export function afterPlug(domain: DomainState, command: Command, outcome: CommandOutcome): DomainState {
+  const isUncertain = outcome.ok || UNCERTAIN.includes(outcome.failure);
+  if (command.kind !== "plug-vcpu" || isUncertain) return domain;
+  const { demand, plugged = [] } = domain;
+  const isMeant = demand?.plugging != null && sameSlot(demand.plugging.slot, command.slot);
+  return {
+    ...domain,
+    plugged: plugged.filter(({ seen, slot }) => seen || !sameSlot(slot, command.slot)),
+    ...(isMeant ? { demand: { ...demand, plugging: { ...demand.plugging!, failed: outcome.why } } } : {}),
+  };
+}
+
+/** Of these failures nobody knows whether the vCPU comes yet. */
+const UNCERTAIN: readonly string[] = ["timed-out", "connection-lost"];
+
+/** vbal's own vCPUs that are there now and that the hypervisor would unplug, by index. */
+export function removableOf(
+  plugged: readonly PluggedSlot[],
+  domain: DomainSnapshot,
+): readonly { readonly vcpu: Vcpu; readonly unusedSince: Milliseconds | null }[] {
+  return plugged
+    .flatMap((one) => {
+      const vcpu = vcpuIn(one, domain);
+      return vcpu?.removable === true ? [{ vcpu, unusedSince: one.unusedSince }] : [];
+    })
+    .sort((a, b) => a.vcpu.index - b.vcpu.index);
+}
+
+export function isOnline({ guest }: DomainSnapshot, { index }: Vcpu): boolean {
+  return guest?.vcpus.find((vcpu) => vcpu.index === index)?.online ?? false;
+}
+
+function vcpuIn({ slot }: PluggedSlot, { vcpus }: DomainSnapshot): Vcpu | undefined {
+  return vcpus.find((vcpu) => sameSlot(vcpu, slot));
+}
