@@ -1,0 +1,62 @@
+/** The definition of a lab guest as libvirt wants it: what an administrator would write, with the lab's kernel and ports. */
+import type { GuestImage } from "../image.ts";
+import { type GuestAgent, guestPaths, MEMORY_MIB_DEFAULT } from "../qemu_arguments.ts";
+
+export interface LibvirtGuestSpec {
+  readonly name: string;
+  readonly uuid: string;
+  /** The most vCPUs it can have. */
+  readonly vcpus: number;
+  /** How many of them are plugged at boot. All when absent. */
+  readonly bootVcpus?: number;
+  readonly agent: GuestAgent;
+  /** Elements of `<metadata>`, as they are to stand there. */
+  readonly metadata?: string;
+  /** `<cputune><shares>`. */
+  readonly shares?: number;
+  readonly ioThreads?: number;
+}
+
+export function libvirtDomainXml(parts: {
+  readonly spec: LibvirtGuestSpec;
+  readonly folder: string;
+  readonly image: GuestImage;
+}): string {
+  const { spec, folder, image } = parts;
+  const paths = guestPaths(folder, spec.name);
+  const commandLine = `console=ttyS0 quiet mitigations=off panic=-1 lpj=4000000 lab.agent=${spec.agent} lab.respawn=0`;
+  return `<domain type='qemu'>
+  <name>${spec.name}</name>
+  <uuid>${spec.uuid}</uuid>
+  <metadata>${spec.metadata ?? ""}</metadata>
+  <memory unit='MiB'>${MEMORY_MIB_DEFAULT}</memory>
+  <vcpu current='${spec.bootVcpus ?? spec.vcpus}'>${spec.vcpus}</vcpu>
+  <iothreads>${spec.ioThreads ?? 0}</iothreads>
+  ${spec.shares === undefined ? "" : `<cputune><shares>${spec.shares}</shares></cputune>`}
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>${image.kernel}</kernel>
+    <initrd>${image.initrd}</initrd>
+    <cmdline>${commandLine}</cmdline>
+  </os>
+  <features><acpi/></features>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <controller type='usb' model='none'/>
+    <serial type='file'><source path='${paths.console}'/></serial>
+    <channel type='unix'>
+      <source mode='bind' path='${paths.agent}'/>
+      <target type='virtio' name='org.vbal.agent.0'/>
+    </channel>
+    <channel type='unix'>
+      <target type='virtio' name='org.qemu.guest_agent.0'/>
+    </channel>
+    <channel type='unix'>
+      <source mode='bind' path='${paths.runner}'/>
+      <target type='virtio' name='org.vbal.lab.0'/>
+    </channel>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+`;
+}
