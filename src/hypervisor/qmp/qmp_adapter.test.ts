@@ -52,11 +52,14 @@ const well = (name = "any"): PeerOptions => ({
       props: { "socket-id": 0, "core-id": 0, "thread-id": 0 },
     };
     const answers: Record<string, unknown> = {
+      qmp_capabilities: {},
       "query-status": { running: true, status: "running" },
       "query-cpus-fast": [cpu],
       "query-name": { name },
     };
-    socket.write(`${JSON.stringify({ return: answers[execute] ?? {}, id })}\n`);
+    const unknown = { error: { class: "CommandNotFound", desc: `No command ${execute}` } };
+    const answer = execute in answers ? { return: answers[execute] } : unknown;
+    socket.write(`${JSON.stringify({ ...answer, id })}\n`);
   },
 });
 
@@ -125,12 +128,14 @@ describe.runIf(process.platform === "linux")("finding domains", () => {
 describe.runIf(process.platform === "linux")(
   "one bad monitor: told, with advice, and no other domain is affected",
   () => {
+    const LISTS = new Set(["query-hotpluggable-cpus", "qom-list"]);
     const noThreads: PeerOptions = {
       ...well(),
       onLine(line, socket) {
         const { execute, id } = JSON.parse(line) as { execute: string; id: number };
         const cpus = [{ "cpu-index": 0, "thread-id": 2 ** 30 }];
-        const value = execute === "query-cpus-fast" ? cpus : { running: true, status: "running" };
+        const status = { running: true, status: "running", enabled: false };
+        const value = execute === "query-cpus-fast" ? cpus : LISTS.has(execute) ? [] : status;
         socket.write(`${JSON.stringify({ return: value, id })}\n`);
       },
     };

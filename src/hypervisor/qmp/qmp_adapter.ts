@@ -9,7 +9,13 @@ import { askGuest } from "../guest/ask_guest.ts";
 import type { VbalAgentPace } from "../guest/vbal_agent_channel.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
 import { hostSysTree, readTopology, topologyStamp } from "../linux/topology.ts";
-import { CommandError, type Hypervisor, type HypervisorChange, type Problem } from "../port.ts";
+import {
+  CommandError,
+  type Hypervisor,
+  type HypervisorChange,
+  type MonitorSettings,
+  type Problem,
+} from "../port.ts";
 import { nodeTimers, type Timers } from "../timers.ts";
 import { type DomainSource, type DomainSources, watchDomainSources } from "./domain_sources.ts";
 import { createQmpDomain, type QmpDomain } from "./qmp_domain.ts";
@@ -37,6 +43,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
   const queue = createCommandQueue(timers);
   /** By the path of the monitor. */
   const domains = new Map<string, QmpDomain>();
+  const monitors = new Map<DomainId, MonitorSettings>();
   let sources: DomainSources | null = null;
   let onChange: (change: HypervisorChange) => void = () => undefined;
   let topology: { stamp: string; pcpus: Pcpu[] } | null = null;
@@ -58,7 +65,15 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
       if (domains.has(path)) continue;
       domains.set(
         path,
-        createQmpDomain({ source, agent, timers, onChange: (change) => onChange(change), onGone }),
+        createQmpDomain({
+          source,
+          agent,
+          timers,
+          hostNodes: () => [...new Set(readPcpus().map((pcpu) => pcpu.node))],
+          monitorOf: (id) => monitors.get(id) ?? null,
+          onChange: (change) => onChange(change),
+          onGone,
+        }),
       );
     }
     readPcpus();
@@ -116,10 +131,6 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
 
   return {
     kind: "qmp",
-    plugVcpu: (domain) => Promise.reject(plugsNothing(domain)),
-    unplugVcpu: (domain) => Promise.reject(plugsNothing(domain)),
-    answer: () => undefined,
-    setMonitor: () => undefined,
     async start(listener) {
       onChange = listener;
       sources = watchDomainSources({
@@ -151,6 +162,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
         snapshot: { pcpus: readPcpus(), domains: there.map((one) => one.snapshot) },
         usage: there.map((one) => one.usage),
         preflight: there.flatMap((one) => one.preflight),
+        load: there.flatMap((one) => one.load ?? []),
         problems,
       };
     },
@@ -200,6 +212,22 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
         }
         return askGuest({ domain: id, channels: domain.channels(), online, mechanism, timers, signal });
       });
+    },
+    plugVcpu(id, slot, deadline) {
+      const { guestSocket, guestCore, guestThread } = slot;
+      const what = `Plugging a vCPU into ${id} at socket ${guestSocket}, core ${guestCore}, thread ${guestThread}`;
+      return queue.run({ domain: id, deadline, what }, (signal) => demandDomain(id).plug(slot, signal));
+    },
+    unplugVcpu: (id, index, deadline) =>
+      queue.run({ domain: id, deadline, what: `Unplugging vCPU ${index} of ${id}` }, (signal) =>
+        demandDomain(id).unplug(index, signal),
+      ),
+    answer(id, request, answer) {
+      for (const channel of present().byId.get(id)?.channels() ?? []) channel.answer(request, answer);
+    },
+    setMonitor(id, settings) {
+      monitors.set(id, settings);
+      for (const channel of present().byId.get(id)?.channels() ?? []) channel.setMonitor(settings);
     },
     async close() {
       sources?.stop();
@@ -255,8 +283,4 @@ function silent(what: string, deadline: Milliseconds): CommandError {
 
 function sameChannels(a: DomainSource, b: DomainSource): boolean {
   return a.name === b.name && a.agent === b.agent && a.qga === b.qga;
-}
-
-function plugsNothing(domain: DomainId): CommandError {
-  return new CommandError("not-supported", `No vCPU is plugged into ${domain} through this adapter`);
 }

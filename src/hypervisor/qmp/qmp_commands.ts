@@ -27,7 +27,8 @@ export function queryCpusFast(qmp: QmpConnection, deadline: Milliseconds): Promi
   return ask(qmp, "query-cpus-fast", cpusShape, deadline);
 }
 
-const placeShape = z.object({
+/** Whatever else stands in it (`cluster-id`, `module-id`) is kept, because `device_add` wants all of it back. */
+const placeShape = z.looseObject({
   "socket-id": z.number().int().optional(),
   "die-id": z.number().int().optional(),
   "core-id": z.number().int().optional(),
@@ -37,13 +38,15 @@ const placeShape = z.object({
 
 export type CpuInfo = z.infer<typeof cpuShape>;
 const cpuShape = z.object({
+  /** The place's number on this machine, which the firmware tables name too; not the guest's number. */
   "cpu-index": z.number().int().min(0),
   "thread-id": z.number().int().positive(),
+  "qom-path": z.string().optional(),
   props: placeShape.default({}),
 });
 const cpusShape = z.array(cpuShape);
 
-/** Every slot for a vCPU; one with a `qom-path` is filled. */
+/** Every slot for a vCPU; one with a `qom-path` is filled. Rejects with a `QmpError` where the machine hotplugs none. */
 export function queryHotpluggableCpus(qmp: QmpConnection, deadline: Milliseconds): Promise<CpuSlot[]> {
   return ask(qmp, "query-hotpluggable-cpus", slotsShape, deadline);
 }
@@ -57,13 +60,58 @@ const slotShape = z.object({
 });
 const slotsShape = z.array(slotShape);
 
+/** Resolves when QEMU has made the device, whatever the guest does with it. */
+export async function deviceAdd(qmp: QmpConnection, device: object, deadline: Milliseconds): Promise<void> {
+  await qmp.execute("device_add", device, deadline);
+}
+
+/** `device`: its id or its QOM path. Resolves when the guest has been asked; it may take its time, or say no. */
+export async function deviceDel(qmp: QmpConnection, device: string, deadline: Milliseconds): Promise<void> {
+  await qmp.execute("device_del", { id: device }, deadline);
+}
+
+/** Whether a device came after the machine had started. */
+export function isHotplugged(qmp: QmpConnection, path: string, deadline: Milliseconds): Promise<boolean> {
+  return ask(qmp, "qom-get", z.boolean(), deadline, { path, property: "hotplugged" });
+}
+
+/** Whether the vCPUs are emulated (TCG). */
+export async function isEmulated(qmp: QmpConnection, deadline: Milliseconds): Promise<boolean> {
+  return !(await ask(qmp, "query-kvm", z.object({ enabled: z.boolean() }), deadline)).enabled;
+}
+
+/** The ids of the objects that were made with -object or object-add. */
+export async function listObjects(qmp: QmpConnection, deadline: Milliseconds): Promise<string[]> {
+  const shape = z.array(z.object({ name: z.string() }));
+  return (await ask(qmp, "qom-list", shape, deadline, { path: "/objects" })).map(({ name }) => name);
+}
+
+/** Makes an object that does nothing: a note that lives as long as this QEMU. */
+export async function addNote(qmp: QmpConnection, id: string, deadline: Milliseconds): Promise<void> {
+  await qmp.execute("object-add", { "qom-type": "throttle-group", id }, deadline);
+}
+
+/** The backends of the guest's memory, with the host nodes that they are bound to. */
+export function queryMemdev(qmp: QmpConnection, deadline: Milliseconds): Promise<MemoryBackend[]> {
+  return ask(qmp, "query-memdev", memdevShape, deadline);
+}
+
+export type MemoryBackend = z.infer<typeof backendShape>;
+const backendShape = z.object({
+  id: z.string().optional(),
+  policy: z.string(),
+  "host-nodes": z.array(z.number().int()),
+});
+const memdevShape = z.array(backendShape);
+
 async function ask<Shape extends z.ZodType>(
   qmp: QmpConnection,
   command: string,
   shape: Shape,
   deadline: Milliseconds,
+  args: object = {},
 ): Promise<z.infer<Shape>> {
-  const parsed = shape.safeParse(await qmp.execute(command, {}, deadline));
+  const parsed = shape.safeParse(await qmp.execute(command, args, deadline));
   if (parsed.success) return parsed.data;
   throw new CommandError(
     "not-applied",

@@ -3,26 +3,34 @@
  * event or the list of threads shows that it may have changed; all else is read from /proc at each observation, so
  * that a monitor that hangs delays nothing.
  */
-import type { DomainSnapshot, Vcpu } from "../../core/model.ts";
-import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
+import type { VcpuSlot } from "../../core/model.ts";
+import type { DomainId, Milliseconds, NodeId, VcpuIndex } from "../../core/units.ts";
 import type { GuestChannel } from "../guest/guest_channel.ts";
 import { createQemuGuestAgent } from "../guest/qemu_guest_agent.ts";
 import { createVbalAgentChannel, type VbalAgentPace } from "../guest/vbal_agent_channel.ts";
 import { type KeptConnection, keepConnected } from "../keep_connected.ts";
-import { linuxAffinity } from "../linux/affinity.ts";
-import {
-  processOf,
-  type ThreadState,
-  threadState,
-  threadsOf,
-  type WatchedThread,
-  watchThread,
-} from "../linux/threads.ts";
-import { CommandError, type DomainFinding, type DomainUsage, type HypervisorChange } from "../port.ts";
+import { processOf, threadState, threadsOf } from "../linux/threads.ts";
+import { CommandError, type HypervisorChange, type MonitorSettings } from "../port.ts";
 import type { Timers } from "../timers.ts";
 import type { DomainSource } from "./domain_sources.ts";
-import { type CpuInfo, queryCpusFast, queryName, queryStatus } from "./qmp_commands.ts";
+import { guestMemory, readMemoryFiles } from "./guest_memory.ts";
+import { queryMemdev, queryName, queryStatus } from "./qmp_commands.ts";
 import { connectQmp, type QmpConnection, type QmpEvent } from "./qmp_connection.ts";
+import {
+  aliveState,
+  cpusByNumber,
+  type DomainObservation,
+  emulatorThreadsOf,
+  look,
+  type QmpProcess,
+  runs,
+  sharesThreads,
+  unwatch,
+  wordOf,
+} from "./qmp_process.ts";
+import { readVcpuFacts } from "./vcpu_facts.ts";
+import { createVcpuHotplug } from "./vcpu_hotplug.ts";
+import { numbersAfterBoot } from "./vcpu_numbers.ts";
 
 export interface QmpDomain {
   readonly source: DomainSource;
@@ -34,6 +42,8 @@ export interface QmpDomain {
   vcpuThreads(deadline: Milliseconds): Promise<ReadonlyMap<VcpuIndex, number>>;
   /** The process's other threads. */
   emulatorThreads(deadline: Milliseconds): Promise<readonly number[]>;
+  plug(slot: VcpuSlot, signal: AbortSignal): Promise<VcpuIndex>;
+  unplug(vcpu: VcpuIndex, signal: AbortSignal): Promise<void>;
   /** Whether the guest can answer at all. */
   isPaused(): boolean;
   /** vbal's own agent first; empty when the config names no channel. */
@@ -46,48 +56,30 @@ export interface QmpDomain {
   close(): void;
 }
 
-export interface DomainObservation {
-  readonly snapshot: DomainSnapshot;
-  readonly usage: DomainUsage;
-  readonly preflight: readonly DomainFinding[];
-}
-
 export interface QmpDomainOptions {
   readonly source: DomainSource;
   readonly agent: VbalAgentPace;
   readonly timers: Timers;
+  /** The host's own nodes. */
+  readonly hostNodes: () => readonly NodeId[];
+  /** How the load monitor of the guest with this name is to work, where somebody said so. */
+  readonly monitorOf: (domain: DomainId) => MonitorSettings | null;
   readonly onChange: (change: HypervisorChange) => void;
   /** The process ended, or was replaced: commands on this domain are void. */
   readonly onGone: (domain: DomainId) => void;
-}
-
-/** What is known of a running QEMU. */
-interface Process {
-  readonly id: DomainId;
-  readonly pid: number;
-  readonly startTime: string;
-  cpus: readonly CpuInfo[];
-  /** All that there were when `cpus` was read, ascending. */
-  threads: readonly number[];
-  /** Those of them that the kernel will not let us pin. */
-  readonly unpinnable: Set<number>;
-  /** The vCPUs' threads with their open files, by thread. */
-  readonly watched: Map<number, WatchedThread>;
-  running: boolean;
-  stale: boolean;
 }
 
 /** QMP answers within a millisecond when QEMU is well. */
 const QMP_DEADLINE_MS: Milliseconds = 2_000;
 /** An observation waits no longer for one monitor: what was known before is good enough until the next one. */
 const OBSERVE_PATIENCE_MS: Milliseconds = 250;
-/** More cores per die than any x86 has: makes one core number out of die and core. */
-const CORES_PER_DIE_MAX = 4_096;
+/** Memory that is bound to no node moves slowly, and counting its pages costs the guest a pause. */
+const MEMORY_EVERY_MS: Milliseconds = 300_000;
 
 export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
   const { source, timers, onChange, onGone } = options;
   const channels: GuestChannel[] = [];
-  let process: Process | null = null;
+  let process: QmpProcess | null = null;
   let qmp: QmpConnection | null = null;
   let connectionProblem: string | null = null;
   let garbageProblem: string | null = null;
@@ -98,6 +90,19 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     haveTried = resolve;
   });
   let closed = false;
+  let cancelMemory: () => void = () => undefined;
+
+  const hotplug = createVcpuHotplug({
+    timers,
+    channels,
+    demand: () => demand(QMP_DEADLINE_MS),
+    known: () => process,
+    isPaused,
+    monitor() {
+      if (qmp !== null) return qmp;
+      throw new CommandError("connection-lost", connectionProblem ?? `${source.qmp} is not connected`);
+    },
+  });
 
   const kept: KeptConnection = keepConnected({
     timers,
@@ -133,12 +138,13 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
 
   /** A new connection: to the process that we know, or to another. */
   async function meet(connection: QmpConnection): Promise<void> {
-    const [status, cpus, name] = await Promise.all([
+    const [status, vcpus, name] = await Promise.all([
       queryStatus(connection, QMP_DEADLINE_MS),
-      queryCpusFast(connection, QMP_DEADLINE_MS),
+      readVcpuFacts(connection, new Set(), QMP_DEADLINE_MS),
       queryName(connection, QMP_DEADLINE_MS),
     ]);
-    const pid = cpus[0] === undefined ? null : processOf(cpus[0]["thread-id"]);
+    const [first] = vcpus.cpus;
+    const pid = first === undefined ? null : processOf(first["thread-id"]);
     const state = pid === null ? null : threadState(pid, pid);
     if (pid === null || state === null) {
       throw new Error(
@@ -146,10 +152,10 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       );
     }
     if (closed) return;
-    const fresh = { cpus, threads: threadsOf(pid), running: status.running, stale: false };
+    const fresh = { vcpus, threads: threadsOf(pid), running: status.running, stale: false };
     if (process !== null && process.pid === pid && process.startTime === state.startTime) {
       Object.assign(process, fresh);
-      unwatch(process, cpus);
+      unwatch(process, vcpus.cpus);
       return;
     }
     leave();
@@ -160,23 +166,57 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       startTime: state.startTime,
       unpinnable: new Set(),
       watched: new Map(),
+      numbers: new Map(),
+      memory: [],
       ...fresh,
     };
+    await readMemory(process, connection);
     openChannels(id);
     onChange({ kind: "domain-arrived", domain: id });
   }
 
+  /** What could not be read is left out, and looked for again later. */
+  async function readMemory(known: QmpProcess, connection: QmpConnection): Promise<void> {
+    const hostNodes = options.hostNodes();
+    const guestNodes = known.vcpus.nodes;
+    if (hostNodes.length === 1) {
+      known.memory = guestMemory({ hostNodes, guestNodes, backends: [], commandLine: [], numaMaps: null });
+      return;
+    }
+    const [backends, files] = await Promise.all([
+      queryMemdev(connection, QMP_DEADLINE_MS).catch(() => []),
+      readMemoryFiles(known.pid),
+    ]);
+    known.memory = guestMemory({ hostNodes, guestNodes, backends, ...files });
+    cancelMemory();
+    cancelMemory = timers.after(MEMORY_EVERY_MS, () => {
+      if (process === known && qmp !== null) void readMemory(known, qmp);
+    });
+  }
+
   function openChannels(id: DomainId): void {
-    const heard = () => onChange({ kind: "guest-reported", domain: id });
-    const agent =
-      source.agent === null
-        ? null
-        : createVbalAgentChannel({ ...options.agent, path: source.agent, timers, onChange: heard });
-    if (agent !== null) channels.push(agent);
+    const heard = () => {
+      hotplug.stir();
+      onChange({ kind: "guest-reported", domain: id });
+    };
+    if (source.agent !== null) {
+      channels.push(
+        createVbalAgentChannel({
+          ...options.agent,
+          path: source.agent,
+          timers,
+          onChange: heard,
+          onRequest: (asked) => onChange({ kind: "guest-asked", request: { ...asked, domain: id } }),
+        }),
+      );
+    }
+    const [agent] = channels;
     if (source.qga !== null) {
-      const isNeeded = () => agent === null || agent.word() === null;
+      const isNeeded = () => agent === undefined || agent.word() === null;
       channels.push(createQemuGuestAgent({ path: source.qga, timers, isNeeded, onChange: heard }));
     }
+    const monitor = options.monitorOf(id);
+    if (monitor !== null) for (const channel of channels) channel.setMonitor(monitor);
   }
 
   /** The process has ended: forget it. */
@@ -184,6 +224,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     for (const channel of channels.splice(0)) channel.close();
     if (process === null) return;
     const { id } = process;
+    cancelMemory();
     unwatch(process, []);
     process = null;
     onGone(id);
@@ -193,12 +234,13 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     if (process !== null && aliveState(process) === null) leave();
   }
 
-  function heed({ event }: QmpEvent): void {
+  function heed(said: QmpEvent): void {
     if (process === null) return;
     const { id } = process;
-    switch (event) {
+    switch (said.event) {
       case "RESET":
         process.stale = true;
+        process.numbers = numbersAfterBoot(process.vcpus.cpus);
         for (const channel of channels) channel.forget();
         onChange({ kind: "domain-reset", domain: id });
         break;
@@ -223,10 +265,14 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
         // QEMU has many events; the others say nothing about vCPUs.
         break;
     }
+    hotplug.heed(said);
+  }
+  function isPaused(): boolean {
+    return process !== null && !runs(process, aliveState(process));
   }
 
   /** Reads the vCPUs again if they may have changed (pitfall 23); one question at a time. */
-  function refresh(known: Process): Promise<void> {
+  function refresh(known: QmpProcess): Promise<void> {
     const threads = threadsOf(known.pid);
     if (!known.stale && String(known.threads) === String(threads)) return Promise.resolve();
     refreshing ??= readVcpus(known, threads).finally(() => {
@@ -234,19 +280,19 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     });
     return refreshing;
   }
-  async function readVcpus(known: Process, threads: readonly number[]): Promise<void> {
+  async function readVcpus(known: QmpProcess, threads: readonly number[]): Promise<void> {
     if (qmp !== null) {
       // An event that comes after the question makes its answer stale again.
       known.stale = false;
       try {
-        known.cpus = await queryCpusFast(qmp, QMP_DEADLINE_MS);
+        known.vcpus = await readVcpuFacts(qmp, known.vcpus.hotplugged, QMP_DEADLINE_MS);
         known.threads = threads;
-        unwatch(known, known.cpus);
+        unwatch(known, known.vcpus.cpus);
       } catch (error) {
         known.stale = true;
         throw error;
       }
-    } else if (!known.stale && known.cpus.every((cpu) => threads.includes(cpu["thread-id"]))) {
+    } else if (!known.stale && known.vcpus.cpus.every((cpu) => threads.includes(cpu["thread-id"]))) {
       // Workers come and go; the vCPUs that we know are there.
       known.threads = threads;
     } else {
@@ -267,7 +313,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
         .catch(() => undefined);
     });
   }
-  async function demand(deadline: Milliseconds): Promise<Process> {
+  async function demand(deadline: Milliseconds): Promise<QmpProcess> {
     leaveIfDead();
     const known = process;
     if (known === null) throw new CommandError("no-such-domain", `The QEMU at ${source.qmp} has ended`);
@@ -297,7 +343,9 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     },
     async vcpuThreads(deadline) {
       const known = await demand(deadline);
-      return new Map(known.cpus.map((cpu) => [cpu["cpu-index"], cpu["thread-id"]]));
+      return new Map(
+        cpusByNumber(known, wordOf(channels)).map(([index, cpu]) => [index, cpu["thread-id"]] as const),
+      );
     },
     async emulatorThreads(deadline) {
       const known = await demand(deadline);
@@ -306,7 +354,9 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       }
       return emulatorThreadsOf(known);
     },
-    isPaused: () => process !== null && !runs(process, aliveState(process)),
+    plug: hotplug.plug,
+    unplug: hotplug.unplug,
+    isPaused,
     channels: () => channels,
     problems() {
       const problems = channels.flatMap((channel) => channel.problems());
@@ -330,102 +380,12 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       haveTried();
       kept.stop();
       qmp?.close();
+      cancelMemory();
       for (const channel of channels.splice(0)) channel.close();
       if (process !== null) unwatch(process, []);
       process = null;
     },
   };
-}
-
-/** Everything that /proc and the kept answers say of a live process. */
-function look(
-  known: Process,
-  now: { readonly state: ThreadState; readonly channels: readonly GuestChannel[] },
-): DomainObservation {
-  const { state, channels } = now;
-  const word = channels.map((channel) => channel.word()).find((said) => said !== null) ?? null;
-  const cpus = [...known.cpus].sort((a, b) => a["cpu-index"] - b["cpu-index"]);
-  return {
-    snapshot: {
-      id: known.id,
-      incarnation: `${known.pid}@${known.startTime}`,
-      state: runs(known, state) ? "running" : "paused",
-      vcpus: cpus.map(vcpuOf),
-      emulatorPins: unionOf(emulatorThreadsOf(known).map((thread) => linuxAffinity.get(thread))),
-      guest: word?.report ?? null,
-    },
-    usage: {
-      domain: known.id,
-      vcpus: cpus.map((cpu) => {
-        const thread = watchedThread(known, cpu["thread-id"]);
-        const times = thread.times();
-        return {
-          index: cpu["cpu-index"],
-          run: times?.run ?? null,
-          wait: times?.wait ?? null,
-          steal: word?.steal.get(cpu["cpu-index"]) ?? null,
-          lastPcpu: thread.state()?.lastPcpu ?? null,
-        };
-      }),
-    },
-    preflight: (word?.preflight ?? []).map((finding) => ({ domain: known.id, ...finding })),
-  };
-}
-
-function watchedThread(known: Process, thread: number): WatchedThread {
-  let watched = known.watched.get(thread);
-  if (watched === undefined) {
-    watched = watchThread(known.pid, thread);
-    known.watched.set(thread, watched);
-  }
-  return watched;
-}
-
-/** Closes the files of the threads that are no vCPUs (any more). */
-function unwatch(known: Process, cpus: readonly CpuInfo[]): void {
-  for (const [thread, watched] of known.watched) {
-    if (cpus.some((cpu) => cpu["thread-id"] === thread)) continue;
-    watched.close();
-    known.watched.delete(thread);
-  }
-}
-
-function vcpuOf(cpu: CpuInfo): Vcpu {
-  const { props } = cpu;
-  return {
-    index: cpu["cpu-index"],
-    pins: linuxAffinity.get(cpu["thread-id"]),
-    guestSocket: props["socket-id"] ?? cpu["cpu-index"],
-    guestCore: (props["die-id"] ?? 0) * CORES_PER_DIE_MAX + (props["core-id"] ?? 0),
-    guestThread: props["thread-id"] ?? 0,
-    guestNode: props["node-id"] ?? 0,
-  };
-}
-
-/** `null` for a process that ended, or whose number now belongs to another. */
-function aliveState(known: Process): ThreadState | null {
-  const state = threadState(known.pid, known.pid);
-  return state !== null && state.startTime === known.startTime && !/[ZX]/.test(state.letter) ? state : null;
-}
-
-/** A process stopped by a signal runs no guest, whatever QMP said last. */
-function runs(known: Process, state: ThreadState | null): boolean {
-  return known.running && state !== null && !/[Tt]/.test(state.letter);
-}
-
-function emulatorThreadsOf(known: Process): number[] {
-  const vcpus = new Set(known.cpus.map((cpu) => cpu["thread-id"]));
-  return known.threads.filter((thread) => !vcpus.has(thread) && !known.unpinnable.has(thread));
-}
-
-function sharesThreads(known: Process): boolean {
-  return new Set(known.cpus.map((cpu) => cpu["thread-id"])).size < known.cpus.length;
-}
-
-/** Where at least one of the threads may run; `null` when none of them could be read. */
-function unionOf(pins: readonly (readonly PcpuId[] | null)[]): PcpuId[] | null {
-  const read = pins.filter((one) => one !== null);
-  return read.length === 0 ? null : [...new Set(read.flat())].sort((a, b) => a - b);
 }
 
 function baseName(path: string): string {

@@ -1,0 +1,159 @@
+/** What is known of one running QEMU, and what /proc adds to it at each look. */
+import type { DomainSnapshot, Vcpu } from "../../core/model.ts";
+import type { DomainId, PcpuId, VcpuIndex } from "../../core/units.ts";
+import type { GuestChannel, GuestWord, VcpuRunTime } from "../guest/guest_channel.ts";
+import { linuxAffinity } from "../linux/affinity.ts";
+import { type ThreadState, threadState, type WatchedThread, watchThread } from "../linux/threads.ts";
+import type { DomainFinding, DomainLoad, DomainUsage, VcpuUsage } from "../port.ts";
+import type { GuestMemory } from "./guest_memory.ts";
+import type { CpuInfo } from "./qmp_commands.ts";
+import type { VcpuFacts } from "./vcpu_facts.ts";
+import { numberVcpus, type VcpuNumbers } from "./vcpu_numbers.ts";
+import { placeOf } from "./vcpu_slots.ts";
+
+export interface QmpProcess {
+  readonly id: DomainId;
+  readonly pid: number;
+  readonly startTime: string;
+  /** As the monitor said last. */
+  vcpus: VcpuFacts;
+  /** Of the guest's present boot. */
+  numbers: VcpuNumbers;
+  memory: readonly GuestMemory[];
+  /** All that there were when `vcpus` was read, ascending. */
+  threads: readonly number[];
+  /** Those of them that the kernel will not let us pin. */
+  readonly unpinnable: Set<number>;
+  /** The vCPUs' threads with their open files, by thread. */
+  readonly watched: Map<number, WatchedThread>;
+  running: boolean;
+  stale: boolean;
+}
+
+export interface DomainObservation {
+  readonly snapshot: DomainSnapshot;
+  readonly usage: DomainUsage;
+  readonly preflight: readonly DomainFinding[];
+  readonly load: DomainLoad | null;
+}
+
+/** Everything that /proc and the kept answers say of a live process; the guest is told how long its vCPUs have run. */
+export function look(
+  known: QmpProcess,
+  now: { readonly state: ThreadState; readonly channels: readonly GuestChannel[] },
+): DomainObservation {
+  const { state, channels } = now;
+  const { freeSlots } = known.vcpus;
+  const word = wordOf(channels);
+  const cpus = cpusByNumber(known, word);
+  const usage = cpus.map(([index, cpu]) => usageOf(known, cpu, { index, word }));
+  const runTimes = usage.flatMap(({ index, run }): VcpuRunTime[] =>
+    run === null ? [] : [{ vcpu: index, runNs: run }],
+  );
+  for (const channel of channels) channel.runTimes(runTimes);
+  const load = channels.map((channel) => channel.load()).find((one) => one !== null) ?? null;
+  return {
+    snapshot: {
+      id: known.id,
+      incarnation: `${known.pid}@${known.startTime}`,
+      state: runs(known, state) ? "running" : "paused",
+      vcpus: cpus.map(([index, cpu]) => vcpuOf(known, cpu, index)),
+      ...(typeof freeSlots === "string" ? {} : { freeSlots: freeSlots.map(({ slot }) => slot) }),
+      ...(known.memory.length === 0 ? {} : { memory: known.memory }),
+      emulatorPins: unionOf(emulatorThreadsOf(known).map((thread) => linuxAffinity.get(thread))),
+      guest: word?.report ?? null,
+    },
+    usage: { domain: known.id, vcpus: usage },
+    preflight: (word?.preflight ?? []).map((finding) => ({ domain: known.id, ...finding })),
+    load: load === null ? null : { domain: known.id, ...load },
+  };
+}
+
+export function wordOf(channels: readonly GuestChannel[]): GuestWord | null {
+  return channels.map((channel) => channel.word()).find((said) => said !== null) ?? null;
+}
+
+/** The vCPUs with the guest's numbers, ascending; keeps what was learnt from its word. */
+export function cpusByNumber(
+  known: QmpProcess,
+  word: GuestWord | null,
+): readonly (readonly [VcpuIndex, CpuInfo])[] {
+  known.numbers = numberVcpus({
+    cpus: known.vcpus.cpus,
+    before: known.numbers,
+    told: word?.uids ?? new Map<VcpuIndex, number>(),
+  });
+  return known.vcpus.cpus
+    .map((cpu) => [known.numbers.get(cpu["cpu-index"])!, cpu] as const)
+    .sort(([a], [b]) => a - b);
+}
+
+/** `null` for a process that ended, or whose number now belongs to another. */
+export function aliveState(known: QmpProcess): ThreadState | null {
+  const state = threadState(known.pid, known.pid);
+  return state !== null && state.startTime === known.startTime && !/[ZX]/.test(state.letter) ? state : null;
+}
+
+/** A process stopped by a signal runs no guest, whatever QMP said last. */
+export function runs(known: QmpProcess, state: ThreadState | null): boolean {
+  return known.running && state !== null && !/[Tt]/.test(state.letter);
+}
+
+export function emulatorThreadsOf(known: QmpProcess): number[] {
+  const vcpus = new Set(known.vcpus.cpus.map((cpu) => cpu["thread-id"]));
+  return known.threads.filter((thread) => !vcpus.has(thread) && !known.unpinnable.has(thread));
+}
+
+export function sharesThreads(known: QmpProcess): boolean {
+  return new Set(known.vcpus.cpus.map((cpu) => cpu["thread-id"])).size < known.vcpus.cpus.length;
+}
+
+/** Closes the files of the threads that are no vCPUs (any more). */
+export function unwatch(known: QmpProcess, cpus: readonly CpuInfo[]): void {
+  for (const [thread, watched] of known.watched) {
+    if (cpus.some((cpu) => cpu["thread-id"] === thread)) continue;
+    watched.close();
+    known.watched.delete(thread);
+  }
+}
+
+function vcpuOf(known: QmpProcess, cpu: CpuInfo, index: VcpuIndex): Vcpu {
+  const path = cpu["qom-path"];
+  return {
+    index,
+    pins: linuxAffinity.get(cpu["thread-id"]),
+    ...placeOf(cpu.props, cpu["cpu-index"]),
+    ...(path !== undefined && known.vcpus.hotplugged.has(path) ? { removable: true } : {}),
+  };
+}
+
+function usageOf(
+  known: QmpProcess,
+  cpu: CpuInfo,
+  { index, word }: { readonly index: VcpuIndex; readonly word: GuestWord | null },
+): VcpuUsage {
+  const thread = watchedThread(known, cpu["thread-id"]);
+  const times = thread.times();
+  return {
+    index,
+    run: times?.run ?? null,
+    wait: times?.wait ?? null,
+    steal: word?.steal.get(index) ?? null,
+    lastPcpu: thread.state()?.lastPcpu ?? null,
+  };
+}
+
+function watchedThread(known: QmpProcess, thread: number): WatchedThread {
+  let watched = known.watched.get(thread);
+  if (watched === undefined) {
+    watched = watchThread(known.pid, thread);
+    known.watched.set(thread, watched);
+  }
+  return watched;
+}
+
+/** Where at least one of the threads may run; `null` when none of them could be read. */
+function unionOf(pins: readonly (readonly PcpuId[] | null)[]): PcpuId[] | null {
+  const read = pins.filter((one) => one !== null);
+  return read.length === 0 ? null : [...new Set(read.flat())].sort((a, b) => a - b);
+}
