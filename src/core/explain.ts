@@ -56,6 +56,8 @@ export function explainReason(reason: Reason): string {
       return `It shares ${list("pCPU", reason.pcpus)} with ${reason.with.join(", ")}.`;
     case "node-full":
       return `Node ${reason.node} has no room for all of it, so a part of it is on another node.`;
+    case "far-from-memory":
+      return `The host's node with the memory of ${list("vCPU", reason.vcpus)} has no room for all of them, so they run on another node.`;
     case "pcpus-left-idle":
       return `Nobody may use ${list("pCPU", reason.pcpus)}, so the host keeps ${reason.pcpus.length === 1 ? "it" : "them"}.`;
     case "no-pcpus":
@@ -65,6 +67,8 @@ export function explainReason(reason: Reason): string {
       return "First placement.";
     case "brought-online":
       return "Comes online and gets a pCPU.";
+    case "near-memory":
+      return `On node ${reason.node} of the host, where the memory of virtual NUMA node ${reason.guestNode} is.`;
     case "pcpu-gone":
       return `pCPU ${reason.pcpu} is no longer in the pool.`;
     case "pcpu-given-to":

@@ -6,6 +6,7 @@ import { chooseOnline } from "./choose_online.ts";
 import { divide, hindrancesOf, poolOf, type Shares, type Subject, subjectsOf } from "./division.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { type HostTopology, hostTopology } from "./host_topology.ts";
+import { homesOf } from "./memory_home.ts";
 import type { Pcpu, Snapshot } from "./model.ts";
 import { movesOf } from "./moves.ts";
 import { type Placement, pinVcpus } from "./pinning.ts";
@@ -13,7 +14,7 @@ import type { DomainPlan, Plan, PlannedVcpu } from "./plan.ts";
 import type { Policy } from "./policy.ts";
 import type { Reason } from "./reason.ts";
 import type { Division, Grant } from "./target.ts";
-import { type DomainId, MILLI_PER_PCPU, type PcpuId, type VcpuIndex } from "./units.ts";
+import { type DomainId, MILLI_PER_PCPU, type NodeId, type PcpuId, type VcpuIndex } from "./units.ts";
 
 export function makePlan(policy: Policy, snapshot: Snapshot, demand: PlanDemand = NO_PLAN_DEMAND): Plan {
   const pool = poolOf(policy, snapshot.pcpus);
@@ -24,12 +25,14 @@ export function makePlan(policy: Policy, snapshot: Snapshot, demand: PlanDemand 
   const division = dividedByDemand({ policy, pcpus: pool.length, subjects, strict, demand });
   const usages = subjects.map((subject, index) => usageOf(subject, division.grants[index]!, demand.granted));
   const topology = hostTopology(pool);
+  const homes = subjects.map(({ domain, vcpus }) => homesOf(domain, vcpus));
   const placements = pinVcpus({
     topology,
     tenants: subjects.map((subject, index) => ({
       id: subject.domain.id,
       grant: division.grants[index]!,
       node: subject.policy.node,
+      homes: homes[index]!,
       vcpus: subject.vcpus,
       used: usages[index]!.used,
       usedCount: usages[index]!.count,
@@ -54,6 +57,7 @@ export function makePlan(policy: Policy, snapshot: Snapshot, demand: PlanDemand 
         demandReasons(strict.division.grants[index]!, division.grants[index]!),
         usage.reasons,
         placementReasons({ subject, placement, used: usage.count, topology }),
+        memoryReasons({ homes: homes[index]!, subject, placement, usage, topology }),
       ),
     };
   });
@@ -62,6 +66,7 @@ export function makePlan(policy: Policy, snapshot: Snapshot, demand: PlanDemand 
     subjects.map(({ domain, vcpus }, index) => ({
       id: domain.id,
       vcpus,
+      homes: homes[index]!,
       planned: domains[index]!.vcpus,
     })),
   );
@@ -185,5 +190,26 @@ interface PlacedOptions {
   readonly subject: Subject;
   readonly placement: Placement;
   readonly used: number;
+  readonly topology: HostTopology;
+}
+
+/** The vCPUs in use that are away from their memory, since their node is full. */
+function memoryReasons({ homes, subject, placement, usage, topology }: MemoryOptions): readonly Reason[] {
+  if (homes === null || topology.root.children.length === 1) return NONE;
+  const nodeOf = (pcpu: PcpuId) => topology.pcpus[topology.positionOf.get(pcpu)!]!.node;
+  const far = subject.vcpus.filter(({ order }) => {
+    const home = homes[order] ?? null;
+    return (
+      home !== null && usage.used[order] && placement.vcpus[order]!.some((pcpu) => nodeOf(pcpu) !== home)
+    );
+  });
+  return far.length === 0 ? NONE : [{ code: "far-from-memory", vcpus: far.map(({ vcpu }) => vcpu.index) }];
+}
+
+interface MemoryOptions {
+  readonly homes: readonly (NodeId | null)[] | null;
+  readonly subject: Subject;
+  readonly placement: Placement;
+  readonly usage: Usage;
   readonly topology: HostTopology;
 }

@@ -3,7 +3,7 @@ import type { HostTopology } from "./host_topology.ts";
 import type { ObservedVcpu } from "./observed_vcpu.ts";
 import type { Move, PlannedVcpu } from "./plan.ts";
 import type { Reason } from "./reason.ts";
-import type { DomainId, PcpuId } from "./units.ts";
+import type { DomainId, NodeId, PcpuId } from "./units.ts";
 
 /** Ordered by domain and index, like `residents`. */
 export function movesOf(topology: HostTopology, residents: readonly Resident[]): Move[] {
@@ -27,6 +27,8 @@ export function movesOf(topology: HostTopology, residents: readonly Resident[]):
 export interface Resident {
   readonly id: DomainId;
   readonly vcpus: readonly ObservedVcpu[];
+  /** The node of each vCPU's memory, or `null`. */
+  readonly homes: readonly (NodeId | null)[] | null;
   readonly planned: readonly PlannedVcpu[];
 }
 
@@ -79,6 +81,8 @@ function whyMoved({ topology, resident, observed, planned, before, after }: WhyO
   if (!planned.online) return { code: "confined-while-offline" };
   if (pins === null || (1 < pins.length && positionOf.size <= pins.length))
     return { code: "first-placement" };
+  const home = homeReached(topology, { resident, observed, planned });
+  if (home !== null) return { code: "near-memory", guestNode: observed.vcpu.guestNode, node: home };
   if (!observed.inUse) return { code: "brought-online" };
   const gone = pins.find((pcpu) => !positionOf.has(pcpu));
   if (gone !== undefined) return { code: "pcpu-gone", pcpu: gone };
@@ -91,6 +95,18 @@ function whyMoved({ topology, resident, observed, planned, before, after }: WhyO
   const heir = after.first[from] ?? resident.id;
   if (heir !== resident.id) return { code: "pcpu-given-to", domain: heir };
   return { code: "closer", to: closeness(topology, resident, to) };
+}
+
+/** The node of its memory, if it comes there from elsewhere and the host has more than one. */
+function homeReached(
+  { pcpus, positionOf, root }: HostTopology,
+  { resident, observed, planned }: Pick<WhyOptions, "resident" | "observed" | "planned">,
+): NodeId | null {
+  const home = resident.homes?.[observed.order] ?? null;
+  if (home === null || root.children.length === 1 || planned.pcpus.length !== 1) return null;
+  const nodeAt = (pcpu: PcpuId) => pcpus[positionOf.get(pcpu) ?? -1]?.node;
+  const wasThere = observed.inUse && observed.vcpu.pins?.every((pcpu) => nodeAt(pcpu) === home) === true;
+  return nodeAt(planned.pcpus[0]!) === home && !wasThere ? home : null;
 }
 
 /** The smallest surroundings of `to` that hold another vCPU of the domain. */

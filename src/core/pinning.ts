@@ -6,7 +6,7 @@
  * and each of its vCPUs may run on all of them; so are its offline vCPUs, since a guest can bring one online by
  * itself (pitfall 28). Floating domains have a set in common and may run on all of it.
  *
- * Objective, in this order: the regions (regions.ts: node, cores, LLCs), an even load on shared pCPUs (packing.ts),
+ * Objective, in this order: the regions (regions.ts: node, memory, cores, LLCs), an even load on shared pCPUs (packing.ts),
  * the fewest vCPUs moved, the guest's order of nodes, cores and threads along the host's, lowest ids.
  *
  * Speed. A host with 1,000 domains has 8,500 vCPUs and most domains use one of them, so the usual case (one vCPU, one
@@ -32,8 +32,10 @@ export function pinVcpus({ topology, tenants, sharedPcpus, floatingPcpus }: Pinn
   });
 
   const parties: Party[] = owners.map((index) => {
-    const { grant, node } = tenants[index]!;
-    return { size: grant.own, node, held: heldPositions(topology, [sides[index]!.own]) };
+    const { grant, node, homes } = tenants[index]!;
+    const { own, crowded } = sides[index]!;
+    const party = { size: grant.own, node, held: heldPositions(topology, [own]) };
+    return homes === null || crowded ? party : { ...party, homes: homesByNode(homes, own) };
   });
   const sharing = sharers.map((index) => sides[index]!.shared);
   const floating = floaters.map((index) => sides[index]!.own);
@@ -77,6 +79,8 @@ export interface Tenant {
   readonly id: DomainId;
   readonly grant: Grant;
   readonly node: NodeId | null;
+  /** For each vCPU the node of its memory (memory_home.ts); `null` where nothing is known of it. */
+  readonly homes: readonly (NodeId | null)[] | null;
   /** Every plugged vCPU, ordered by index. */
   readonly vcpus: readonly ObservedVcpu[];
   /** For each of them whether it should be in use. */
@@ -112,6 +116,19 @@ function sidesOf({ grant, vcpus, used, usedCount }: Tenant): Sides {
   if (grant.own === 0) return { crowded: false, own: NONE, shared: all };
   if (usedCount <= grant.own) return { crowded: false, own: all, shared: NONE };
   return { crowded: false, own: all.slice(0, grant.own), shared: all.slice(grant.own) };
+}
+
+/** How many of these vCPUs have their memory on each node. */
+function homesByNode(
+  homes: readonly (NodeId | null)[],
+  vcpus: readonly ObservedVcpu[],
+): ReadonlyMap<NodeId, number> {
+  const counts = new Map<NodeId, number>();
+  for (const { order } of vcpus) {
+    const home = homes[order] ?? null;
+    if (home !== null) counts.set(home, (counts.get(home) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** How many vCPUs are at each position of the pool now; a vCPU that may run anywhere is nowhere in particular. */
@@ -281,7 +298,7 @@ function placeVcpus({
 }: PlaceOptions): (readonly PcpuId[])[] {
   const placed = tenant.vcpus.map(() => everywhere);
   if (sides.crowded) return placed;
-  matchToPositions({ topology, vcpus: sides.own, positions: own, placed });
+  matchToPositions({ topology, vcpus: sides.own, positions: own, homes: tenant.homes, placed });
   sides.shared.forEach(({ order }, slot) => {
     placed[order] = topology.onlyId[shared[slot]!]!;
   });
@@ -297,39 +314,73 @@ interface PlaceOptions {
   readonly everywhere: readonly PcpuId[];
 }
 
-/** Whoever is at a position stays; the others follow the guest's topology along the host's. */
-function matchToPositions({ topology, vcpus, positions, placed }: MatchOptions): void {
+/**
+ * Whoever is at a position stays; the others follow the guest's topology along the host's. Who has its memory on some
+ * node stays or goes there first, and elsewhere only where that is full.
+ */
+function matchToPositions({ topology, vcpus, positions, homes, placed }: MatchOptions): void {
   if (vcpus.length === 0) return;
   if (positions.length === 1) {
     placed[vcpus[0]!.order] = topology.onlyId[positions[0]!]!;
     return;
   }
   const open = new Set(positions);
-  const stay = (waiting: readonly ObservedVcpu[], most: number): readonly ObservedVcpu[] =>
+  const homeOf = ({ order }: ObservedVcpu) => homes?.[order] ?? null;
+  const isHome = (vcpu: ObservedVcpu, position: number) => {
+    const home = homeOf(vcpu);
+    return home === null || topology.pcpus[position]!.node === home;
+  };
+  const settle = (vcpu: ObservedVcpu, position: number) => {
+    open.delete(position);
+    placed[vcpu.order] = topology.onlyId[position]!;
+  };
+  const stay = (waiting: readonly ObservedVcpu[], most: number, onlyHome: boolean) =>
     waiting.filter((vcpu) => {
       const present = presentPositions(topology, vcpu);
       if (most < present.length) return true;
-      const position = present.find((candidate) => open.has(candidate));
+      const position = present.find(
+        (candidate) => open.has(candidate) && (!onlyHome || isHome(vcpu, candidate)),
+      );
       if (position === undefined) return true;
-      open.delete(position);
-      placed[vcpu.order] = topology.onlyId[position]!;
+      settle(vcpu, position);
       return false;
     });
-  const homeless = stay(stay(vcpus, 1), Number.POSITIVE_INFINITY);
-  if (homeless.length === 0) return;
-  const alongHost = [...open].sort((a, b) => {
+  const goHome = (waiting: readonly ObservedVcpu[]) =>
+    alongHost(topology, open, waiting, (vcpu, position) => {
+      if (homeOf(vcpu) === null || !isHome(vcpu, position)) return false;
+      settle(vcpu, position);
+      return true;
+    });
+  const away = stay(stay(vcpus, 1, true), Number.POSITIVE_INFINITY, true);
+  const far = homes === null ? away : stay(goHome(away), Number.POSITIVE_INFINITY, false);
+  alongHost(topology, open, far, (vcpu, position) => {
+    settle(vcpu, position);
+    return true;
+  });
+}
+
+/** Offers the open positions, in the host's order, to each vCPU in the guest's; returns who took none. */
+function alongHost(
+  topology: HostTopology,
+  open: ReadonlySet<number>,
+  vcpus: readonly ObservedVcpu[],
+  takes: (vcpu: ObservedVcpu, position: number) => boolean,
+): readonly ObservedVcpu[] {
+  if (vcpus.length === 0) return vcpus;
+  const positions = [...open].sort((a, b) => {
     const [left, right] = [topology.pcpus[a]!, topology.pcpus[b]!];
     return left.node - right.node || left.llc - right.llc || left.core - right.core || a - b;
   });
-  homeless.toSorted(alongGuest).forEach((vcpu, order) => {
-    placed[vcpu.order] = topology.onlyId[alongHost[order]!]!;
-  });
+  return vcpus
+    .toSorted(alongGuest)
+    .filter((vcpu) => !positions.some((position) => open.has(position) && takes(vcpu, position)));
 }
 
 interface MatchOptions {
   readonly topology: HostTopology;
   readonly vcpus: readonly ObservedVcpu[];
   readonly positions: readonly number[];
+  readonly homes: Tenant["homes"];
   /** For each vCPU of the domain its pCPUs. */
   readonly placed: (readonly PcpuId[])[];
 }

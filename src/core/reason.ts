@@ -37,11 +37,13 @@ export type Reason =
   // Placement
   | { readonly code: "shares-pcpus"; readonly with: readonly DomainId[]; readonly pcpus: readonly PcpuId[] }
   | { readonly code: "node-full"; readonly node: NodeId }
+  | { readonly code: "far-from-memory"; readonly vcpus: readonly VcpuIndex[] }
   | { readonly code: "pcpus-left-idle"; readonly pcpus: readonly PcpuId[] }
   | { readonly code: "no-pcpus" }
   // Moves
   | { readonly code: "first-placement" }
   | { readonly code: "brought-online" }
+  | { readonly code: "near-memory"; readonly guestNode: NodeId; readonly node: NodeId }
   | { readonly code: "pcpu-gone"; readonly pcpu: PcpuId }
   | { readonly code: "pcpu-given-to"; readonly domain: DomainId }
   | { readonly code: "own-pcpu-instead-of-shared" }

@@ -4,12 +4,14 @@
  *
  * Objective, compared in this order, less is better:
  * 1. pCPUs off the node that the administrator named;
- * 2. nodes touched, summed over parties;
- * 3. cores split between parties (an SMT sibling is a neighbour that slows and overhears; pitfall 24);
- * 4. LLCs touched, 5. cores touched, each summed over parties;
- * 6. vCPUs that leave the pCPU they are on;
- * 7. the ids: lowest first, in the order of the parties.
- * On a host without structure 1 to 5 are the same for every choice, so the fewest vCPUs move.
+ * 2. vCPUs off the node that their guest node's memory is on (a vCPU reaches memory of another node some 1.5 to 2
+ *    times slower); a party that brings no memory has none;
+ * 3. nodes touched, summed over parties;
+ * 4. cores split between parties (an SMT sibling is a neighbour that slows and overhears; pitfall 24);
+ * 5. LLCs touched, 6. cores touched, each summed over parties;
+ * 7. vCPUs that leave the pCPU they are on;
+ * 8. the ids: lowest first, in the order of the parties.
+ * On a host without structure 1 to 6 are the same for every choice, so the fewest vCPUs move.
  *
  * Method. Packing parties into nodes is bin packing, hence NP-hard; an optimum is not promised. Three candidates are
  * built and the best is taken: one that keeps whatever each party holds and fills up from there, and two that pack
@@ -25,17 +27,12 @@ import type { NodeId } from "./units.ts";
 /** Positions in `topology` for each party, ascending, disjoint. The sizes together fit the host. */
 export function chooseRegions(topology: HostTopology, parties: readonly Party[]): number[][] {
   const inOrder = [...parties.keys()];
-  const hintedFirst = inOrder.sort(
-    (a, b) => Number(parties[b]!.node !== null) - Number(parties[a]!.node !== null) || a - b,
-  );
+  const hintedFirst = inOrder.sort((a, b) => bondOf(parties[b]!) - bondOf(parties[a]!) || a - b);
   let best = fill(topology, parties, hintedFirst, keepHeld(topology, parties));
   // Only structure can make a fresh packing better than one that keeps what it can.
   if (topology.root.children.length === 1 && isFlat(topology.root.children[0]!)) return best.regions;
   const largestFirst = [...hintedFirst].sort(
-    (a, b) =>
-      Number(parties[b]!.node !== null) - Number(parties[a]!.node !== null) ||
-      parties[b]!.size - parties[a]!.size ||
-      a - b,
+    (a, b) => bondOf(parties[b]!) - bondOf(parties[a]!) || parties[b]!.size - parties[a]!.size || a - b,
   );
   for (const order of [hintedFirst, largestFirst]) {
     const candidate = fill(
@@ -54,6 +51,13 @@ export interface Party {
   readonly node: NodeId | null;
   /** How many of its vCPUs are at each position now. */
   readonly held: ReadonlyMap<number, number>;
+  /** How many of its vCPUs have their memory on each node; absent for none. */
+  readonly homes?: ReadonlyMap<NodeId, number>;
+}
+
+/** Who has something to lose by the place chooses first. */
+function bondOf({ node, homes }: Party): number {
+  return node !== null ? 2 : homes !== undefined ? 1 : 0;
 }
 
 interface Candidate {
@@ -153,7 +157,7 @@ function fill(
     let left = need;
     while (0 < left) {
       const child = bestChild(party, place, left);
-      const part = Math.min(left, free[child.index]!);
+      const part = Math.min(left, free[child.index]!, homesLeft(party, child) || left);
       const orphans =
         child.level === "core" && free[child.index] === child.positions.length
           ? child.positions.length - part
@@ -179,10 +183,17 @@ function fill(
     return best!;
   };
 
-  /** One number per place, read digit by digit: hint, company, an intact core, fit, tightness, held. */
+  /** How many more of its vCPUs belong on this node; 0 where the administrator named one. */
+  const homesLeft = ({ node, homes }: Party, child: Place): number =>
+    homes === undefined || node !== null || child.level !== "node"
+      ? 0
+      : Math.max(0, (homes.get(child.id) ?? 0) - mine[child.index]!);
+
+  /** One number per place, read digit by digit: hint or memory, company, an intact core, fit, tightness, held. */
   const worthOf = (party: Party, child: Place, room: number, left: number): number => {
     const size = child.positions.length;
-    const hinted = child.level === "node" && child.id === party.node ? 1 : 0;
+    const isNamed = child.level === "node" && child.id === party.node;
+    const hinted = isNamed || 0 < homesLeft(party, child) ? 1 : 0;
     const company = mine[child.index] === 0 ? 0 : 1;
     const affordable =
       child.level === "core" && room === size && size - Math.min(left, size) <= slack ? 1 : 0;
@@ -215,14 +226,15 @@ export function costOf(
   regions: readonly (readonly number[])[],
 ): readonly number[] {
   const lastSeen = new Int32Array(topology.places.length).fill(-1);
-  let [misses, nodes, splits, llcs, cores, moves] = [0, 0, 0, 0, 0, 0];
+  let [misses, far, nodes, splits, llcs, cores, moves] = [0, 0, 0, 0, 0, 0, 0];
   const touch = (place: number, index: number): boolean => {
     const first = lastSeen[place] !== index;
     lastSeen[place] = index;
     return first;
   };
   regions.forEach((region, index) => {
-    const { node, held } = parties[index]!;
+    const { node, held, homes } = parties[index]!;
+    if (homes !== undefined) far += farFrom(topology, homes, region);
     for (const vcpus of held.values()) moves += vcpus;
     for (const position of region) {
       const path = topology.pathOf[position]!;
@@ -235,7 +247,21 @@ export function costOf(
       moves -= held.get(position) ?? 0;
     }
   });
-  return [misses, nodes, splits, llcs, cores, moves];
+  return [misses, far, nodes, splits, llcs, cores, moves];
+}
+
+/** How many of these vCPUs find no place on the node of their memory. */
+function farFrom(
+  topology: HostTopology,
+  homes: ReadonlyMap<NodeId, number>,
+  region: readonly number[],
+): number {
+  let far = 0;
+  for (const [node, vcpus] of homes) {
+    const places = region.filter((position) => topology.pcpus[position]!.node === node).length;
+    far += Math.max(0, vcpus - places);
+  }
+  return far;
 }
 
 function isLess(a: readonly number[], b: readonly number[]): boolean {
