@@ -1,6 +1,7 @@
 /** The agent's platform in a QuickJS program: the static binary that runs in guests. */
 // biome-ignore lint/style/useNodejsImportProtocol: this is a module of QuickJS, not of Node
 import * as os from "os";
+import { readText } from "read_text";
 import * as std from "std";
 import { measureSwitches } from "switch_cost";
 import {
@@ -13,18 +14,7 @@ import {
 } from "./platform.ts";
 
 export const quickjsPlatform: Platform = {
-  readFile(path) {
-    const fd = os.open(path, os.O_RDONLY);
-    if (fd < 0) return null;
-    let text = "";
-    let got = 0;
-    do {
-      got = os.read(fd, buffer, 0, BUFFER_BYTES);
-      text += latin1(got);
-    } while (got > 0 && text.length < FILE_BYTES_MAX);
-    os.close(fd);
-    return got < 0 ? null : text;
-  },
+  readFile: (path) => readText(path, FILE_BYTES_MAX),
   writeFile(path, text) {
     return writeOnce(path, { flags: os.O_WRONLY, text });
   },
@@ -178,7 +168,6 @@ class QuickjsPort implements Port {
 /** One buffer for all reads: nothing is read from two places at once. */
 const BUFFER_BYTES = 16_384;
 const buffer = new ArrayBuffer(BUFFER_BYTES);
-const bytes = new Uint8Array(buffer);
 
 /** Numbers of Linux on x86-64 and arm64 that QuickJS does not name. */
 const O_NONBLOCK = 0o4000;
@@ -187,18 +176,6 @@ const EAGAIN = 11;
 
 const DIRECTORY_MODE = 0o755;
 const FILE_MODE = 0o600;
-/** Arguments per call of fromCharCode, which QuickJS keeps on its small stack. */
-const CODES_PER_CALL = 1_024;
-
-function latin1(length: number): string {
-  let text = "";
-  for (let i = 0; i < length; i += CODES_PER_CALL) {
-    // Spread arguments go through an iterator, byte by byte: under emulation that was half of a command's time.
-    text += Reflect.apply(String.fromCharCode, null, bytes.subarray(i, Math.min(length, i + CODES_PER_CALL)));
-  }
-  return text;
-}
-
 /** The exit status, or the process id of a program that is not waited for. */
 function execute(command: readonly string[], block: boolean): number {
   const nowhere = os.open("/dev/null", os.O_RDWR);

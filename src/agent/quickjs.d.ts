@@ -14,6 +14,11 @@ declare module "switch_cost" {
   ): { readonly sameProcessNs: number; readonly otherProcessNs: number } | string;
 }
 
+/** read_text.c. */
+declare module "read_text" {
+  export function readText(path: string, bytesMax: number): string | null;
+}
+
 declare module "os" {
   type Timer = object;
   export const O_RDONLY: number;

@@ -16,20 +16,41 @@ export function combineAll(
   measured: readonly Measured[],
   options: CombineOptions,
 ): readonly Measured[] {
-  const readings = new Map(
-    measured.map(({ measure, subject, reading }) => [`${measure.id} ${subject}`, reading]),
+  const combinations = options.combinations ?? COMBINATIONS;
+  const thresholds = new Map(
+    combinations.map((combination) => [
+      combination.id,
+      combination.parts.flatMap((part): Part[] => {
+        const threshold = options.thresholdOf(partId(combination, part));
+        return threshold === null ? [] : [{ part, threshold }];
+      }),
+    ]),
   );
-  return (options.combinations ?? COMBINATIONS).flatMap((combination) =>
+  const needed = new Set([...thresholds.values()].flatMap((parts) => parts.map(({ part }) => part)));
+  const readings = new Map<string, Map<number | null, Reading>>();
+  for (const { measure, subject, reading } of measured) {
+    if (!needed.has(measure.id)) continue;
+    const known = readings.get(measure.id);
+    if (known === undefined) readings.set(measure.id, new Map([[subject, reading]]));
+    else known.set(subject, reading);
+  }
+  return combinations.flatMap((combination) =>
     subjectsOf(combination.level, vcpus).map(({ subject, vcpus: members }): Measured => {
       const place: Record<Level, number | null> = { vcpu: subject, node: members[0]?.node ?? null, vm: null };
-      const ratios = combination.parts.flatMap((part): Reading[] => {
-        const threshold = options.thresholdOf(partId(combination, part));
-        const reading = readings.get(`${part} ${place[levelOf(part)]}`);
-        return threshold === null ? [] : [ratioOf(part, reading, threshold)];
-      });
+      const ratios = thresholds
+        .get(combination.id)!
+        .map(({ part, threshold }) =>
+          ratioOf(part, readings.get(part)?.get(place[levelOf(part)]), threshold),
+        );
       return { measure: headOf(combination), subject, reading: least(ratios) };
     }),
   );
+}
+
+/** One that counts. */
+interface Part {
+  readonly part: string;
+  readonly threshold: number;
 }
 
 export interface Combination {

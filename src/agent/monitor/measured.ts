@@ -1,13 +1,12 @@
 /** From the loads of single vCPUs to every measure of every vCPU, node and the VM (P-21, P-23). */
 import { unreachable } from "../../core/unreachable.ts";
-import { type Aggregation, MEASURES, type Measure } from "./measure.ts";
+import { type Aggregation, LEVELS, MEASURES, type Measure } from "./measure.ts";
 import { absent, known, type Reading, type VcpuLoad } from "./vcpu_load.ts";
 
 /** In the order of MEASURES, then by subject. */
 export function measureAll(vcpus: readonly VcpuLoad[]): readonly Measured[] {
-  return MEASURES.flatMap((measure) =>
-    subjectsOf(measure.level, vcpus).map((subject) => one(measure, subject)),
-  );
+  const subjects = new Map(LEVELS.map((level) => [level, subjectsOf(level, vcpus)]));
+  return MEASURES.flatMap((measure) => subjects.get(measure.level)!.map((subject) => one(measure, subject)));
 }
 
 export interface Measured {

@@ -43,9 +43,9 @@ function runQueues(
   text: string,
 ): ReadonlyMap<number, { readonly waitNs: number; readonly arrivals: number }> {
   const found = new Map<number, { waitNs: number; arrivals: number }>();
-  for (const line of text.split("\n")) {
-    if (!line.startsWith("cpu")) continue;
-    const words = line.split(" ");
+  // The lines in between, about scheduling domains, are many times as long.
+  for (let start = text.indexOf("\ncpu"); start !== -1; start = text.indexOf("\ncpu", start + 1)) {
+    const words = lineAt(text, start + 1).split(" ");
     const [waitNs, arrivals] = [Number(words[8]), Number(words[9])];
     if (Number.isFinite(waitNs) && Number.isFinite(arrivals)) {
       found.set(Number(words[0]!.slice("cpu".length)), { waitNs, arrivals });
@@ -54,23 +54,26 @@ function runQueues(
   return found;
 }
 
-/** /proc/stat lists only the vCPUs that are online, ascending. */
+/** /proc/stat lists only the vCPUs that are online, ascending, first; the long line of interrupts is not looked at. */
 function processorTimes(text: string): {
   readonly switches: number;
   readonly times: readonly { readonly vcpu: number; readonly idleNs: number; readonly stealNs: number }[];
 } {
-  let switches = 0;
   const times: { vcpu: number; idleNs: number; stealNs: number }[] = [];
-  for (const line of text.split("\n")) {
-    const words = line.split(" ");
-    const name = words[0]!;
-    if (name === "ctxt") switches = Number(words[1]);
-    else if (/^cpu\d/.test(name)) {
-      const idleNs = (Number(words[4]) + Number(words[5])) * NS_PER_TICK;
-      times.push({ vcpu: Number(name.slice("cpu".length)), idleNs, stealNs: Number(words[8]) * NS_PER_TICK });
-    }
+  for (let start = 0; text.startsWith("cpu", start); start = text.indexOf("\n", start) + 1) {
+    const words = lineAt(text, start).split(" ");
+    const vcpu = words[0]!.slice("cpu".length);
+    if (vcpu === "") continue;
+    const idleNs = (Number(words[4]) + Number(words[5])) * NS_PER_TICK;
+    times.push({ vcpu: Number(vcpu), idleNs, stealNs: Number(words[8]) * NS_PER_TICK });
   }
-  return { switches, times };
+  const total = text.indexOf("\nctxt ");
+  return { switches: total === -1 ? 0 : Number(lineAt(text, total + 1).slice("ctxt ".length)), times };
+}
+
+function lineAt(text: string, start: number): string {
+  const end = text.indexOf("\n", start);
+  return text.slice(start, end === -1 ? text.length : end);
 }
 
 /** The kernel tells these times in hundredths of a second (USER_HZ is 100 on every architecture that matters). */
