@@ -36,6 +36,8 @@ export type HypervisorConfig =
       /** Domains named one by one, besides those of the directory. */
       readonly domains: readonly QmpDomain[];
     }
+  /** The domains of a libvirt daemon; `uri` as for `virsh -c`. */
+  | { readonly kind: "libvirt"; readonly uri: string }
   /** A host that exists in a host description only (host_file.ts). */
   | { readonly kind: "simulated"; readonly from: string };
 
@@ -160,6 +162,7 @@ function completeHypervisor(
   at: (relative: string) => string,
 ): HypervisorConfig {
   if (written === undefined) return DEFAULT_CONFIG.hypervisor;
+  if (written.kind === "libvirt") return { kind: "libvirt", uri: written.uri ?? "qemu:///system" };
   if (written.kind === "simulated") return { kind: "simulated", from: at(written.from!) };
   const domains = (written.domains ?? []).map(({ name, qmp, agent, qga }) => ({
     name,

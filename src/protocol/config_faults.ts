@@ -6,7 +6,7 @@ import { contradictions, type DomainFields } from "./domain_fields.ts";
 import type { Fault, FieldPath } from "./fault.ts";
 import { NAME, readName } from "./fields.ts";
 import type { LocatedYaml } from "./located_yaml.ts";
-import type { WrittenConfig } from "./written_config.ts";
+import type { WrittenConfig, WrittenHypervisor } from "./written_config.ts";
 
 /** `made`: what the file amounts to. In no particular order. */
 export function configFaults(
@@ -82,12 +82,19 @@ function isWritten(fields: DomainFields, inner: FieldPath): boolean {
   return value !== undefined;
 }
 
+const FIELDS_OF_KIND: Readonly<Record<WrittenHypervisor["kind"], readonly string[]>> = {
+  qmp: ["directory", "domains"],
+  libvirt: ["uri"],
+  simulated: ["from"],
+};
+
 function hypervisorFaults(located: LocatedYaml, written: WrittenConfig): Fault[] {
   const { hypervisor } = written;
   if (hypervisor === undefined) return [];
-  const misplaced = hypervisor.kind === "qmp" ? (["from"] as const) : (["directory", "domains"] as const);
-  const faults = misplaced
-    .filter((key) => hypervisor[key] !== undefined)
+  const { kind, ...fields } = hypervisor;
+  const faults = Object.entries(fields)
+    .filter(([key, value]) => value !== undefined && !FIELDS_OF_KIND[kind].includes(key))
+    .map(([key]) => key)
     .map((key) => ({
       ...faultAt(located, ["hypervisor", key], {
         rule: `A hypervisor of kind ${hypervisor.kind} has no field ${JSON.stringify(key)}`,

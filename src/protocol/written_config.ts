@@ -54,9 +54,10 @@ interface WrittenAdmission {
 }
 
 export interface WrittenHypervisor {
-  readonly kind: "qmp" | "simulated";
+  readonly kind: "qmp" | "libvirt" | "simulated";
   readonly directory?: string | null | undefined;
   readonly domains?: readonly WrittenQmpDomain[] | undefined;
+  readonly uri?: string | undefined;
   readonly from?: string | undefined;
 }
 
@@ -98,13 +99,18 @@ const qmpDomainShape = {
 };
 
 const hypervisorShape = {
-  kind: word(["qmp", "simulated"]),
+  kind: word(["qmp", "libvirt", "simulated"]),
   directory: orNone({
     rule: "A folder's path must stand here",
     fix: "Write a path; a relative one starts at this file's folder",
     read: (value) => (typeof value === "string" && value !== "" ? value : undefined),
   }).optional(),
   domains: z.array(z.strictObject(qmpDomainShape)).optional(),
+  uri: field({
+    rule: "A libvirt URI must stand here",
+    fix: "Write one as for virsh -c, such as qemu:///system",
+    read: (value) => (typeof value === "string" && /^[a-z][a-z0-9+]*:\/\//.test(value) ? value : undefined),
+  }).optional(),
   from: path("file").optional(),
 };
 
