@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { DomainSnapshot } from "../core/model.ts";
 import type { Policy } from "../core/policy.ts";
+import { createLibvirtAdapter } from "../hypervisor/libvirt/libvirt_adapter.ts";
 import type { Hypervisor } from "../hypervisor/port.ts";
 import { createQmpAdapter } from "../hypervisor/qmp/qmp_adapter.ts";
 import { runInRealTime } from "../hypervisor/simulated/run_in_real_time.ts";
@@ -21,11 +22,12 @@ export function openHypervisor({
   hypervisor,
   agent,
 }: Pick<Config, "hypervisor" | "agent">): OpenedHypervisor {
+  const pace = { reportEveryMs: agent.reportEvery, patienceMs: agent.patience };
   switch (hypervisor.kind) {
     case "qmp":
       return {
         hypervisor: createQmpAdapter({
-          agent: { reportEveryMs: agent.reportEvery, patienceMs: agent.patience },
+          agent: pace,
           ...(hypervisor.directory === null ? {} : { directory: hypervisor.directory }),
           domains: hypervisor.domains.map(({ name, qmp, agent, qga }) => ({
             name,
@@ -35,6 +37,8 @@ export function openHypervisor({
           })),
         }),
       };
+    case "libvirt":
+      return { hypervisor: createLibvirtAdapter({ uri: hypervisor.uri, agent: pace }) };
     case "simulated":
       return simulatedHost(hypervisor.from);
   }
