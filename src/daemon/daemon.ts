@@ -387,7 +387,7 @@ export class Daemon {
 
 /** The parts of the config that are read once. */
 function needsRestart(before: Config, after: Config): readonly string[] {
-  const parts = ["interval", "hypervisor", "journal", "control"] as const;
+  const parts = ["interval", "hypervisor", "journal", "control", "history"] as const;
   return parts.filter((part) => JSON.stringify(before[part]) !== JSON.stringify(after[part]));
 }
 

@@ -111,6 +111,20 @@ domains:
       "control: { socket: ./c.sock }\nhypervisor: { kind: qmp, domains: [{ name: web, qmp: /run/web.qmp, agent: web.agent }] }",
     );
     expect(control.socket).toBe("/etc/vbal/./c.sock");
+    const tls = "{ cert: c.pem, key: k.pem }";
+    const tcp = `{ address: 0.0.0.0, port: 8470, tls: ${tls}, tokens: { read: r, write: /w } }`;
+    expect(check(`control: { tcp: ${tcp} }\nhistory: { path: h.db, maxBytes: 1MiB }`)).toMatchObject({
+      control: {
+        socket: "/run/vbal/control.sock",
+        tcp: {
+          address: "0.0.0.0",
+          port: 8470,
+          tls: { cert: "/etc/vbal/c.pem", key: "/etc/vbal/k.pem" },
+          tokens: { read: "/etc/vbal/r", write: "/w" },
+        },
+      },
+      history: { path: "/etc/vbal/h.db", maxBytes: 1024 * 1024 },
+    });
     expect(hypervisor).toEqual({
       kind: "qmp",
       directory: null,
@@ -134,6 +148,7 @@ domains:
       "monitor",
       "journal",
       "control",
+      "history",
     ]) {
       expect(text).toMatch(new RegExp(`^#? ?${key}:`, "m"));
     }
@@ -413,6 +428,25 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       ],
     ],
     [
+      "doors that would be open to anybody",
+      "control: { tcp: { address: 10.0.0.1, port: 8470, tokens: {} } }\n",
+      [
+        "1:28: control.tcp.address: Without tls the API listens on a loopback address only, since tokens would be read on the way. Add `tls: { cert: FILE, key: FILE }`, or use 127.0.0.1",
+        "1:58: control.tcp.tokens: Over TCP nobody gets in without a token. Add `write: FILE`, or `read: FILE` for those who may only look",
+      ],
+    ],
+    [
+      "doors that are none",
+      "control: { tcp: { address: web, port: 0, token: x, tokens: { reed: x } } }\nhistory: { maxBytes: 1KiB }\n",
+      [
+        '1:28: control.tcp.address: An IP address to listen on must stand here, not "web". Write one as in 127.0.0.1, ::1 or 0.0.0.0',
+        "1:39: control.tcp.port: A port is a whole number from 1 to 65535, not 0. Write one that is free, as in 8470",
+        '1:42: control.tcp.token: There is no field "token" here. Did you mean "tokens"?',
+        '1:62: control.tcp.tokens.reed: There is no field "reed" here. Did you mean "read"?',
+        '2:22: history.maxBytes: A history may have at least 1MiB, not "1KiB". Write a size as in 256MiB',
+      ],
+    ],
+    [
       "admission as it is not",
       "admission: { mode: greedy, loansMax: -1, quota: 3 }\n",
       [
@@ -430,7 +464,7 @@ describe("a config that is broken says where, which rule, and what to do", () =>
         '2:7: pool: pCPUs are numbers from 0 to 8191, each named once, not "all". Write a list as in [0, 1, 2, 9], or ranges as in "0-2,9", or none',
         '3:11: interval: A duration is above zero, at most 24h, and carries its unit, not "soon". Write it as in 500ms, 5s or 2min',
         '4:1: x: There is no field "x" here. Use one of: pool, rounding, emulator, patience, ' +
-          "interval, hypervisor, agent, admission, monitor, journal, control, defaults, domains",
+          "interval, hypervisor, agent, admission, monitor, journal, control, history, defaults, domains",
       ],
     ],
   ])("%s", (_why, text, messages) => {

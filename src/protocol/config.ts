@@ -4,6 +4,13 @@
  */
 import { DEFAULT_DOMAIN_POLICY, DEFAULT_POLICY, type DomainPolicy, type Policy } from "../core/policy.ts";
 import type { DomainId, Milliseconds } from "../core/units.ts";
+import {
+  type ControlConfig,
+  completeControl,
+  completeHistory,
+  DEFAULT_HISTORY,
+  type HistoryConfig,
+} from "./api_config.ts";
 import { checkShape, inOrder } from "./check_shape.ts";
 import { configFaults } from "./config_faults.ts";
 import { withFields } from "./domain_fields.ts";
@@ -25,7 +32,8 @@ export interface Config {
   readonly agent: AgentConfig;
   readonly monitor: MonitorConfig;
   readonly journal: { readonly path: string; readonly maxBytes: number };
-  readonly control: { readonly socket: string };
+  readonly control: ControlConfig;
+  readonly history: HistoryConfig;
 }
 
 export type HypervisorConfig =
@@ -75,6 +83,7 @@ export const DEFAULT_CONFIG: Config = {
   monitor: { all: DEFAULT_MONITOR, domains: {} },
   journal: { path: "/var/lib/vbal/journal.jsonl", maxBytes: 64 * 1024 * 1024 },
   control: { socket: "/run/vbal/control.sock" },
+  history: DEFAULT_HISTORY,
 };
 
 export type ConfigResult = { readonly config: Config } | { readonly errors: readonly Fault[] };
@@ -144,7 +153,8 @@ function complete(written: WrittenConfig, policy: Policy, folder: string): Confi
       path: at(written.journal?.path ?? DEFAULT_CONFIG.journal.path),
       maxBytes: written.journal?.maxBytes ?? DEFAULT_CONFIG.journal.maxBytes,
     },
-    control: { socket: at(written.control?.socket ?? DEFAULT_CONFIG.control.socket) },
+    control: completeControl(written.control, DEFAULT_CONFIG.control.socket, at),
+    history: completeHistory(written.history, at),
   };
 }
 

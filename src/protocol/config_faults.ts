@@ -1,5 +1,6 @@
 /** What in a config file is right by itself and wrong together. */
 import type { DomainPolicy, Policy } from "../core/policy.ts";
+import { controlFaults } from "./api_config.ts";
 import { faultAt } from "./check_shape.ts";
 import type { AgentConfig } from "./config.ts";
 import { contradictions, type DomainFields } from "./domain_fields.ts";
@@ -18,6 +19,9 @@ export function configFaults(
     ...policyFaults(located, written, made.policy),
     ...hypervisorFaults(located, written),
     ...agentFaults(located, written, made.agent),
+    ...controlFaults(written.control).map(({ path, rule, fix }) =>
+      faultAt(located, path, { rule, fix, value: undefined }),
+    ),
   ];
 }
 

@@ -7,6 +7,14 @@ import type { AdmissionRules } from "../core/admission_rules.ts";
 import type { Policy, Rounding } from "../core/policy.ts";
 import type { Milliseconds, PcpuId } from "../core/units.ts";
 import {
+  controlFields,
+  controlKeys,
+  historyFields,
+  historyKeys,
+  type WrittenControl,
+  type WrittenHistory,
+} from "./api_config.ts";
+import {
   DOMAIN_KEYS,
   type DomainEntry,
   type DomainFields,
@@ -43,7 +51,8 @@ export interface WrittenConfig {
   readonly journal?:
     | { readonly path?: string | undefined; readonly maxBytes?: number | undefined }
     | undefined;
-  readonly control?: { readonly socket?: string | undefined } | undefined;
+  readonly control?: WrittenControl | undefined;
+  readonly history?: WrittenHistory | undefined;
   readonly defaults?: DomainFields | undefined;
   readonly domains?: Readonly<Record<string, DomainEntry>> | undefined;
 }
@@ -137,7 +146,8 @@ const configShape = (measures: readonly string[]) => ({
   admission: section(z.strictObject(admissionShape)).optional(),
   monitor: section(monitorFields(measures)).optional(),
   journal: section(z.strictObject(journalShape)).optional(),
-  control: section(z.strictObject({ socket: path("socket").optional() })).optional(),
+  control: controlFields.optional(),
+  history: historyFields.optional(),
   defaults: section(domainFields).optional(),
   domains: section(z.record(z.string(), section(domainEntry(measures)))).optional(),
 });
@@ -157,7 +167,8 @@ export function knownKeys(at: FieldPath, measures: readonly string[]): readonly 
   if (top === "patience") return Object.keys(patienceShape);
   if (top === "agent") return Object.keys(agentShape);
   if (top === "journal") return Object.keys(journalShape);
-  if (top === "control") return ["socket"];
+  if (top === "control") return controlKeys(at);
+  if (top === "history") return historyKeys();
   if (top === "hypervisor") return Object.keys(at.length === 1 ? hypervisorShape : qmpDomainShape);
   return at.at(-1) === "vcpus" ? ["min", "max"] : DOMAIN_KEYS;
 }
