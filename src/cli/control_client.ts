@@ -10,7 +10,7 @@ import { option } from "@optique/core/primitives";
 import { path } from "@optique/run/valueparser";
 import { DEFAULT_CONFIG } from "../protocol/config.ts";
 import type { PlanView } from "../protocol/plan_view.ts";
-import { parseStateView, type StateView } from "../protocol/state_view.ts";
+import { parseStateView, type RequestView, type StateView } from "../protocol/state_view.ts";
 import { CliError } from "./cli_error.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -19,7 +19,9 @@ export interface ControlClient {
   state(): Promise<StateView>;
   plan(): Promise<PlanView>;
   /** Changes a domain's policy in the running daemon. `fields` are as in the config file. Resolves with its sentence. */
-  set(domain: string, fields: unknown): Promise<string>;
+  set(domain: string, fields: unknown, by?: string): Promise<string>;
+  /** Asks for one more vCPU for a domain; `node` is one of the guest's, null for anywhere. */
+  request(domain: string, node: number | null): Promise<RequestView>;
   /** Makes the daemon read its config file again. Resolves with its sentence. */
   reload(): Promise<string>;
 }
@@ -60,8 +62,12 @@ export function connectControl(
       );
     },
     plan: async () => (await call("GET", "/v1/plan")) as PlanView,
-    set: async (domain, fields) =>
-      sentence(await call("POST", `/v1/domains/${encodeURIComponent(domain)}`, fields)),
+    set: async (domain, fields, by) => {
+      const query = by === undefined ? "" : `?by=${encodeURIComponent(by)}`;
+      return sentence(await call("POST", `/v1/domains/${encodeURIComponent(domain)}${query}`, fields));
+    },
+    request: async (domain, node) =>
+      (await call("POST", `/v1/domains/${encodeURIComponent(domain)}/requests`, { node })) as RequestView,
     reload: async () => sentence(await call("POST", "/v1/reload", {})),
   };
 }

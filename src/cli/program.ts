@@ -4,6 +4,7 @@ import { lineBreak, message } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { runSync } from "@optique/run/run";
 import { renderFault } from "../protocol/fault.ts";
+import { agentConfigCommand } from "./agent_config.ts";
 import { benchCommand } from "./bench.ts";
 import { CliError, type ErrorJson } from "./cli_error.ts";
 import type { Deed } from "./command.ts";
@@ -16,6 +17,7 @@ import { labCommand } from "./lab.ts";
 import { planCommand } from "./plan.ts";
 import { renderJson } from "./render_json.ts";
 import { replayCommand } from "./replay.ts";
+import { requestCommand } from "./request.ts";
 import { setCommand } from "./set.ts";
 import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
@@ -31,6 +33,8 @@ const program: Parser<"sync", Deed> = or(
   planCommand,
   explainCommand,
   setCommand,
+  requestCommand,
+  agentConfigCommand,
   doctorCommand,
   replayCommand,
   demoCommand,

@@ -2,6 +2,8 @@
 import { formatRanges } from "../core/ranges.ts";
 import type { DomainView, StateView, VcpuView } from "../protocol/state_view.ts";
 import { type Cell, renderTable, wrap } from "./columns.ts";
+import { renderLoad } from "./render_load.ts";
+import { renderRequest } from "./render_requests.ts";
 import { renderTime } from "./render_time.ts";
 import type { Style } from "./style.ts";
 
@@ -33,6 +35,7 @@ export function renderExplain(
       "Problems",
       state.problems.filter((problem) => problem.domain === domain.name).map(({ message }) => message),
     ),
+    ...renderAsking(domain, { width, style, utcOffsetMinutes }),
     "",
     style.title("vCPUs"),
     ...renderVcpus(domain, width, style),
@@ -40,6 +43,21 @@ export function renderExplain(
       "Notes",
       own.map(({ atMs, text }) => `${renderTime(atMs, utcOffsetMinutes)}  ${text}`),
     ),
+  ];
+}
+
+/** What its load monitor says, and what it asked for. */
+function renderAsking(domain: DomainView, layout: ExplainLayout): string[] {
+  const { width, style, utcOffsetMinutes } = layout;
+  const { load, requests = [] } = domain;
+  return [
+    ...(load === undefined ? [] : ["", style.title("Load"), ...renderLoad(load, layout)]),
+    ...(load?.degraded ?? []).flatMap((text) => wrap(text, width, "  ").map(style.faint)),
+    ...(requests.length === 0 ? [] : ["", style.title("Requests")]),
+    ...requests.flatMap((request) => {
+      const { text, look } = renderRequest(request, style);
+      return wrap(`${renderTime(request.atMs, utcOffsetMinutes)}  ${text}`, width, "  ").map(look);
+    }),
   ];
 }
 
@@ -60,9 +78,20 @@ function summary(domain: DomainView): string[] {
     online === null
       ? "Guest: silent"
       : `Guest: ${online} online, ${cooperation(domain)} (${domain.guestAgent ?? "no agent"})`,
+    ...loanOf(domain),
     domain.sharesWith.length === 0
       ? "It shares no pCPU"
       : `It shares pCPUs with ${domain.sharesWith.join(", ")}`,
+  ];
+}
+
+function loanOf({ loan = 0 }: DomainView): string[] {
+  if (loan === 0) return [];
+  const vcpus = `${Math.abs(loan)} vCPU${Math.abs(loan) === 1 ? "" : "s"}`;
+  return [
+    0 < loan
+      ? `On loan: ${vcpus} beyond what its weight gives it, until the owner needs it`
+      : `Lent: ${vcpus} of what its weight gives it, until it asks for them`,
   ];
 }
 

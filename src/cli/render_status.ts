@@ -3,7 +3,9 @@ import { formatRanges } from "../core/ranges.ts";
 import type { CooperationView, DomainView, StateView } from "../protocol/state_view.ts";
 import { type Cell, type Column, renderTable, truncate, wrap } from "./columns.ts";
 import { renderLoadBar } from "./render_bar.ts";
+import { nearestRatio } from "./render_load.ts";
 import { domainKey, type MapPcpu, renderPcpuMap } from "./render_pcpu_map.ts";
+import { renderRequest } from "./render_requests.ts";
 import { renderTime } from "./render_time.ts";
 import type { Style } from "./style.ts";
 
@@ -30,8 +32,10 @@ export function renderStatus(state: StateView, layout: StatusLayout): string[] {
   const taken = head.length + map.length + problems.length;
   const domains = section("Domains", renderDomains(state, { ...layout, height: height - taken - 1 }), style);
   const left = height - taken - domains.length;
+  const requests = newest(section("Requests", renderRequests(state, layout), style), left);
+  const rest = left - requests.length;
   const notes = section("Notes", renderNotes(state, layout), style);
-  return [...head, ...map, ...domains, ...problems, ...(NOTE_LINES_MIN <= left ? newest(notes, left) : [])];
+  return [...head, ...map, ...domains, ...problems, ...requests, ...newest(notes, rest)];
 }
 
 /** More of them would push the domains off a screen; where height does not matter all are shown. */
@@ -49,8 +53,9 @@ function first(lines: readonly string[], { height, style }: StatusLayout): reado
   return [...lines.slice(0, PROBLEM_LINES_MAX - 1), style.faint(`and ${rest} lines more: see vbal status`)];
 }
 
-/** The title and as many of the last lines as fit. */
+/** The title and as many of the last lines as fit; nothing where only a title would. */
 function newest(lines: readonly string[], count: number): string[] {
+  if (count < NOTE_LINES_MIN) return [];
   if (lines.length <= count) return [...lines];
   return [...lines.slice(0, 2), ...lines.slice(lines.length - count + 2)];
 }
@@ -134,12 +139,47 @@ function renderDomains(state: StateView, { width, height, scroll = 0, style }: S
   const fits = Math.max(1, (height ?? Number.POSITIVE_INFINITY) - 3);
   const first = Math.max(0, Math.min(scroll, state.domains.length - fits));
   const shown = state.domains.slice(first, first + fits);
-  const rows = shown.map((domain, i) => rowOf(domain, first + i, style));
-  const table = renderTable({ columns: COLUMNS, rows, width, titleLook: style.faint });
+  const asking = askingColumns(state.domains);
+  const columns = [...COLUMNS, ...asking.map(({ column }) => column)];
+  const rows = shown.map((domain, i) => [
+    ...rowOf(domain, first + i, style),
+    ...asking.map(({ cell }) => cell(domain, style)),
+  ]);
+  const table = renderTable({ columns, rows, width, titleLook: style.faint });
   const hidden = state.domains.length - shown.length;
   return hidden === 0
     ? table
     : [...table, style.faint(`${first} above and ${hidden - first} below not shown`)];
+}
+
+interface AskingColumn {
+  readonly column: Column;
+  readonly cell: (domain: DomainView, style: Style) => Cell;
+}
+
+/** Only where some domain has something to show in them. */
+function askingColumns(domains: readonly DomainView[]): AskingColumn[] {
+  const columns: AskingColumn[] = [];
+  if (domains.some(({ loan = 0 }) => loan !== 0)) {
+    columns.push({ column: { title: "loan", align: "right", dropRank: 7 }, cell: loanCell });
+  }
+  if (domains.some(({ load }) => load !== undefined)) {
+    columns.push({ column: { title: "load", align: "right", dropRank: 8 }, cell: loadCell });
+  }
+  return columns;
+}
+
+function loanCell({ loan = 0 }: DomainView): Cell {
+  return { text: loan === 0 ? "" : `${0 < loan ? "+" : ""}${loan}` };
+}
+
+/** In percent of where its guest asks for a vCPU. */
+function loadCell({ load }: DomainView, style: Style): Cell {
+  const ratio = load === undefined ? null : nearestRatio(load);
+  return {
+    text: renderPercent(ratio === null ? null : 100 * ratio),
+    look: ratio !== null && 1 < ratio ? style.warn : undefined,
+  };
 }
 
 function rowOf(domain: DomainView, number: number, style: Style): Cell[] {
@@ -207,6 +247,22 @@ function renderNotes({ notes }: StateView, { width, style, utcOffsetMinutes }: S
     return `${style.faint(time)}  ${truncate(text, width - 10)}`;
   });
 }
+
+/** The latest of all domains, oldest first. */
+function renderRequests({ domains }: StateView, { width, style, utcOffsetMinutes }: StatusLayout): string[] {
+  return domains
+    .flatMap(({ name, requests = [] }) => requests.map((request) => ({ name, request })))
+    .sort((a, b) => a.request.atMs - b.request.atMs)
+    .slice(-REQUEST_LINES_MAX)
+    .map(({ name, request }) => {
+      const { text, look } = renderRequest(request, style);
+      const time = renderTime(request.atMs, utcOffsetMinutes);
+      return `${style.faint(time)}  ${look(truncate(`${name}: ${text}`, width - 10))}`;
+    });
+}
+
+/** Who wants more looks at one domain with `vbal explain`. */
+const REQUEST_LINES_MAX = 5;
 
 function renderPercent(percent: number | null): string {
   return percent === null ? "-" : `${Math.round(percent)}%`;

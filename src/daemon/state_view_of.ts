@@ -9,6 +9,7 @@ import { onlineOf } from "../core/reconcile.ts";
 import type { Milliseconds } from "../core/units.ts";
 import { unreachable } from "../core/unreachable.ts";
 import type { DomainLoad, Problem } from "../hypervisor/port.ts";
+import type { ThresholdInForce } from "../protocol/guest_messages.ts";
 import type {
   CooperationView,
   DaemonView,
@@ -108,10 +109,19 @@ function askingView(
   const asked = requests.of(id);
   const { on, measuresEvery, thresholds } = monitorRulesOf(monitors, id);
   return {
-    monitor: { on, measuresEveryMs: measuresEvery ?? 0, thresholds },
+    monitor: {
+      on,
+      measuresEveryMs: measuresEvery ?? 0,
+      thresholds,
+      ...(own === undefined ? {} : { inForce: own.thresholds.filter(isWorthSaying) }),
+    },
     ...(own === undefined ? {} : { load: loadViewOf(own) }),
     ...(asked.length === 0 ? {} : { requests: asked }),
   };
+}
+
+function isWorthSaying({ value, origin }: ThresholdInForce): boolean {
+  return value !== null || origin !== "default";
 }
 
 function cooperationOf(domain: DomainSnapshot, state: ControllerState): CooperationView {

@@ -53,6 +53,15 @@ export const domainChangeSchema: z.ZodType<Readonly<Record<string, unknown>>> = 
     example: { weight: 512 },
   });
 
+/** One line of a log has room for it. */
+const AUTHOR_LENGTH_MAX = 80;
+
+export const authorSchema: z.ZodType<string> = z
+  .string()
+  .max(AUTHOR_LENGTH_MAX)
+  .regex(/^[^\p{C}]+$/u)
+  .meta({ description: "Who changes it, as they say, for the account of changes", example: "alice" });
+
 /** No virtual NUMA node of any guest has a higher number. */
 const GUEST_NODE_MAX = 1_023;
 

@@ -56,6 +56,27 @@ export function parsePolicyAssignments(
   return { value };
 }
 
+/** "vm.composite=1.5", "on=false" as the fields of `monitor`: ids of measures hold points, so that they are no paths. */
+export function parseMonitorAssignments(
+  assignments: readonly string[],
+): { readonly value: Readonly<Record<string, unknown>> } | { readonly problem: string } {
+  const value: Record<string, unknown> = {};
+  // No prototype: nothing that is typed may be a property of every object.
+  const thresholds = Object.create(null) as Record<string, unknown>;
+  for (const assignment of assignments) {
+    const [, name, text] = /^([^=]+)=(.*)$/s.exec(assignment) ?? [];
+    if (name === undefined || text === undefined) {
+      return {
+        problem: `${JSON.stringify(assignment)} is no MEASURE=VALUE. Write it as in vm.composite=1.5`,
+      };
+    }
+    if (name === "on" || name === "measuresEvery") value[name] = readScalar(text);
+    else thresholds[name] = readScalar(text);
+  }
+  if (Object.keys(thresholds).length > 0) value["thresholds"] = { ...thresholds };
+  return { value };
+}
+
 /** As YAML reads it; what is no YAML stays text, and the rules of the field say what is wrong. */
 function readScalar(text: string): unknown {
   try {

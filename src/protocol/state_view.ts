@@ -82,6 +82,12 @@ export interface MonitorView {
   readonly measuresEveryMs: number;
   /** The host's layer, by the id of a measure; null: not watched. What is not named is as the guest has it. */
   readonly thresholds: Readonly<Record<string, number | null>>;
+  /** What the guest says is in force, all layers together; absent: it did not say. Not watched by default: left out. */
+  readonly inForce?: readonly {
+    readonly measure: string;
+    readonly value: number | null;
+    readonly origin: "default" | "file" | "host" | "other";
+  }[];
 }
 
 export interface LoadView {
@@ -202,6 +208,8 @@ const vcpu = z.object({
   lastPcpu: count.nullable(),
 });
 
+const thresholdOrigin = z.enum(["default", "file", "host", "other"]);
+
 const load = z.object({
   measures: z.array(
     z.object({
@@ -210,7 +218,7 @@ const load = z.object({
       subjects: z.array(z.number().int()),
       values: z.array(z.number().nullable()),
       threshold: z.number().nullable(),
-      origin: z.enum(["default", "file", "host", "other"]).nullable(),
+      origin: thresholdOrigin.nullable(),
     }),
   ),
   degraded: z.array(z.string()),

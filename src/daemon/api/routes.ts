@@ -1,6 +1,7 @@
 /** The routes that give and take JSON. Streams, metrics and the page have files of their own. */
 import { z } from "zod";
 import {
+  authorSchema,
   domainChangeSchema,
   domainNameSchema,
   doneSchema,
@@ -59,9 +60,11 @@ export function routes({ target, states }: RouteParts): readonly ApiRoute[] {
       role: "write",
       summary: "Lays fields over what the config file says of a domain; kept over restarts",
       params: ofDomain,
+      query: z.object({ by: authorSchema.optional() }),
       body: domainChangeSchema,
       answer: doneSchema,
-      handle: ({ params: { name }, body }) => changed(Promise.resolve(target.setDomain(name, body))),
+      handle: ({ params: { name }, query: { by }, body }) =>
+        changed(Promise.resolve(target.setDomain(name, body, by ?? "a client of the API"))),
     }),
     route({
       method: "post",
