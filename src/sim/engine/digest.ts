@@ -1,5 +1,6 @@
 /** FNV-1a over 32-bit words: one number that names a whole run, event by event. */
-export const DIGEST_START = 0x811c9dc5;
+/** As a signed integer, so that V8 keeps the digest as one. */
+export const DIGEST_START: number = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;
 
 export function digest(hash: number, time: number, kind: number, entity: number): number {

@@ -28,6 +28,7 @@ import {
   HELD_PARKED,
   NOBODY,
   STALL_HOLDER,
+  STALL_NONE,
   STALL_WAITER,
   VCPU_HALTED,
   VCPU_RUNNABLE,
@@ -60,7 +61,8 @@ export function settle(w: World, v: number): void {
   switch (tasks.does[h]) {
     case DOES_SPIN_LOCK:
       tasks.pauseLeft[h] -= elapsed;
-      bookLockSpin(w, h, elapsed, now - elapsed);
+      if (sawNoStall(w, h)) book(w, h, CAUSE_SPIN, elapsed, now - elapsed);
+      else bookStalledSpin(w, h, elapsed, now - elapsed);
       return;
     case DOES_SPIN_BARRIER:
       book(w, h, CAUSE_SPIN_BARRIER, elapsed, now - elapsed);
@@ -85,17 +87,23 @@ function book(w: World, h: number, cause: number, elapsed: number, begin: number
   if (w.trace !== null) w.trace.record(begin, TRACE_TASK, h, cause, w.tasks.vcpu[h]);
 }
 
+/** Most spells see neither of the lock's clocks move. */
+function sawNoStall(w: World, h: number): boolean {
+  const { tasks, locks } = w;
+  const l = tasks.waitsFor[h];
+  return (
+    locks.stall[l] === STALL_NONE &&
+    locks.stallHolder[l] === tasks.stallHolderSeen[h] &&
+    locks.stallWaiter[l] === tasks.stallWaiterSeen[h]
+  );
+}
+
 /** Splits a spell of spinning by what the lock's clocks say of its holder during that spell. */
-function bookLockSpin(w: World, h: number, elapsed: number, begin: number): void {
+function bookStalledSpin(w: World, h: number, elapsed: number, begin: number): void {
   const { tasks } = w;
   const l = tasks.waitsFor[h];
   const holder = holderStall(w, l);
   const waiter = waiterStall(w, l);
-  // Most spells see neither clock move.
-  if (holder === tasks.stallHolderSeen[h] && waiter === tasks.stallWaiterSeen[h]) {
-    book(w, h, CAUSE_SPIN, elapsed, begin);
-    return;
-  }
   const behindHolder = Math.min(elapsed, holder - tasks.stallHolderSeen[h]);
   const behindWaiter = Math.min(elapsed - behindHolder, waiter - tasks.stallWaiterSeen[h]);
   tasks.stallHolderSeen[h] = holder;
