@@ -103,6 +103,10 @@ domains:
   });
 
   test("takes relative paths from the file's own folder", () => {
+    expect(check("hypervisor: { kind: libvirt }").hypervisor).toEqual({
+      kind: "libvirt",
+      uri: "qemu:///system",
+    });
     expect(check("hypervisor: { kind: simulated, from: host.yaml }").hypervisor).toEqual({
       kind: "simulated",
       from: "/etc/vbal/host.yaml",
@@ -350,12 +354,12 @@ describe("a config that is broken says where, which rule, and what to do", () =>
     [
       "an unknown kind",
       "hypervisor: { kind: xen }\n",
-      ['1:21: hypervisor.kind: One of a few words must stand here, not "xen". Write qmp or simulated'],
+      ['1:21: hypervisor.kind: One of a few words must stand here, not "xen". Write qmp, libvirt or simulated'],
     ],
     [
       "no kind",
       "hypervisor:\n  directory: /run/qmp\n",
-      ["2:3: hypervisor.kind: One of a few words must stand here. Write qmp or simulated"],
+      ["2:3: hypervisor.kind: One of a few words must stand here. Write qmp, libvirt or simulated"],
     ],
     [
       "simulated without a file",
@@ -368,6 +372,18 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       "a field of the other kind",
       "hypervisor: { kind: qmp, from: host.yaml }\n",
       ['1:26: hypervisor.from: A hypervisor of kind qmp has no field "from". Remove it, or change kind'],
+    ],
+    [
+      "no URI",
+      "hypervisor: { kind: libvirt, uri: system }\n",
+      [
+        '1:35: hypervisor.uri: A libvirt URI must stand here, not "system". Write one as for virsh -c, such as qemu:///system',
+      ],
+    ],
+    [
+      "a URI for QEMU's own sockets",
+      "hypervisor: { kind: qmp, uri: 'qemu:///system' }\n",
+      ['1:26: hypervisor.uri: A hypervisor of kind qmp has no field "uri". Remove it, or change kind'],
     ],
     [
       "a domain's socket missing",
