@@ -4,6 +4,7 @@ import { message } from "@optique/core/message";
 import { command } from "@optique/core/primitives";
 import type { Command } from "./command.ts";
 import { commandExamples } from "./examples.ts";
+import { simCalibrateCommand } from "./sim_calibrate.ts";
 import { simListCommand } from "./sim_list.ts";
 import { simReproduceCommand } from "./sim_reproduce.ts";
 import { simRunCommand } from "./sim_run.ts";
@@ -13,7 +14,15 @@ import { simTraceCommand } from "./sim_trace.ts";
 
 export const simCommand: Command = command(
   "sim",
-  or(simRunCommand, simTraceCommand, simReproduceCommand, simSwarmCommand, simTable1Command, simListCommand),
+  or(
+    simRunCommand,
+    simTraceCommand,
+    simReproduceCommand,
+    simCalibrateCommand,
+    simSwarmCommand,
+    simTable1Command,
+    simListCommand,
+  ),
   {
     brief: message`Simulate guests and their host.`,
     footer: commandExamples(

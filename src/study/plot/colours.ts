@@ -3,6 +3,7 @@
  * apart; the order of brightness (plain dark, VCPU-Bal light) also survives a black-and-white printer.
  */
 export function colourOf(policy: string): string {
+  if (/^\d+$/.test(policy)) return COUNTS[Math.min(Number(policy), COUNTS.length) - 1]!;
   return COLOURS[policy] ?? OTHERS[hash(policy) % OTHERS.length]!;
 }
 
@@ -25,6 +26,22 @@ const COLOURS: Readonly<Record<string, string>> = {
   histogram: "#1f6fa8",
   wordcount: "#e0912e",
 };
+
+/** For numbers of vCPUs: the more, the darker. */
+const COUNTS = [
+  "#eaf3fb",
+  "#d6e8f7",
+  "#bcdaf1",
+  "#a0cae9",
+  "#84b9e0",
+  "#35b08a",
+  "#5c9bcb",
+  "#4684b5",
+  "#356f9e",
+  "#285b86",
+  "#1d496e",
+  "#133757",
+];
 
 const OTHERS = ["#5b6570", "#c2a33c", "#6f8f3a", "#a55f4f"];
 

@@ -12,7 +12,12 @@ export interface Experiment {
   /** What a reader sees in it, in two or three sentences, and what of the set-up is ours. */
   readonly text: string;
   readonly groups: (setting: Setting) => readonly Group[];
+  /** Called once, when all runs are there. */
+  readonly show: (results: Results) => Showing;
+}
+
+export interface Showing {
   /** By the id of the claim. */
-  readonly find: (results: Results) => Readonly<Record<string, Finding>>;
-  readonly plots: (results: Results) => readonly Plot[];
+  readonly found: Readonly<Record<string, Finding>>;
+  readonly plots: readonly Plot[];
 }

@@ -1,5 +1,6 @@
 /** Reductions of execution time, and what is made of several of them. All in percent. */
 import { type Estimate, mapped, type PairedEstimate, pairedRatio } from "../statistics/estimate.ts";
+import type { Finding } from "./claim.ts";
 import type { Results } from "./results.ts";
 
 /** What `policy` takes off the time of `plain`, from pairs of replications. Below zero: it takes longer. */
@@ -32,8 +33,9 @@ export function highest(estimates: readonly Estimate[]): Estimate {
   return estimates.reduce((a, b) => (a.value < b.value ? b : a));
 }
 
-/** "common random numbers correlate 0.93, n = 12" */
-export function pairNote({ correlation, n }: PairedEstimate): string {
+/** A comparison as a finding, with the correlation that common random numbers obtained. */
+export function paired(estimate: PairedEstimate): Finding {
+  const { correlation, n } = estimate;
   const told = Number.isNaN(correlation) ? "one side does not vary" : `correlation ${correlation.toFixed(2)}`;
-  return `common random numbers: ${told}; n = ${n}`;
+  return { estimate, note: `${told}, n = ${n}` };
 }

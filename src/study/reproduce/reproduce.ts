@@ -61,14 +61,14 @@ export async function reproduce(options: ReproduceOptions): Promise<Report> {
   const groups = chosen.flatMap((experiment) => experiment.groups({ calibration, scale }));
   const results = await collect(merged(groups), { precision, phaseNs: PHASE_NS, pool, log, onProgress });
   const sections = chosen.map((experiment): Section => {
-    const found = experiment.find(results);
+    const { found, plots } = experiment.show(results);
     const own = bands.claims.filter(({ figure }) => figure === experiment.figure);
     const unknown = Object.keys(found).filter((id) => !own.some((band) => band.id === id));
     if (unknown.length > 0) throw new Error(`No band is written for ${unknown.join(", ")}`);
     const claims = own.map((band) => judge(band, found[band.id] ?? { estimate: null, note: "not computed" }));
     const name = /^\d/.test(experiment.figure) ? `figure-${experiment.figure}` : experiment.figure;
     const picture = verdicts(`${name}-verdicts`, `Verdicts: ${experiment.title.split(/[.:]/)[0]!}`, claims);
-    return { experiment, claims, plots: [...experiment.plots(results), picture] };
+    return { experiment, claims, plots: [...plots, picture] };
   });
   return { mode, sections, claims: sections.flatMap(({ claims }) => claims) };
 }

@@ -26,6 +26,11 @@ export function studyRun({ scenario, replication, phaseNs }: StudyRun): FlatRow 
   const row = runScenario({ ...scenario, config: { ...config, domains } }, replication, null);
   const { commit: _, ...rest } = row;
   const flat = flatRow(rest);
+  for (const [name, { vcpus }] of Object.entries(row.domains)) {
+    const inUse = vcpus.filter(({ haltedNs, offlineNs }) => haltedNs + offlineNs < row.endedAtNs / 2);
+    flat[`domains.${name}.vcpusInUse`] = inUse.length;
+    flat[`domains.${name}.vcpuRunningNsMin`] = Math.min(...vcpus.map(({ runningNs }) => runningNs));
+  }
   for (const { name, startAt } of domains) {
     flat[`domains.${name}.startAtNs`] = startAt;
     const finishedAt = flat[`domains.${name}.finishedAtNs`];

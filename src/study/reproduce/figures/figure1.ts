@@ -3,7 +3,7 @@ import { bars } from "../../plot/bars.ts";
 import { geometricEstimate, mapped, pairedRatio } from "../../statistics/estimate.ts";
 import type { Experiment } from "../experiment.ts";
 import { alone, aloneId, idOf, PLATFORMS, type Platform, twoVms } from "../platforms.ts";
-import { pairNote } from "../reductions.ts";
+import { paired } from "../reductions.ts";
 import type { Results } from "../results.ts";
 
 const TWO = (platform: Platform): string => idOf("streamcluster", platform, "plain");
@@ -26,22 +26,24 @@ export const figure1: Experiment = {
       ],
       pairs: [[TWO(platform), ONE(platform)]],
     })),
-  find: (results) => {
+  show: (results) => {
     const time = (platform: Platform) =>
       pairedRatio(results.times(TWO(platform)), results.times(ONE(platform)));
     const kernel = (platform: Platform) =>
       pairedRatio(results.kernelTimes(TWO(platform)), results.kernelTimes(ONE(platform)));
     return {
-      "V-B1": { estimate: time("kvm"), note: pairNote(time("kvm")) },
-      "V-B2": { estimate: time("xen"), note: pairNote(time("xen")) },
-      "V-B3": { estimate: kernel("kvm"), note: pairNote(kernel("kvm")) },
-      "V-B4": { estimate: kernel("xen"), note: pairNote(kernel("xen")) },
+      found: {
+        "V-B1": paired(time("kvm")),
+        "V-B2": paired(time("xen")),
+        "V-B3": paired(kernel("kvm")),
+        "V-B4": paired(kernel("xen")),
+      },
+      plots: [
+        picture(results, "time", "execution time, one VM = 1"),
+        picture(results, "kernel", "guest kernel time, one VM = 1 (log)"),
+      ],
     };
   },
-  plots: (results) => [
-    picture(results, "time", "execution time, one VM = 1"),
-    picture(results, "kernel", "guest kernel time, one VM = 1 (log)"),
-  ],
 };
 
 function picture(results: Results, what: "time" | "kernel", axis: string) {
