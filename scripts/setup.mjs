@@ -23,6 +23,17 @@ const HOST_PACKAGES = [
   { name: "dpkg-dev", proof: "/usr/bin/dpkg-source", purpose: "unpacks the source package of QuickJS" },
 ];
 
+/** For the tests on a libvirt of the lab's own; they bring no service that would start with the machine. */
+const LIBVIRT_PACKAGES = [
+  { name: "libvirt-daemon", proof: "/usr/sbin/libvirtd", purpose: "the daemon that the lab runs privately" },
+  {
+    name: "libvirt-daemon-driver-qemu",
+    proof: "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so",
+    purpose: "its QEMU driver",
+  },
+  { name: "libvirt-clients", proof: "/usr/bin/virsh", purpose: "virsh, which the tests compare with" },
+];
+
 /** What `vbal bench sim` measures the simulator against, and nothing else needs. */
 const BENCH_PACKAGES = [
   { name: "g++", proof: "/usr/bin/g++", purpose: "compiles the small model's C++ twin" },
@@ -91,7 +102,8 @@ async function prepareRealHost({ root, purpose, yes, log }) {
   if (unfit !== null) return unfit;
   try {
     const use = `${purpose === "test" ? "test on" : "run"} real guests`;
-    const refusal = await installHostPackages({ packages: HOST_PACKAGES, use, yes, log });
+    const packages = purpose === "test" ? [...HOST_PACKAGES, ...LIBVIRT_PACKAGES] : HOST_PACKAGES;
+    const refusal = await installHostPackages({ packages, use, yes, log });
     if (refusal !== null) return refusal;
     if (!haveGuestPackages(root)) {
       if (!haveAptLists()) {
@@ -121,7 +133,7 @@ async function installHostPackages({ packages, use, yes, log }) {
   if (missing.length === 0) return null;
   const names = missing.map(({ name }) => name);
   log(`To ${use}, these Debian packages are missing:`);
-  for (const { name, purpose: what } of missing) log(`  ${name.padEnd(16)} ${what}`);
+  for (const { name, purpose: what } of missing) log(`  ${name.padEnd(26)} ${what}`);
   const byHand = `apt-get install --no-install-recommends ${names.join(" ")}`;
   if (process.getuid() !== 0) return `packages are missing; as root: ${byHand}`;
   if (!yes && process.stdin.isTTY && process.stdout.isTTY && !(await confirmed("Install them now? [Y/n] "))) {
