@@ -15,6 +15,7 @@ import { commandExamples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { packageVersion } from "./package_version.ts";
 import { readConfigFile } from "./read_config_file.ts";
+import { tellSystemd } from "./tell_systemd.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const upCommand: Command = command(
@@ -65,8 +66,10 @@ async function up(file: string | undefined, json: boolean, terminal: Terminal): 
     await daemon.kill();
     throw new CliError("failed", messageOf(error));
   }
+  const systemd = tellSystemd(daemon);
   await ended;
   process.off("SIGHUP", onHangup);
+  systemd.stopping();
   const left = await daemon.stop();
   return left.length === 0 ? EXIT_CODE.ok : EXIT_CODE.failed;
 }
