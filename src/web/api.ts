@@ -1,20 +1,16 @@
 /** What the page asks of the daemon beside the events. Nothing here throws: a fault is a sentence for the person. */
-import type { PlanView } from "../protocol/plan_view.ts";
+import type { Preview } from "../protocol/api_preview.ts";
+import type { RequestView } from "../protocol/state_view.ts";
 import { authorization } from "./token.ts";
 
 export type Outcome<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly why: string };
 
-export interface Previewed {
-  readonly before: PlanView;
-  readonly after: PlanView;
-}
-
 export type DomainChange = Readonly<Record<string, unknown>>;
 
 /** What everybody would have after the change; nothing is applied. */
-export function preview(domain: string, change: DomainChange): Promise<Outcome<Previewed>> {
+export function preview(domain: string, change: DomainChange): Promise<Outcome<Preview>> {
   return send("POST", "/v1/preview", { domains: { [domain]: change } });
 }
 
@@ -32,14 +28,11 @@ export function setThreshold(
 }
 
 /** As an administrator of the guest would; denied is an outcome that is not ok. */
-export async function askForVcpu(domain: string): Promise<Outcome<unknown>> {
-  const asked = await send<{ readonly outcome: string; readonly why?: string }>(
-    "POST",
-    `/v1/domains/${encodeURIComponent(domain)}/requests`,
-    {},
-  );
-  if (!asked.ok || asked.value.outcome === "granted") return asked;
-  return { ok: false, why: asked.value.why ?? "Denied" };
+export async function askForVcpu(domain: string): Promise<Outcome<RequestView>> {
+  const path = `/v1/domains/${encodeURIComponent(domain)}/requests`;
+  const asked = await send<RequestView>("POST", path, {});
+  if (!asked.ok || asked.value.fate === "granted") return asked;
+  return { ok: false, why: asked.value.why };
 }
 
 export async function send<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<Outcome<T>> {

@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import type { HistoryView } from "../protocol/api_history.ts";
 import { send } from "./api.ts";
+import { linesOf } from "./history_lines.ts";
 
 export function HistoryChart({ domain }: { domain: string | null }) {
   const [hours, setHours] = useState<number>(SPANS[0]!.hours);
@@ -61,24 +63,12 @@ const SPANS = [
 const HEIGHT = 180;
 const REDRAW_MS = 10_000;
 
-interface History {
-  readonly atMs: readonly number[];
-  readonly series: readonly {
-    readonly name: string;
-    readonly unit: string;
-    readonly values: readonly (number | null)[];
-  }[];
-}
-
 function readHistory(domain: string | null, hours: number) {
   const to = Date.now();
-  const query = new URLSearchParams({
-    from: String(to - hours * MS_PER_HOUR),
-    to: String(to),
-    points: String(POINTS),
-  });
+  const from = to - hours * MS_PER_HOUR;
+  const query = new URLSearchParams({ from: String(from), to: String(to), points: String(POINTS) });
   if (domain !== null) query.set("domain", domain);
-  return send<History>("GET", `/v1/history?${query}`);
+  return send<HistoryView>("GET", `/v1/history?${query}`);
 }
 
 const MS_PER_HOUR = 3_600_000;
@@ -86,11 +76,12 @@ const MS_PER_HOUR = 3_600_000;
 const POINTS = 400;
 
 /** uPlot counts in seconds. */
-function chartData({ atMs, series }: History): uPlot.AlignedData {
-  return [atMs.map((at) => at / 1_000), ...series.map(({ values }) => [...values])] as uPlot.AlignedData;
+function chartData(history: HistoryView): uPlot.AlignedData {
+  const columns = linesOf(history).map(({ values }) => [...values]);
+  return [history.atMs.map((at) => at / 1_000), ...columns] as uPlot.AlignedData;
 }
 
-function options(width: number, { series }: History): uPlot.Options {
+function options(width: number, history: HistoryView): uPlot.Options {
   const line = { stroke: LINE, width: 1 };
   const axis: uPlot.Axis = { stroke: TEXT, grid: line, ticks: line, font: "12px system-ui, sans-serif" };
   return {
@@ -103,7 +94,7 @@ function options(width: number, { series }: History): uPlot.Options {
     ],
     series: [
       { value: (_, second) => (second === null ? "–" : (timesOf([second])[0] ?? "–")) },
-      ...series.map(
+      ...linesOf(history).map(
         ({ name, unit }, place): uPlot.Series => ({
           label: `${name} (${unit})`,
           stroke: STROKES[place % STROKES.length]!,
