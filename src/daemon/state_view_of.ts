@@ -103,10 +103,12 @@ function domainView(domain: DomainSnapshot, parts: StateParts): DomainView {
 /** What there is to say of its load monitor and its requests. */
 function askingView(
   { id }: DomainSnapshot,
-  { load, requests, monitors }: StateParts,
-): Pick<DomainView, "load" | "requests" | "monitor"> {
+  { state, load, requests, monitors }: StateParts,
+): Pick<DomainView, "load" | "requests" | "loan" | "monitor"> {
   const own = load.find(({ domain }) => domain === id);
   const asked = requests.of(id);
+  const demand = state.domains.find((domain) => domain.id === id)?.demand;
+  const loan = demand === undefined ? 0 : demand.allotted - demand.due;
   const { on, measuresEvery, thresholds } = monitorRulesOf(monitors, id);
   return {
     monitor: {
@@ -117,6 +119,7 @@ function askingView(
     },
     ...(own === undefined ? {} : { load: loadViewOf(own) }),
     ...(asked.length === 0 ? {} : { requests: asked }),
+    ...(loan === 0 ? {} : { loan }),
   };
 }
 

@@ -17,6 +17,8 @@ export interface GuestSpec {
   readonly respawnAgent?: boolean;
   /** NUMA nodes of the guest; sockets are dealt to them in order, memory evenly. */
   readonly numaNodes?: number;
+  /** The node of vCPU 0; the other sockets follow in a circle. 0 when absent. */
+  readonly firstNode?: number;
   /** As many as NUMA nodes when absent. */
   readonly sockets?: number;
   /** Start QEMU on these pCPUs only; its threads inherit that, the vCPUs that are hotplugged later too. */
@@ -76,7 +78,7 @@ export function qemuArguments(options: {
     accelerator === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi"],
     ["-smp", vcpus.join(",")],
     ["-m", `${memory}M`],
-    numaArguments({ nodes: spec.numaNodes ?? 1, sockets, memory }),
+    numaArguments({ nodes: spec.numaNodes ?? 1, first: spec.firstNode ?? 0, sockets, memory }),
     ["-kernel", image.kernel, "-initrd", image.initrd, "-append", kernelCommandLine(spec)],
     ["-serial", `file:${escaped(paths.console)}`],
     ["-qmp", listening(paths.qmp), "-qmp", listening(paths.labQmp)],
@@ -117,13 +119,19 @@ function kernelCommandLine(spec: GuestSpec): string {
   ].join(" ");
 }
 
-function numaArguments(shape: { nodes: number; sockets: number; memory: number }): readonly string[] {
+function numaArguments(shape: {
+  nodes: number;
+  first: number;
+  sockets: number;
+  memory: number;
+}): readonly string[] {
   if (shape.nodes === 1) return [];
   const each = Math.floor(shape.memory / shape.nodes);
   const socketsEach = shape.sockets / shape.nodes;
   return Array.from({ length: shape.nodes }, (_, node) => {
     const size = node === 0 ? shape.memory - each * (shape.nodes - 1) : each;
-    const sockets = Array.from({ length: socketsEach }, (_, at) => node * socketsEach + at);
+    const turn = (node - shape.first + shape.nodes) % shape.nodes;
+    const sockets = Array.from({ length: socketsEach }, (_, at) => turn * socketsEach + at);
     return [
       ["-object", `memory-backend-ram,id=memory${node},size=${size}M`],
       ["-numa", `node,nodeid=${node},memdev=memory${node}`],
