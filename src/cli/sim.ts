@@ -9,6 +9,7 @@ import { simListCommand } from "./sim_list.ts";
 import { simReproduceCommand } from "./sim_reproduce.ts";
 import { simRunCommand } from "./sim_run.ts";
 import { simSwarmCommand } from "./sim_swarm.ts";
+import { simSweepCommand } from "./sim_sweep.ts";
 import { simTable1Command } from "./sim_table1.ts";
 import { simTraceCommand } from "./sim_trace.ts";
 
@@ -19,6 +20,7 @@ export const simCommand: Command = command(
     simTraceCommand,
     simReproduceCommand,
     simCalibrateCommand,
+    simSweepCommand,
     simSwarmCommand,
     simTable1Command,
     simListCommand,

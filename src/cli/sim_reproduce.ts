@@ -65,7 +65,7 @@ export const simReproduceCommand: Command = command(
         const version = packageVersion();
         mkdirSync(out, { recursive: true });
         const report = await simulated(async () => {
-          const log = openRunLog(join(out, "runs.log"), studyName(version, calibration));
+          const log = openRunLog(join(out, "runs.log"), studyName(programDigest(), calibration));
           const pool = createRunPool({ workers: workers ?? availableParallelism(), workerFile: RUN_WORKER });
           try {
             const mode = quick ? "quick" : "full";

@@ -1,5 +1,7 @@
 /** The study's own files, which are shipped with the program: acceptance bands and the result of calibration. */
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { type Calibration, parseCalibration } from "../study/calibrate/calibration.ts";
 import { type BandFile, parseBands } from "../study/reproduce/bands.ts";
 
@@ -15,3 +17,22 @@ export function readStudyFiles(): { readonly bands: BandFile; readonly calibrati
     calibration: parseCalibration(readFileSync(CALIBRATION_FILE, "utf8")),
   };
 }
+
+/** What a run's row depends on, beside its scenario. */
+const PROGRAM_FOLDERS = ["core", "protocol", "sim", "study/runs"];
+
+/** Names the compiled program that makes rows: finished runs of another build are not mixed with this one's. */
+export function programDigest(): string {
+  const hash = createHash("sha256");
+  for (const folder of PROGRAM_FOLDERS) {
+    const whole = fileURLToPath(new URL(`../${folder}/`, import.meta.url));
+    const files = existsSync(whole) ? readdirSync(whole, { recursive: true, encoding: "utf8" }) : [];
+    for (const file of files.filter((name) => name.endsWith(".js")).sort()) {
+      hash.update(file).update(readFileSync(`${whole}/${file}`));
+    }
+  }
+  return hash.digest("hex").slice(0, DIGEST_CHARACTERS);
+}
+
+/** As long as the digests of configs. */
+const DIGEST_CHARACTERS = 16;

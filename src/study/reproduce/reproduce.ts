@@ -73,9 +73,9 @@ export async function reproduce(options: ReproduceOptions): Promise<Report> {
   return { mode, sections, claims: sections.flatMap(({ claims }) => claims) };
 }
 
-/** Names what a log of runs holds results of: runs of another calibration or version are another study. */
-export function studyName(version: string, calibration: Calibration): string {
-  return `reproduce ${version} ${digestOf(calibration)}`;
+/** Names what a log of runs holds results of: runs of another calibration or build are another study. */
+export function studyName(program: string, calibration: Calibration): string {
+  return `reproduce by ${program}, calibration ${digestOf(calibration.set)}`;
 }
 
 /** Groups that share a cell become one, so that all its comparisons have equally many replications. */
