@@ -16,12 +16,19 @@ const DEADLINE_MS = 20_000;
 const STEP_MS = 50;
 
 /** Two nodes of two vCPUs each; the free slot is the last of node 1. */
-const TWO_NODES: GuestSpec = { name: "a", vcpus: 4, bootVcpus: 3, numaNodes: 2, memoryMiB: 384, agent: "vbal" };
+const TWO_NODES: GuestSpec = {
+  name: "a",
+  vcpus: 4,
+  bootVcpus: 3,
+  numaNodes: 2,
+  memoryMiB: 384,
+  agent: "vbal",
+};
 const LAST_SLOT: VcpuSlot = { guestSocket: 1, guestCore: 1, guestThread: 0, guestNode: 1 };
 
 describe("issue 3: a vCPU is plugged into node 1 of a real guest", { timeout: 3 * BOOT_MS }, () => {
   test("it has the guest's number, is pinned, onlined, used, offlined and unplugged (P-18, pitfalls 1 and 23)", async () => {
-    await withGuest(TWO_NODES, async ({ guest, adapter, until, domain }) => {
+    await withGuest(TWO_NODES, async ({ lab, guest, adapter, until, domain }) => {
       const before = await until("the agent speaks", (seen) => domain(seen)?.guest != null);
       expect(domain(before)!.freeSlots).toEqual([LAST_SLOT]);
       expect(domain(before)!.memory).toEqual([
@@ -39,15 +46,19 @@ describe("issue 3: a vCPU is plugged into node 1 of a real guest", { timeout: 3 
       expect(await guest.output(["cat", "/sys/devices/system/node/node1/cpulist"])).toBe("2-3");
       await guest.output(["taskset", "-c", "3", "true"]);
 
-      await expect(adapter.unplugVcpu("a", 2, DEADLINE_MS)).rejects.toMatchObject({ failure: "not-supported" });
+      await expect(adapter.unplugVcpu("a", 2, DEADLINE_MS)).rejects.toMatchObject({
+        failure: "not-supported",
+      });
       expect(await adapter.setOnline("a", [0, 1, 2], "offline", DEADLINE_MS)).toEqual([0, 1, 2]);
       await adapter.unplugVcpu("a", 3, DEADLINE_MS);
       const after = await until("it is gone", (seen) => domain(seen)?.vcpus.length === 3);
       expect(await guest.output(["cat", "/sys/devices/system/cpu/present"])).toBe("0-2");
-      await expect(adapter.unplugVcpu("a", 3, DEADLINE_MS)).rejects.toMatchObject({ failure: "no-such-vcpu" });
-      if (domain(after)!.freeSlots === undefined) {
-        await expect(adapter.plugVcpu("a", LAST_SLOT, DEADLINE_MS)).rejects.toMatchObject({ failure: "not-supported" });
-      }
+      await expect(adapter.unplugVcpu("a", 3, DEADLINE_MS)).rejects.toMatchObject({
+        failure: "no-such-vcpu",
+      });
+      // An emulating QEMU would die of the next one, and says so; one with KVM offers the slot again.
+      const again = lab.accelerator === "tcg" ? undefined : [LAST_SLOT];
+      expect(domain(after)!.freeSlots).toEqual(again);
     });
   });
 });

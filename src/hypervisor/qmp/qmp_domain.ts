@@ -354,8 +354,8 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       }
       return emulatorThreadsOf(known);
     },
-    plug: hotplug.plug,
-    unplug: hotplug.unplug,
+    plug: (slot, signal) => hotplug.plug(slot, signal),
+    unplug: (vcpu, signal) => hotplug.unplug(vcpu, signal),
     isPaused,
     channels: () => channels,
     problems() {

@@ -44,7 +44,7 @@ export async function readVcpuFacts(
   ]);
   const paths = cpus.flatMap((cpu) => mayBeHotplugged(cpu));
   const answers = await Promise.all(
-    paths.map((path) => known.has(path) || orRefused(isHotplugged(qmp, path, deadline), false)),
+    paths.map(async (path) => known.has(path) || orRefused(isHotplugged(qmp, path, deadline), false)),
   );
   const hotplugged = new Set(paths.filter((_, at) => answers[at]));
   const worn = emulated && objects.includes(UNPLUGGED_NOTE);

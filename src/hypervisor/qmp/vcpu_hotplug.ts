@@ -60,7 +60,7 @@ export function createVcpuHotplug(host: HotplugHost): VcpuHotplug {
   const waiting = new Set<() => void>();
 
   function stir(): void {
-    for (const wake of [...waiting]) wake();
+    for (const wake of Array.from(waiting)) wake();
   }
   /** Looks now, after each stir and every `LOOK_EVERY_MS`; rejects with the signal's reason. */
   async function until<T>(signal: AbortSignal, look: () => Promise<T | null> | T | null): Promise<T> {
@@ -301,8 +301,8 @@ function isDeleted({ event, data }: QmpEvent, path: string): boolean {
   );
 }
 
-/** `null`: nothing yet. A guest that starts anew meanwhile finds the vCPU in its firmware's tables. */
-function insertion(heard: readonly QmpEvent[], place: number): "taken" | string | null {
+/** "taken", or why not; `null`: nothing yet. A guest that starts anew meanwhile finds the vCPU in its firmware's tables. */
+function insertion(heard: readonly QmpEvent[], place: number): string | null {
   for (const event of heard) {
     if (event.event === "RESET") return "taken";
     const said = ostOf(event, place);

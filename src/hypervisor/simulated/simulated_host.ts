@@ -3,23 +3,43 @@
  * gives on demand, and for `npm start` on a machine where vbal may not touch the real one. Its time moves only by
  * `advance` (or `runInRealTime`), and it is as exact as a host can be: equal calls give equal observations.
  */
-import type { GuestReport, Pcpu } from "../../core/model.ts";
+import type { DomainSnapshot, GuestReport, Pcpu } from "../../core/model.ts";
+import type { VcpuRequest } from "../../core/request.ts";
 import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
-import { createCommandQueue } from "../command_queue.ts";
-import { CommandError, type Hypervisor, type HypervisorChange, type Observation } from "../port.ts";
+import type { MeasureReport } from "../../protocol/guest_messages.ts";
+import { abortable, createCommandQueue } from "../command_queue.ts";
+import {
+  CommandError,
+  type DomainLoad,
+  type Hypervisor,
+  type HypervisorChange,
+  type MonitorSettings,
+  type Observation,
+} from "../port.ts";
 import type { Timers } from "../timers.ts";
 import { createFairSharing } from "./fair_sharing.ts";
 import { commandGuest } from "./simulated_guest.ts";
+import {
+  forgetHotplug,
+  freeSlots,
+  type HotplugCommand,
+  nextNumber,
+  plug,
+  unplug,
+} from "./simulated_hotplug.ts";
 import { createVirtualTimers } from "./virtual_timers.ts";
 import {
   effectivePins,
   flatPcpus,
   type GuestBehaviour,
+  type HotplugBehaviour,
   isSilent,
   newDomain,
   newVcpu,
   type SimulatedDomain,
   type SimulatedDomainSpec,
+  type SimulatedGuest,
+  vcpuOf,
   type World,
 } from "./world.ts";
 
@@ -45,8 +65,16 @@ export interface SimulatedHost {
   guestOfflines(domain: DomainId, vcpus: readonly VcpuIndex[]): void;
   /** How many of its vCPUs have something to run from now on. */
   setBusyThreads(domain: DomainId, threads: number): void;
-  /** Hotplugs one more vCPU, free to run everywhere (pitfall 23); the guest does not use it yet. */
+  /** Somebody else hotplugs one more vCPU, free to run everywhere (pitfall 23); the guest does not use it yet. */
   plugVcpu(domain: DomainId): void;
+  /** How the guest's kernel takes vCPUs that are plugged and asked back, from now on. */
+  behaveAtHotplug(domain: DomainId, behaviour: HotplugBehaviour): void;
+  /** The guest asks for a vCPU. */
+  ask(request: VcpuRequest): void;
+  /** What the guest was told of its requests, in order. */
+  answersTo(domain: DomainId): SimulatedGuest["answers"];
+  /** What the guest's load monitor says from now on, while it is on. */
+  setMeasures(domain: DomainId, measures: readonly MeasureReport[]): void;
   pcpuOffline(pcpu: PcpuId): void;
   pcpuOnline(pcpu: PcpuId): void;
   /** Somebody else on the host changes the pins of a vCPU. */
@@ -58,6 +86,7 @@ export function createSimulatedHost(options: { readonly pcpus: number | readonly
   const world: World = {
     pcpus: typeof options.pcpus === "number" ? flatPcpus(options.pcpus) : [...options.pcpus],
     domains: new Map(),
+    monitors: new Map(),
     arrivals: 0,
   };
   const timers = createVirtualTimers();
@@ -126,6 +155,7 @@ export function createSimulatedHost(options: { readonly pcpus: number | readonly
     reset(id) {
       const domain = domainOf(id);
       domain.boot += 1;
+      forgetHotplug(domain);
       domain.guest.online = new Set(domain.vcpus.map((vcpu) => vcpu.index));
       domain.guest.booted = false;
       abandon(id, new CommandError("connection-lost", `Domain ${id} was reset during the command`));
@@ -154,18 +184,27 @@ export function createSimulatedHost(options: { readonly pcpus: number | readonly
     },
     plugVcpu(id) {
       const domain = domainOf(id);
-      domain.vcpus.push(
-        newVcpu(
-          domain.vcpus.length,
-          world.pcpus.map((pcpu) => pcpu.id),
-        ),
-      );
+      const index = nextNumber(domain);
+      const beyond = { guestSocket: 0, guestCore: domain.vcpus.length, guestThread: 0, guestNode: 0 };
+      const slot = freeSlots(domain)?.[0] ?? beyond;
+      domain.vcpus.push(newVcpu({ index, slot, removable: true }, everywhere(world)));
       tell({ kind: "domain-state", domain: id });
+    },
+    behaveAtHotplug(id, behaviour) {
+      domainOf(id).hotplug = behaviour;
+    },
+    ask(request) {
+      domainOf(request.domain);
+      tell({ kind: "guest-asked", request });
+    },
+    answersTo: (id) => domainOf(id).guest.answers,
+    setMeasures(id, measures) {
+      domainOf(id).guest.measures = measures;
     },
     pcpuOffline: (pcpu) => setPcpu(pcpu, false),
     pcpuOnline: (pcpu) => setPcpu(pcpu, true),
     repinBehindOurBack(id, vcpu, pcpus) {
-      const found = domainOf(id).vcpus[vcpu];
+      const found = vcpuOf(domainOf(id), vcpu);
       if (found === undefined) throw new Error(`Domain ${id} of the simulated host has no vCPU ${vcpu}`);
       found.pins = [...pcpus].sort(ascending);
     },
@@ -201,15 +240,22 @@ function openDoor(world: World, timers: Timers, tell: (change: HypervisorChange)
     return [...new Set(pcpus)].sort(ascending);
   }
 
+  function hotplugCommand(domain: SimulatedDomain, signal: AbortSignal): HotplugCommand {
+    if (domain.state === "paused") {
+      throw new CommandError(
+        "paused",
+        `Domain ${domain.id} is paused; its guest can take and give no vCPU until resumed`,
+      );
+    }
+    const moved = () => tell({ kind: "domain-state", domain: domain.id });
+    return { domain, timers, everywhere: everywhere(world), signal, moved };
+  }
+
   const door: Door = {
     onChange: null,
     abandon: (domain, error) => queue.abandon(domain, error),
     hypervisor: {
       kind: "simulated",
-      plugVcpu: (domain) => Promise.reject(plugsNothing(domain)),
-      unplugVcpu: (domain) => Promise.reject(plugsNothing(domain)),
-      answer: () => undefined,
-      setMonitor: () => undefined,
       async start(onChange) {
         door.onChange = onChange;
         for (const id of world.domains.keys()) onChange({ kind: "domain-arrived", domain: id });
@@ -220,7 +266,7 @@ function openDoor(world: World, timers: Timers, tell: (change: HypervisorChange)
       pinVcpu: (id, index, pcpus, deadline) =>
         queue.run({ domain: id, deadline, what: `Pinning vCPU ${index} of ${id}` }, async () => {
           const domain = demandDomain(id);
-          const vcpu = domain.vcpus[index];
+          const vcpu = vcpuOf(domain, index);
           if (vcpu === undefined) throw noSuchVcpu(domain, [index]);
           vcpu.pins = demandPcpus(pcpus);
         }),
@@ -233,7 +279,7 @@ function openDoor(world: World, timers: Timers, tell: (change: HypervisorChange)
         const late = () => silence(world.domains.get(id), what, deadline);
         return queue.run({ domain: id, deadline, what, late }, async (signal) => {
           const domain = demandDomain(id);
-          const unknown = online.filter((index) => domain.vcpus[index] === undefined);
+          const unknown = online.filter((index) => vcpuOf(domain, index) === undefined);
           if (unknown.length > 0) throw noSuchVcpu(domain, unknown);
           if (!online.includes(0)) {
             throw new CommandError("not-applied", `vCPU 0 of ${id} is never taken: ask with it in the set`);
@@ -244,6 +290,23 @@ function openDoor(world: World, timers: Timers, tell: (change: HypervisorChange)
           const moved = () => tell({ kind: "guest-reported", domain: id });
           return commandGuest({ domain, online, mechanism, timers, signal, moved });
         });
+      },
+      plugVcpu: (id, slot, deadline) =>
+        queue.run({ domain: id, deadline, what: `Plugging a vCPU into ${id}` }, (signal) =>
+          abortable(plug(hotplugCommand(demandDomain(id), signal), slot), signal),
+        ),
+      unplugVcpu: (id, index, deadline) =>
+        queue.run({ domain: id, deadline, what: `Unplugging vCPU ${index} of ${id}` }, (signal) =>
+          abortable(unplug(hotplugCommand(demandDomain(id), signal), index), signal),
+        ),
+      answer(id, request, answer) {
+        const domain = world.domains.get(id);
+        if (domain !== undefined && !isSilent(domain.guest)) domain.guest.answers.push({ request, answer });
+      },
+      setMonitor(id, settings) {
+        if (JSON.stringify(world.monitors.get(id)) === JSON.stringify(settings)) return;
+        world.monitors.set(id, settings);
+        tell({ kind: "guest-reported", domain: id });
       },
       async close() {
         door.onChange = null;
@@ -265,15 +328,15 @@ function observeWorld(world: World): Observation {
         vcpus: domain.vcpus.map((vcpu) => ({
           index: vcpu.index,
           pins: effectivePins(world, vcpu.pins),
-          guestSocket: 0,
-          guestCore: vcpu.index,
-          guestThread: 0,
-          guestNode: 0,
+          ...vcpu.slot,
+          ...(vcpu.removable ? { removable: true } : {}),
         })),
+        ...placesOf(domain, world),
         emulatorPins: effectivePins(world, domain.emulatorPins),
-        guest: reportOf(domain),
+        guest: reportOf(domain, world),
       })),
     },
+    load: domains.flatMap((domain) => loadOf(domain, world)),
     usage: domains.map((domain) => ({
       domain: domain.id,
       vcpus: domain.vcpus.map((vcpu) => ({
@@ -288,10 +351,38 @@ function observeWorld(world: World): Observation {
   };
 }
 
-function reportOf({ guest, vcpus }: SimulatedDomain): GuestReport | null {
+/** What a host shows of a domain into which vCPUs can be plugged. */
+function placesOf(domain: SimulatedDomain, world: World): Pick<DomainSnapshot, "freeSlots" | "memory"> {
+  const free = freeSlots(domain);
+  if (free === undefined) return {};
+  const hostNodes = [...new Set(world.pcpus.map((pcpu) => pcpu.node))].sort(ascending);
+  const guestNodes = [...new Set((domain.slots ?? []).map((slot) => slot.guestNode))];
+  const memory = guestNodes.map((guestNode) => ({
+    guestNode,
+    hostNode: hostNodes[guestNode % hostNodes.length] ?? 0,
+  }));
+  return { freeSlots: free, memory };
+}
+
+/** The settings of its load monitor, if that is at work. */
+function monitorOf({ id, guest }: SimulatedDomain, world: World): MonitorSettings | null {
+  const settings = world.monitors.get(id);
+  return guest.hasMonitor && settings?.on === true && !isSilent(guest) ? settings : null;
+}
+
+function loadOf(domain: SimulatedDomain, world: World): DomainLoad[] {
+  const settings = monitorOf(domain, world);
+  if (settings === null) return [];
+  const thresholds = settings.thresholds.map((setting) => ({ ...setting, origin: "host" as const }));
+  return [{ domain: domain.id, measures: domain.guest.measures, thresholds, degraded: [], unknown: [] }];
+}
+
+function reportOf(domain: SimulatedDomain, world: World): GuestReport | null {
+  const { guest, vcpus } = domain;
   if (isSilent(guest)) return null;
   return {
     agent: "vbal-agent",
+    ...(monitorOf(domain, world) === null ? {} : { asks: true }),
     mechanisms: guest.mechanisms,
     vcpus: vcpus.map(({ index }) => ({
       index,
@@ -316,7 +407,7 @@ function silence(
 function noSuchVcpu(domain: SimulatedDomain, indices: readonly VcpuIndex[]): CommandError {
   return new CommandError(
     "no-such-vcpu",
-    `Domain ${domain.id} has vCPUs 0 to ${domain.vcpus.length - 1}, not ${indices.join(",")}; observe again`,
+    `Domain ${domain.id} has vCPUs ${domain.vcpus.map((vcpu) => vcpu.index).join(",")}, not ${indices.join(",")}; observe again`,
   );
 }
 
@@ -324,6 +415,6 @@ function ascending(a: number, b: number): number {
   return a - b;
 }
 
-function plugsNothing(domain: DomainId): CommandError {
-  return new CommandError("not-supported", `No vCPU is plugged into ${domain} on this host`);
+function everywhere(world: World): PcpuId[] {
+  return world.pcpus.map((pcpu) => pcpu.id);
 }
