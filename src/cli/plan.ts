@@ -7,7 +7,7 @@ import { command, option } from "@optique/core/primitives";
 import { path } from "@optique/run/valueparser";
 import { makePlan } from "../core/make_plan.ts";
 import { openHypervisor } from "../daemon/open_hypervisor.ts";
-import { overBase } from "../daemon/policy_layers.ts";
+import { overBase, overDefined } from "../daemon/policy_layers.ts";
 import { parseHostFile } from "../protocol/host_file.ts";
 import { type PlanView, planView } from "../protocol/plan_view.ts";
 import { badFile } from "./cli_error.ts";
@@ -76,11 +76,11 @@ const OBSERVE_DEADLINE_MS = 5_000;
 async function planForConfig(file: string): Promise<PlanView> {
   const config = await readConfigFile(file);
   const { hypervisor, basePolicy } = openHypervisor(config);
-  const policy = overBase(basePolicy, config.policy);
   try {
     await hypervisor.start(() => undefined);
     await new Promise((resolve) => setTimeout(resolve, GUESTS_ANSWER_MS));
-    const { snapshot } = await hypervisor.observe(OBSERVE_DEADLINE_MS);
+    const { snapshot, defined } = await hypervisor.observe(OBSERVE_DEADLINE_MS);
+    const { policy } = overDefined(overBase(basePolicy, config.policy), defined ?? []);
     return planView({ policy, snapshot, plan: makePlan(policy, snapshot) });
   } finally {
     await hypervisor.close();

@@ -9,7 +9,7 @@ import { explainNote } from "../core/explain_note.ts";
 import type { Note } from "../core/note.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Milliseconds } from "../core/units.ts";
-import type { DomainLoad, Hypervisor, Observation, Problem } from "../hypervisor/port.ts";
+import type { DefinedDomain, DomainLoad, Hypervisor, Observation, Problem } from "../hypervisor/port.ts";
 import { closest } from "../protocol/closest.ts";
 import { type Config, parseConfig } from "../protocol/config.ts";
 import { digestOf } from "../protocol/digest.ts";
@@ -36,7 +36,7 @@ import {
   withOverrides,
   writeOverrides,
 } from "./overrides.ts";
-import { overBase } from "./policy_layers.ts";
+import { overBase, overDefined } from "./policy_layers.ts";
 import { RequestLog } from "./request_log.ts";
 import { stateViewOf } from "./state_view_of.ts";
 import { UsageWindow } from "./usage_window.ts";
@@ -84,6 +84,7 @@ export class Daemon {
   #journalling = false;
   #configProblem: string | null = null;
   #problems: readonly Problem[] = [];
+  #defined: readonly DefinedDomain[] = [];
   #load: readonly DomainLoad[] = [];
   #requestsHearing = 0;
   #notes: NoteView[] = [];
@@ -205,7 +206,7 @@ export class Daemon {
 
   /** Lays `fields` over the config file's for one domain; kept over restarts. `by`: who says so, for the audit. */
   setDomain(name: string, fields: unknown, by = "vbal set"): Answer {
-    const base = overBase(this.#options.basePolicy, this.#config.policy);
+    const base = this.#underOverrides(this.#config.policy).policy;
     const result = override(base, this.#overrides, { name, fields });
     if ("errors" in result) return { ok: false, errors: result.errors };
     try {
@@ -319,14 +320,24 @@ export class Daemon {
   }
 
   #layered(configPolicy: Policy): Policy {
-    const layered = withOverrides(overBase(this.#options.basePolicy, configPolicy), this.#overrides);
-    for (const text of layered.refused) this.#tell("warning", text);
+    const below = this.#underOverrides(configPolicy);
+    const layered = withOverrides(below.policy, this.#overrides);
+    for (const text of [...below.refused, ...layered.refused]) this.#tell("warning", text);
     return layered.policy;
   }
 
-  #onObservation({ snapshot, problems, load }: Observation): void {
+  #underOverrides(configPolicy: Policy): ReturnType<typeof overDefined> {
+    return overDefined(overBase(this.#options.basePolicy, configPolicy), this.#defined);
+  }
+
+  #onObservation({ snapshot, problems, load, defined }: Observation): void {
     this.#revision += 1;
     this.#load = load ?? [];
+    // Before the controller sees who is there, so that a newcomer is planned with its own weight at once.
+    if (JSON.stringify(defined ?? []) !== JSON.stringify(this.#defined)) {
+      this.#defined = defined ?? [];
+      this.#changePolicy();
+    }
     this.#onProblems(problems);
     this.#monitors.tell(
       snapshot.domains.map(({ id }) => id),

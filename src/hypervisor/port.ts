@@ -12,6 +12,7 @@
 import type { BalloonMechanism, Snapshot, VcpuSlot } from "../core/model.ts";
 import type { Answer, VcpuRequest } from "../core/request.ts";
 import type { DomainId, Milliseconds, Nanoseconds, PcpuId, VcpuIndex } from "../core/units.ts";
+import type { DomainFields } from "../protocol/domain_fields.ts";
 import type {
   MeasureReport,
   PreflightFinding,
@@ -77,6 +78,13 @@ export interface Observation {
   readonly preflight?: readonly DomainFinding[];
   /** What the guests' load monitors say, of those that have one at work; absent when nobody said. */
   readonly load?: readonly DomainLoad[];
+  /** What the host's own definitions say that domains are due; absent where there are none. The config lies over it. */
+  readonly defined?: readonly DefinedDomain[];
+}
+
+export interface DefinedDomain {
+  readonly domain: DomainId;
+  readonly fields: DomainFields;
 }
 
 /** How a guest's load monitor is to work. */

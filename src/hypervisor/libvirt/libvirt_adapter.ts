@@ -211,6 +211,7 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
       return {
         snapshot: { pcpus: readPcpus(), domains: there.map((one) => one.snapshot) },
         usage: there.map((one) => one.usage).filter((one) => one !== null),
+        defined: there.map((one) => one.defined).filter(({ fields }) => Object.keys(fields).length > 0),
         preflight: there.flatMap((one) => one.preflight),
         problems,
       };

@@ -8,8 +8,15 @@ import type { DomainId, Milliseconds, PcpuId } from "../../core/units.ts";
 import type { GuestChannel } from "../guest/guest_channel.ts";
 import { createQemuGuestAgent } from "../guest/qemu_guest_agent.ts";
 import { createVbalAgentChannel, type VbalAgentPace } from "../guest/vbal_agent_channel.ts";
-import { CommandError, type DomainFinding, type DomainUsage, type HypervisorChange } from "../port.ts";
+import {
+  CommandError,
+  type DefinedDomain,
+  type DomainFinding,
+  type DomainUsage,
+  type HypervisorChange,
+} from "../port.ts";
 import type { Timers } from "../timers.ts";
+import { type DefinedPolicy, definedPolicy } from "./domain_policy.ts";
 import { libvirtAgent } from "./libvirt_agent.ts";
 import {
   type DomainKey,
@@ -76,6 +83,7 @@ export interface DomainObservation {
   /** `null` where only libvirt could tell. */
   readonly usage: DomainUsage | null;
   readonly preflight: readonly DomainFinding[];
+  readonly defined: DefinedDomain;
 }
 
 /** What libvirt said of it last. */
@@ -84,6 +92,7 @@ interface Known extends KnownDomain {
   definition: LiveDefinition;
   state: DomainState;
   job: number;
+  policy: DefinedPolicy;
   believedPins: readonly (readonly PcpuId[])[];
   believedEmulatorPins: readonly PcpuId[];
   stale: boolean;
@@ -116,7 +125,8 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
       ask("vcpuPins", ASK_DEADLINE_MS, key, definition.vcpus.length),
       ask("emulatorPins", ASK_DEADLINE_MS, key),
     ]);
-    return { key, definition, state, job, believedPins, believedEmulatorPins, stale: false };
+    const policy = definedPolicy(definition);
+    return { key, definition, policy, state, job, believedPins, believedEmulatorPins, stale: false };
   }
 
   async function meet(): Promise<void> {
@@ -245,6 +255,7 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
     channels: () => channels,
     problems: () => [
       ...channels.flatMap((channel) => channel.problems()),
+      ...(known?.policy.problems ?? []),
       ...(problem === null ? [] : [`libvirt does not say how ${name} is: ${problem}`]),
     ],
     definition: () => known?.definition ?? null,
@@ -313,6 +324,7 @@ function look(known: Known, channels: readonly GuestChannel[]): DomainObservatio
               steal: word?.steal.get(index) ?? null,
             })),
           },
+    defined: { domain: id, fields: known.policy.fields },
     preflight: (word?.preflight ?? []).map((finding) => ({ domain: id, ...finding })),
   };
 }

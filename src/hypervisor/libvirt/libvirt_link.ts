@@ -63,8 +63,7 @@ export function connectLibvirt(options: LibvirtLinkOptions): Promise<LibvirtLink
   function lose(message: string): void {
     reason ??= message;
     child.kill("SIGKILL");
-    for (const one of pending.values())
-      one.reject(new CommandError("connection-lost", `${uri}: ${reason}`));
+    for (const one of pending.values()) one.reject(new CommandError("connection-lost", `${uri}: ${reason}`));
     pending.clear();
     end(new Error(`${uri}: ${reason}`));
   }
