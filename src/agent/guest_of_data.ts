@@ -15,6 +15,8 @@ export class GuestOfData implements Platform {
   readonly logged: string[] = [];
   /** Programs started and not waited for. */
   readonly started: (readonly string[])[] = [];
+  /** Whether those have come to their end. */
+  startedEnd = true;
   /** Everything the host has heard, in order. */
   readonly heard: GuestMessage[] = [];
   /** vCPUs that the kernel does not offline, each with its reason. */
@@ -187,7 +189,7 @@ export class GuestOfData implements Platform {
 
   start(command: readonly string[]): () => boolean {
     this.started.push(command);
-    return () => true;
+    return () => this.startedEnd;
   }
 
   measureSwitches(): { readonly sameProcessNs: number; readonly otherProcessNs: number } {

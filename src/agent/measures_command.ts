@@ -25,14 +25,30 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
     );
     options.end();
   };
-  monitor.traceFrom();
+  monitor.attach();
+  // On a crowded guest the kernel takes its time to attach the trace, so whether it counts yet is asked again and again.
+  const traceOn = setTrying(platform, () => monitor.traceFrom());
   platform.after(WARM_UP_MS, () => {
+    traceOn();
     monitor.sample(NO_HOST);
     const intervalMs = options.seconds * MS_PER_SECOND;
     platform.after(intervalMs - monitor.traceMs(intervalMs), () => monitor.traceFrom());
     platform.after(intervalMs, finish);
   });
 }
+
+/** Calls again and again until stopped by the answer. */
+function setTrying(platform: Platform, call: () => void): () => void {
+  let cancel = (): void => undefined;
+  const again = (): void => {
+    call();
+    cancel = platform.after(TRY_EVERY_MS, again);
+  };
+  again();
+  return () => cancel();
+}
+
+const TRY_EVERY_MS = 50;
 
 export interface MeasuresOptions {
   readonly json: boolean;

@@ -30,6 +30,7 @@ export class MonitorLoop {
     if (this.#running !== null) return;
     this.#cost ??= calibrate(this.#platform);
     const monitor = new LoadMonitor(this.#platform, this.#cost);
+    monitor.attach();
     this.#running = { monitor, detector: DETECTOR_START, cancel: [] };
     this.#schedule();
   }

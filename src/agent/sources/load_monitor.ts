@@ -4,17 +4,19 @@
  * a greater cost; what is left out is said in the source of each value.
  */
 
-import { VCPU_DIRECTORY } from "../guest_view.ts";
 import { classify } from "../monitor/classify.ts";
 import { degradedOf } from "../monitor/degraded.ts";
+import type { SwitchKinds } from "../monitor/switch_kinds.ts";
 import type { VcpuLoad } from "../monitor/vcpu_load.ts";
 import type { Counters, HostTimes, SwitchCost } from "../monitor/vcpu_loads.ts";
 import { vcpuLoads } from "../monitor/vcpu_loads.ts";
 import type { Platform } from "../platform.ts";
 import { readCounters, readSelf, type SelfCounters } from "./counters.ts";
+import { LoneThreads } from "./lone_threads.ts";
 import { RunnableTimes } from "./runnable_times.ts";
 import { SwitchTrace } from "./switch_trace.ts";
 import { Threads } from "./threads.ts";
+import { VcpuNodes } from "./vcpu_nodes.ts";
 
 export class LoadMonitor {
   readonly #platform: Platform;
@@ -24,11 +26,16 @@ export class LoadMonitor {
   readonly #times: RunnableTimes;
   readonly #pid: number;
   readonly #hz: number | null;
-  readonly #nodes = new Map<number, number>();
+  readonly #nodes: VcpuNodes;
+  readonly #lone: LoneThreads;
   #before: Counters;
   #selfBefore: SelfCounters;
   #perSecond: number | null = null;
+  /** There are so many switches that even a paused trace would cost too much. */
+  #rare = false;
   #troubleTracing = "";
+  /** What the last trace showed, and when. */
+  #kinds: { readonly atMs: number; readonly kinds: SwitchKinds } | null = null;
 
   constructor(platform: Platform, cost: SwitchCost | string) {
     this.#platform = platform;
@@ -37,23 +44,27 @@ export class LoadMonitor {
     this.#trace = new SwitchTrace(platform, this.#pid);
     this.#threads = new Threads(platform);
     this.#times = new RunnableTimes(platform, this.#threads);
+    this.#nodes = new VcpuNodes(platform);
+    this.#lone = new LoneThreads(platform);
     this.#hz = readHz(platform);
     this.#before = readCounters(platform);
     this.#selfBefore = readSelf(platform);
   }
 
+  /** Has the trace attached, so that the first `traceFrom` finds it there. */
+  attach(): void {
+    this.#trace.attach();
+  }
+
   /** How long before the end of an interval `traceFrom` should be called. */
   traceMs(intervalMs: number): number {
     if (this.#perSecond === null) return Math.min(intervalMs, TRACE_FIRST_MS);
+    if (this.#rare) return Math.min(intervalMs, RARE_TRACE_MS);
     return Math.max(TRACE_MIN_MS, Math.floor(intervalMs * traceShare(this.#perSecond)));
   }
 
-  #afterTrace(perSecond: number): "count" | "pause" | "detach" {
-    if (TRACE_ON_SHARE <= traceShare(perSecond)) return "count";
-    return perSecond <= PAUSE_PER_SECOND_MAX ? "pause" : "detach";
-  }
-
   traceFrom(): void {
+    if (this.#trace.counting) return;
     this.#troubleTracing = this.#trace.count() ?? "";
   }
 
@@ -63,21 +74,25 @@ export class LoadMonitor {
     const before = this.#before;
     const intervalMs = after.atMs - before.atMs;
     this.#perSecond = ((after.switches - before.switches) * MS_PER_SECOND) / Math.max(1, intervalMs);
-    const trace = this.#trace.counting
-      ? this.#trace.take(this.#afterTrace(this.#perSecond))
-      : this.#troubleTracing || "Nothing was traced";
+    this.#rare = (this.#rare ? RESUME_PER_SECOND : PAUSE_PER_SECOND_MAX) < this.#perSecond;
+    const traced = this.#trace.counting ? this.#trace.take(this.#afterTrace()) : this.#troubleTracing;
+    const pairs = typeof traced === "string" ? [] : traced.pairs;
     const self = readSelf(this.#platform);
-    if (typeof trace !== "string") this.#threads.learn(trace.pairs.flatMap(({ prev, next }) => [prev, next]));
+    this.#nodes.heed(after.vcpus.map(({ vcpu }) => vcpu));
+    this.#threads.learn(pairs.flatMap(({ prev, next }) => [prev, next]));
+    if (typeof traced !== "string") {
+      const kinds = classify(traced, { intervalMs, find: (tid) => this.#threads.find(tid) });
+      this.#kinds = { atMs: after.atMs, kinds };
+    }
+    const trouble = typeof traced === "string" ? traced : "";
+    const groupsTrouble = this.#kinds === null && this.#lone.pairs().length === 0 ? trouble : "";
     const vcpus = vcpuLoads({
       before,
       after,
-      kinds:
-        typeof trace === "string"
-          ? trace
-          : classify(trace, { intervalMs, find: (tid) => this.#threads.find(tid) }),
+      kinds: this.#kindsNow(after.atMs, trouble),
       cost: this.#cost,
-      groups: typeof trace === "string" ? trace : this.#times.groups(trace.pairs, this.#pid),
-      nodeOf: (vcpu) => this.#nodeOf(vcpu),
+      groups: groupsTrouble || this.#times.groups([...pairs, ...this.#lone.pairs()], this.#pid),
+      nodeOf: (vcpu) => this.#nodes.nodeOf(vcpu),
       host: host(intervalMs),
       hz: this.#hz,
       self: {
@@ -86,25 +101,49 @@ export class LoadMonitor {
         waitNs: self.waitNs - this.#selfBefore.waitNs,
       },
     });
+    this.#lookForLone(vcpus);
+    const sinceTraceMs = after.atMs - (this.#kinds?.atMs ?? Number.NEGATIVE_INFINITY);
+    if (!this.#rare || RARE_EVERY_MS <= sinceTraceMs) this.#trace.attach();
     // What this very sample cost belongs to the next interval, where it is subtracted.
     this.#before = after;
     this.#selfBefore = self;
-    return { atMs: after.atMs, intervalMs, vcpus, degraded: degradedOf(vcpus) };
+    return { atMs: after.atMs, intervalMs, vcpus, degraded: [...this.#rareness(), ...degradedOf(vcpus)] };
+  }
+
+  #afterTrace(): "count" | "pause" | "detach" {
+    if (this.#rare) return "detach";
+    return TRACE_ON_SHARE <= traceShare(this.#perSecond ?? 0) ? "count" : "pause";
+  }
+
+  #kindsNow(nowMs: number, trouble: string): SwitchKinds | string {
+    if (this.#kinds === null) return trouble || "Nothing was traced yet";
+    const ageMs = nowMs - this.#kinds.atMs;
+    if (ageMs === 0) return this.#kinds.kinds;
+    if (KINDS_LAST_MS < ageMs) return trouble || "Nothing was traced of late";
+    const { vcpus, source } = this.#kinds.kinds;
+    return { vcpus, source: `${source}, ${Math.round(ageMs / MS_PER_SECOND)} s ago` };
+  }
+
+  #rareness(): readonly string[] {
+    if (!this.#rare) return [];
+    return [
+      `Switches are told apart once in ${RARE_EVERY_MS / MS_PER_SECOND} s: there are ` +
+        `${Math.round(this.#perSecond ?? 0)} a second, and watching them all the time would cost too much`,
+    ];
+  }
+
+  /** A thread that has a vCPU to itself switches seldom or never, so no trace shows it. */
+  #lookForLone(vcpus: readonly VcpuLoad[]): void {
+    const unseen = vcpus.filter(({ readings }) => {
+      const threads = readings["runnable-threads"].value ?? 0;
+      return LONE_MIN <= threads && readings["runnable-processes"].value === null;
+    });
+    const found = this.#lone.look(new Set(unseen.map(({ vcpu }) => vcpu)));
+    this.#threads.learn(found);
   }
 
   stop(): void {
     this.#trace.detach();
-  }
-
-  #nodeOf(vcpu: number): number {
-    const known = this.#nodes.get(vcpu);
-    if (known !== undefined) return known;
-    const name = this.#platform
-      .listDirectory(`${VCPU_DIRECTORY}/cpu${vcpu}`)
-      .find((entry) => /^node\d+$/.test(entry));
-    const node = name === undefined ? -1 : Number(name.slice("node".length));
-    this.#nodes.set(vcpu, node);
-    return node;
   }
 }
 
@@ -123,8 +162,18 @@ const TRACE_NS_PER_SWITCH = 1_500;
 const TRACE_SHARE_MAX = 0.004;
 /** From this share on the trace goes on without a break: stopping and starting it would cost as much. */
 const TRACE_ON_SHARE = 0.7;
-/** A paused trace costs every switch a little; above this rate it is detached, which takes a process each time. */
+/** A paused trace costs every switch some hundred nanoseconds: 0.3 % of a vCPU at this rate. Above it is detached. */
 const PAUSE_PER_SECOND_MAX = 30_000;
+/** Well below, so that a load at the edge does not have it attached again and again. */
+const RESUME_PER_SECOND = 20_000;
+/** Then it is attached for a moment only, this often; each time costs every vCPU a few interrupts. */
+const RARE_EVERY_MS = 10_000;
+/** For so long: some thousand switches. */
+const RARE_TRACE_MS = 50;
+/** What a trace showed goes for as long: three of them, where they are rare. */
+const KINDS_LAST_MS = 30_000;
+/** So many runnable threads that nobody identified are worth a look for them. */
+const LONE_MIN = 0.5;
 /** As long as the rate of switches is not known. */
 const TRACE_FIRST_MS = 100;
 /** Shorter than this, timers are no longer exact enough. */

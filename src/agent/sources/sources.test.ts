@@ -2,8 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { GuestOfData } from "../guest_of_data.ts";
 import { readCounters } from "./counters.ts";
+import { LoneThreads } from "./lone_threads.ts";
 import { parseTable, SwitchTrace } from "./switch_trace.ts";
 import { Threads } from "./threads.ts";
+import { VcpuNodes } from "./vcpu_nodes.ts";
 
 const EVENT = "/sys/kernel/tracing/events/sched/sched_switch";
 
@@ -48,6 +50,7 @@ describe("the kernel's table of switches", () => {
     const text = tableOf("vbal_8", [[0, 1, 2, 3]]) + tableOf("vbal_7", [[1, 0, 110, 4]], 6);
     expect(parseTable(text, "hist:name=vbal_7:keys=common_cpu")).toEqual({
       pairs: [{ vcpu: 1, prev: 0, next: 110, count: 4 }],
+      entries: 1,
       hits: 10,
     });
   });
@@ -60,6 +63,7 @@ describe("the kernel's table of switches", () => {
     const guest = new GuestOfData(1);
     guest.files.set(`${EVENT}/trigger`, "# none\n");
     const trace = new SwitchTrace(guest, 7);
+    trace.attach();
     expect(trace.count()).toBeNull();
     guest.files.set(`${EVENT}/hist`, tableOf("vbal_7", [[0, 1, 2, 30]]));
     expect(trace.take("count")).toMatchObject({ hits: 30, pairs: [{ count: 30 }] });
@@ -72,23 +76,59 @@ describe("the kernel's table of switches", () => {
     );
     expect(trace.take("pause")).toMatchObject({ hits: 5, pairs: [{ prev: 2, next: 1, count: 5 }] });
     expect(trace.count()).toBeNull();
-    expect(guest.writes.map((write) => write.split(":").at(-1))).toEqual(["size=512", "pause", "cont"]);
+    expect(guest.writes.map((write) => write.split(":").at(-1))).toEqual(["cont", "pause", "cont"]);
+    expect(guest.started.map((command) => command[2])).toEqual([
+      expect.stringMatching(/^echo 'hist:name=vbal_7:.*:pause' >> /),
+    ]);
   });
 
-  test("ending a trace never holds up the agent", () => {
+  test("whatever makes the kernel wait for all vCPUs is done by a process of its own: the agent listens meanwhile", () => {
     const guest = new GuestOfData(1);
     guest.files.set(`${EVENT}/trigger`, "# none\n");
     const trace = new SwitchTrace(guest, 7);
-    trace.count();
+    guest.startedEnd = false;
+    trace.attach();
+    expect(trace.count()).toBe("The kernel is still at work on the trigger");
+    guest.startedEnd = true;
+    expect(trace.count()).toBeNull();
     trace.detach();
-    expect(guest.started).toEqual([["sh", "-c", expect.stringContaining("!hist:name=vbal_7:")]]);
+    expect(guest.started.map((command) => command[2]!.split("'")[1]!.slice(0, 6))).toEqual([
+      "hist:n",
+      "!hist:",
+    ]);
+  });
+
+  test("a full table is cleared, which patches no code, and goes on paused", () => {
+    const guest = new GuestOfData(1);
+    guest.files.set(`${EVENT}/trigger`, "# none\n");
+    const trace = new SwitchTrace(guest, 7);
+    trace.attach();
+    trace.count();
+    const rows = Array.from({ length: 500 }, (_, i): [number, number, number, number] => [0, i, i + 1, 1]);
+    guest.files.set(`${EVENT}/hist`, tableOf("vbal_7", rows));
+    expect(trace.take("count")).toMatchObject({ pairs: { length: 128 } });
+    expect(trace.counting).toBe(false);
+    expect(guest.started.at(-1)![2]).toContain(":clear'");
+  });
+
+  test("a kernel that never takes the trigger is asked three times, not for ever", () => {
+    const guest = new GuestOfData(1);
+    guest.files.set(`${EVENT}/trigger`, "# none\n");
+    guest.readOnly.set(`${EVENT}/trigger`, "No such file or directory");
+    const trace = new SwitchTrace(guest, 7);
+    for (let i = 0; i < 10; i++) {
+      trace.attach();
+      trace.count();
+    }
+    expect(guest.started).toHaveLength(3);
+    expect(trace.count()).toContain("CONFIG_HIST_TRIGGERS");
   });
 
   test("what a killed agent left attached is removed, a living one's is not", () => {
     const guest = new GuestOfData(1);
     guest.files.set(`${EVENT}/trigger`, "hist:name=vbal_5:keys=x\nhist:name=vbal_6:keys=x\n");
     guest.files.set("/proc/6/comm", "vbal-agent\n");
-    new SwitchTrace(guest, 7).detach();
+    expect(new SwitchTrace(guest, 7).counting).toBe(false);
     expect(guest.writes.join()).toContain("!hist:name=vbal_5:");
     expect(guest.writes.join()).not.toContain("vbal_6");
   });
@@ -119,4 +159,34 @@ describe("the process and the application of a thread", () => {
     threads.learn([15]);
     expect(threads.find(15)).toEqual({ process: 15, application: "kernel" });
   });
+});
+
+describe("threads that never switch", () => {
+  const guest = new GuestOfData(4);
+  const statOf = (tid: number, state: string, vcpu: number): string =>
+    `${tid} (a b) ${state} ${"0 ".repeat(35)}${vcpu} 0\n`;
+  for (let pid = 100; pid < 200; pid++) {
+    guest.files.set(`/proc/${pid}/task/${pid}/stat`, statOf(pid, pid === 120 ? "R" : "S", 3));
+  }
+
+  test("are looked for a few at a time, and only on the vCPUs where somebody unseen runs", () => {
+    const lone = new LoneThreads(guest);
+    expect(lone.look(new Set([2]))).toEqual([]);
+    let looks = 0;
+    while (lone.look(new Set([3])).length === 0 && looks < 20) looks++;
+    expect(lone.pairs()).toEqual([{ vcpu: 3, prev: 0, next: 120, count: 1 }]);
+    expect(lone.look(new Set())).toEqual([]);
+  });
+});
+
+test("the node of a vCPU that came later, or came back elsewhere, is read anew (pitfall 21)", () => {
+  const guest = new GuestOfData(2);
+  const nodes = new VcpuNodes(guest);
+  nodes.heed([0, 1]);
+  expect([nodes.nodeOf(0), nodes.nodeOf(1)]).toEqual([0, 0]);
+  guest.files.delete("/sys/devices/system/cpu/cpu1/node0/distance");
+  guest.files.set("/sys/devices/system/cpu/cpu1/node1/distance", "20\n");
+  nodes.heed([0]);
+  nodes.heed([0, 1]);
+  expect(nodes.nodeOf(1)).toBe(1);
 });

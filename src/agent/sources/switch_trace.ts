@@ -1,7 +1,12 @@
 /**
  * Which threads a vCPU switches between, without a kernel module: a histogram trigger on the event sched_switch, which
- * the kernel counts in a table of bounded size. While it counts, a switch costs about a microsecond more, paused some
- * hundred nanoseconds, detached nothing; the caller chooses by how many switches there are.
+ * the kernel counts in a table of bounded size.
+ *
+ * Attaching and detaching patches the kernel's code on every vCPU: measured on a crowded emulated guest of four, each
+ * takes a second on average and five at worst, during which the writer sleeps. Pausing, going on and clearing patch
+ * nothing. So the trigger is attached once, paused, and by a process of its own; it is paused and continued from then
+ * on, and detached only where a paused one costs too much, which is the caller's choice: while it counts, a switch
+ * costs some hundred nanoseconds more (20 microseconds emulated), paused half of that, detached nothing.
  */
 import type { Platform } from "../platform.ts";
 
@@ -14,7 +19,10 @@ export class SwitchTrace {
   /** The kernel's counts at the last look. */
   #seen = new Map<string, number>();
   #seenHits = 0;
-  #isDetached: () => boolean = () => true;
+  /** How often, one after the other, the kernel did not have the trigger that it was given. */
+  #refusals = 0;
+  /** Whether the last process that changed the trigger has ended. */
+  #isChanged: () => boolean = () => true;
 
   /** `owner` tells the tables of two agents apart: the process id. Removes what dead agents left attached. */
   constructor(platform: Platform, owner: number) {
@@ -28,14 +36,28 @@ export class SwitchTrace {
     return this.#state === "counting";
   }
 
-  /** `null` when the kernel counts from now on, else why not. */
+  /** Has the trigger attached, paused. Nothing when it is already, or cannot be. */
+  attach(): void {
+    if (this.#event === null || this.#state !== "detached" || !this.#isChanged()) return;
+    if (REFUSALS_MAX <= this.#refusals) return;
+    this.#change(`${this.#trigger}:pause`);
+    this.#state = "paused";
+    this.#forget();
+  }
+
+  /** `null` when the kernel counts from now on, else why not (yet). */
   count(): string | null {
     if (this.#event === null) return NO_TRACEFS;
     if (this.#state === "counting") return null;
-    if (this.#state === "detached" && !this.#isDetached()) return STILL_DETACHING;
-    const text = this.#state === "paused" ? `${this.#trigger}:cont` : this.#trigger;
-    const why = this.#platform.writeFile(`${this.#event}/trigger`, text);
-    if (why !== null) return `The kernel does not count switches (histogram trigger on sched_switch): ${why}`;
+    if (!this.#isChanged()) return STILL_CHANGING;
+    if (this.#state === "detached") return REFUSALS_MAX <= this.#refusals ? NO_HISTOGRAM : DETACHED;
+    const why = this.#platform.writeFile(`${this.#event}/trigger`, `${this.#trigger}:cont`);
+    if (why !== null) {
+      this.#refusals += 1;
+      this.#state = "detached";
+      return `The kernel does not count switches (histogram trigger on sched_switch): ${why}`;
+    }
+    this.#refusals = 0;
     this.#state = "counting";
     this.#sinceMs = this.#platform.nowMs();
     return null;
@@ -48,32 +70,41 @@ export class SwitchTrace {
     const nowMs = this.#platform.nowMs();
     const tracedMs = nowMs - this.#sinceMs;
     this.#sinceMs = nowMs;
-    const isFull = typeof table !== "string" && TABLE_FULL <= table.pairs.length;
+    const isFull = typeof table !== "string" && TABLE_FULL <= table.entries;
     const trace = typeof table === "string" ? table : { tracedMs, ...this.#grown(table) };
-    if (then === "detach" || isFull) this.detach();
-    else if (then === "pause") this.#pause();
+    if (then === "detach") this.detach();
+    else if (then === "pause" || isFull) this.#pause();
+    if (isFull && then !== "detach") this.#clear();
     return trace;
   }
 
-  /**
-   * A process of its own ends the trigger: the kernel waits until no vCPU can be in it any more, which takes seconds on
-   * a crowded guest, and nobody else may touch the event meanwhile.
-   */
   detach(): void {
     if (this.#event === null || this.#state === "detached") return;
-    this.#isDetached = this.#platform.start([
-      "sh",
-      "-c",
-      `echo '!${this.#trigger}' >> ${this.#event}/trigger`,
-    ]);
+    this.#change(`!${this.#trigger}`);
     this.#state = "detached";
+  }
+
+  #pause(): void {
+    this.#platform.writeFile(`${this.#event!}/trigger`, `${this.#trigger}:pause`);
+    this.#state = "paused";
+  }
+
+  /** The kernel waits until no vCPU can be in the table any more. */
+  #clear(): void {
+    this.#change(`${this.#trigger}:clear`);
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#seen = new Map();
     this.#seenHits = 0;
   }
 
-  #pause(): void {
-    this.#platform.writeFile(`${this.#event}/trigger`, `${this.#trigger}:pause`);
-    this.#state = "paused";
+  /** What makes the kernel wait for all vCPUs is done by a process of its own: the agent must listen meanwhile. */
+  #change(text: string): void {
+    const earlier = this.#isChanged() ? (): boolean => true : this.#isChanged;
+    const ended = this.#platform.start(["sh", "-c", `echo '${text}' >> ${this.#event}/trigger`]);
+    this.#isChanged = () => earlier() && ended();
   }
 
   /** The table only grows, so what is new is the difference. */
@@ -113,7 +144,11 @@ export interface SwitchPair {
 const TABLE_ROWS = 512;
 /** With more rows than this, the table is begun anew. */
 const TABLE_FULL = 450;
-const STILL_DETACHING = "The kernel is still ending the last trace";
+/** A kernel without histograms never takes it; each try costs a process. */
+const REFUSALS_MAX = 3;
+const STILL_CHANGING = "The kernel is still at work on the trigger";
+const NO_HISTOGRAM = "The kernel takes no histogram trigger on sched_switch (CONFIG_HIST_TRIGGERS)";
+const DETACHED = "The trace is not attached";
 
 const NAME = "vbal_";
 const EVENTS = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].map(
@@ -155,7 +190,7 @@ export function parseTable(text: string, trigger: string): Table | string {
     const [vcpu, prev, next, count] = numbers as [number, number, number, number];
     pairs.push({ vcpu, prev, next, count });
   }
-  return { pairs, hits: total("Hits") + total("Dropped") };
+  return { pairs, entries: total("Entries"), hits: total("Hits") + total("Dropped") };
 }
 
 /** The busiest rows come first; the others count as not told apart. Each costs the agent 10 microseconds. */
@@ -167,6 +202,8 @@ const NUMBER_CHARS = 12;
 /** Since the trigger was attached, most frequent first. */
 export interface Table {
   readonly pairs: readonly SwitchPair[];
+  /** Rows in the table, also those that were not taken. */
+  readonly entries: number;
   readonly hits: number;
 }
 
