@@ -108,7 +108,7 @@ function askingView(
   const own = load.find(({ domain }) => domain === id);
   const asked = requests.of(id);
   const demand = state.domains.find((domain) => domain.id === id)?.demand;
-  const loan = demand === undefined ? 0 : demand.allotted - demand.due;
+  const loan = demand ? demand.allotted - demand.due : 0;
   const { on, measuresEvery, thresholds } = monitorRulesOf(monitors, id);
   return {
     monitor: {
