@@ -50,6 +50,8 @@ export interface ControlLoopParts {
   /** Called with every event and what came of it, before the actions are carried out. */
   readonly onStep: (taken: StepTaken) => void;
   readonly onObservation: (observation: Observation, now: Milliseconds) => void;
+  /** How long a step took, its journal record included, or a look. */
+  readonly onTook?: (what: "step" | "observation", ms: number) => void;
   /** A bug of ours or a full disk: the loop goes on, the message must be seen. */
   readonly onFault: (message: string) => void;
 }
@@ -191,10 +193,12 @@ export class ControlLoop {
   async #observe(): Promise<void> {
     if (this.#closed) return;
     const ended = this.#ended.splice(0);
+    const begin = performance.now();
     const observation = await this.#parts.hypervisor.observe(OBSERVE_DEADLINE_MS).catch((error: unknown) => {
       this.#parts.onFault(`Cannot observe the host: ${String(error)}; the last observation stays in force`);
       return null;
     });
+    this.#parts.onTook?.("observation", performance.now() - begin);
     this.#lastLook = this.#parts.clock.now();
     if (observation === null) {
       this.#ended.unshift(...ended);
@@ -240,11 +244,13 @@ export class ControlLoop {
 
   #feed(event: ControllerEvent): void {
     if (this.#closed) return;
+    const begin = performance.now();
     const now = this.#parts.clock.now();
     const result = step(this.#policy, this.#state, event, now);
     this.#state = result.state;
     // Written down before anything is done, so that a kill in between loses nothing.
     this.#parts.onStep({ event, now, step: result });
+    this.#parts.onTook?.("step", performance.now() - begin);
     for (const action of result.actions) this.#act(action, now);
   }
 

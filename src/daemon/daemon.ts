@@ -4,6 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { THRESHOLD_IDS } from "../agent/monitor/thresholds.ts";
 import { explainNote } from "../core/explain_note.ts";
 import type { Note } from "../core/note.ts";
@@ -16,8 +17,10 @@ import { digestOf } from "../protocol/digest.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { type PlanView, planView } from "../protocol/plan_view.ts";
 import type { NoteView, StateView } from "../protocol/state_view.ts";
-import type { Answer, RequestAnswer } from "./api/api_target.ts";
-import { type ApiServer, serveApi } from "./api/serve_api.ts";
+import type { Answer, Refused, RequestAnswer } from "./api/api_target.ts";
+import type { ChangesByDomain, PreviewParts } from "./api/preview.ts";
+import type { ApiServer } from "./api/serve_api.ts";
+import { type StartApi, startApi } from "./api/start_api.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type ConfigWatch, watchConfig } from "./config_watch.ts";
 import { ControlLoop, type StepTaken } from "./control_loop.ts";
@@ -27,7 +30,9 @@ import {
   type MonitorLayers,
   monitorChanges,
 } from "./guest_monitors.ts";
+import { type History, type HistoryOptions, startHistory } from "./history/start_history.ts";
 import { JournalFile } from "./journal_file.ts";
+import type { Meters } from "./metrics/meters.ts";
 import {
   monitorOverrides,
   type Overrides,
@@ -39,6 +44,8 @@ import {
 import { overBase, overDefined } from "./policy_layers.ts";
 import { RequestLog } from "./request_log.ts";
 import { stateViewOf } from "./state_view_of.ts";
+import { Telemetry } from "./telemetry.ts";
+import { threadFile } from "./thread_file.ts";
 import { UsageWindow } from "./usage_window.ts";
 
 /** The notes that are kept in memory for `vbal status` and `vbal explain`; the journal has all. */
@@ -59,6 +66,13 @@ export interface DaemonOptions {
   /** One line for a person: what was decided, what went wrong. */
   readonly log: (line: LogLine) => void;
   readonly clock?: Clock;
+  /** How the API and the history are started; each in a thread of its own when absent. */
+  readonly threads?: Threads;
+}
+
+export interface Threads {
+  readonly startApi: StartApi;
+  readonly startHistory: (options: HistoryOptions) => History;
 }
 
 export interface LogLine {
@@ -74,6 +88,8 @@ export class Daemon {
   readonly #usage = new UsageWindow();
   readonly #requests = new RequestLog();
   readonly #monitors: GuestMonitors;
+  readonly #telemetry: Telemetry;
+  readonly #historyPath: string;
   readonly #startedAt: Milliseconds;
   readonly #overridesFile: string;
   #config: Config;
@@ -103,6 +119,8 @@ export class Daemon {
     this.#journal = new JournalFile({ ...journal, onFault: (text) => this.#tell("error", text) });
     this.#policy = this.#layered(policy);
     this.#monitors = new GuestMonitors(options.hypervisor);
+    this.#historyPath = options.config.history.path ?? join(dirname(journal.path), "history.db");
+    this.#telemetry = new Telemetry(this.#startHistory(), (text) => this.#tell("error", text));
     this.#loop = new ControlLoop({
       hypervisor: options.hypervisor,
       clock: this.#clock,
@@ -111,6 +129,7 @@ export class Daemon {
       usage: this.#usage,
       onStep: (taken) => this.#onStep(taken),
       onObservation: (observation) => this.#onObservation(observation),
+      onTook: (what, ms) => this.#telemetry.took(what, ms),
       onFault: (text) => this.#tell("error", text),
     });
   }
@@ -120,8 +139,11 @@ export class Daemon {
    * the control socket cannot be had (another daemon may be using the journal) or the journal cannot be used.
    */
   async start(): Promise<void> {
-    this.#server = await serveApi({
-      socket: this.#config.control.socket,
+    const start = this.#options.threads?.startApi ?? startApi;
+    this.#server = await start({
+      control: this.#config.control,
+      history: this.#historyPath,
+      pageFolder: fileURLToPath(threadFile("../web")),
       target: this,
       version: this.#options.version,
       onFault: (text) => this.#tell("error", text),
@@ -164,7 +186,7 @@ export class Daemon {
   async kill(): Promise<void> {
     this.#watch?.close();
     await this.#loop.close();
-    await this.#server?.close();
+    await Promise.all([this.#server?.close(), this.#telemetry.close()]);
     this.#journal.close();
   }
 
@@ -227,6 +249,29 @@ export class Daemon {
         ? `${name} is set`
         : `${name} is set, for when a domain of that name arrives`,
     };
+  }
+
+  /** Everything that it takes to say what these fields, laid over those in force, would do. */
+  previewParts(changes: ChangesByDomain): ({ readonly ok: true } & PreviewParts) | Refused {
+    let overrides = this.#overrides;
+    let changedPolicy = this.#policy;
+    const base = this.#underOverrides(this.#config.policy).policy;
+    for (const [name, fields] of Object.entries(changes)) {
+      const result = override(base, overrides, { name, fields });
+      if ("errors" in result) return { ok: false, errors: result.errors };
+      ({ overrides, policy: changedPolicy } = result);
+    }
+    return { ok: true, now: this.#clock.now(), state: this.#loop.state, policy: this.#policy, changedPolicy };
+  }
+
+  meters(): Meters {
+    return this.#telemetry.meters(this.#journal.bytes);
+  }
+
+  #startHistory(): History {
+    const start = this.#options.threads?.startHistory ?? startHistory;
+    const { maxBytes } = this.#config.history;
+    return start({ path: this.#historyPath, maxBytes, onFault: (text) => this.#tell("error", text) });
   }
 
   /**
@@ -330,7 +375,7 @@ export class Daemon {
     return overDefined(overBase(this.#options.basePolicy, configPolicy), this.#defined);
   }
 
-  #onObservation({ snapshot, problems, load, defined }: Observation): void {
+  #onObservation({ snapshot, problems, load, usage, defined }: Observation): void {
     this.#revision += 1;
     this.#load = load ?? [];
     // Before the controller sees who is there, so that a newcomer is planned with its own weight at once.
@@ -343,7 +388,8 @@ export class Daemon {
       snapshot.domains.map(({ id }) => id),
       this.#monitorLayers(),
     );
-    this.#server?.changed();
+    this.#telemetry.onObservation(usage, this.#clock.now(), () => this.view());
+    this.#server?.changed(this.#telemetry.takeFacts());
   }
 
   #isPresent(name: string): boolean {
@@ -362,6 +408,7 @@ export class Daemon {
     this.#append({ kind: "event", now, event, actions: digestOf(step.actions) });
     for (const note of step.notes) this.#note(note, now);
     this.#requests.take(taken);
+    this.#telemetry.onStep(taken);
   }
 
   #append(record: Parameters<JournalFile["append"]>[0]): void {

@@ -14,7 +14,9 @@ import type { Hypervisor, Observation } from "../hypervisor/port.ts";
 import { createSimulatedHost, type SimulatedHost } from "../hypervisor/simulated/simulated_host.ts";
 import { type Config, DEFAULT_CONFIG } from "../protocol/config.ts";
 import { decodeJournal } from "../protocol/journal.ts";
+import { startApiHere } from "./api/start_api.ts";
 import { Daemon, type LogLine } from "./daemon.ts";
+import type { History } from "./history/start_history.ts";
 import type { ControllerRecord } from "./replay.ts";
 
 /** Half the daemon's period is a look between any two; a guest's reaction is shorter. */
@@ -31,6 +33,12 @@ export interface DaemonWorldOptions {
   /** Stands between the daemon and the host. */
   readonly between?: (door: Hypervisor) => Hypervisor;
 }
+
+const NO_HISTORY: History = {
+  keep: () => undefined,
+  meters: { bytes: null, waiting: 0, leftOut: 0 },
+  close: () => Promise.resolve(),
+};
 
 export class DaemonWorld {
   readonly host: SimulatedHost;
@@ -88,6 +96,8 @@ export class DaemonWorld {
       version: "test",
       log: (line) => this.log.push(line),
       clock: { now: () => EPOCH_MS + this.host.now() },
+      // Daemons are started here by the hundred; threads have tests of their own.
+      threads: { startApi: startApiHere, startHistory: () => NO_HISTORY },
     });
     await this.#daemon.start();
     return this;

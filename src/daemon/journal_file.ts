@@ -62,6 +62,11 @@ export class JournalFile {
     this.#options = options;
   }
 
+  /** Of the current file. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /**
    * The state that an earlier life left, or null. Opens the file for appending; throws, with what to do, when that is
    * impossible, for without it nobody would know after a kill what to put back. Two daemons never write the same one,

@@ -5,12 +5,10 @@ const count = z.number().int().min(0);
 const pcpus = z.array(count);
 
 /** A reason as data: its code, its sentence, and the fields of that code (core/reason.ts). */
-const reason = z
-  .looseObject({ code: z.string(), text: z.string() })
-  .meta({
-    id: "Reason",
-    description: "Why it is so: the code's own fields, and the sentence that they make",
-  });
+const reason = z.looseObject({ code: z.string(), text: z.string() }).meta({
+  id: "Reason",
+  description: "Why it is so: the code's own fields, and the sentence that they make",
+});
 
 const planDomain = z
   .object({

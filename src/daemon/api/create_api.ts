@@ -8,15 +8,21 @@ import { stateViewSchema } from "../../protocol/state_view.ts";
 import { allowAt, type Door } from "./access.ts";
 import { ApiRefusal } from "./api_refusal.ts";
 import { addRoute, JSON_TYPE } from "./api_route.ts";
-import { addEventStream, type OpenStreams } from "./event_stream.ts";
+import { addEventStream } from "./event_stream.ts";
+import { historyRoute } from "./history_route.ts";
+import { addMetrics, countAnswers, type MetricsParts } from "./metrics_route.ts";
+import { type PageFile, servePageFile } from "./page_files.ts";
+import { previewRoute } from "./preview_route.ts";
 import { BODY_BYTES_MAX, limitRate, type RateLimit } from "./request_limits.ts";
-import { type RouteParts, routes } from "./routes.ts";
+import { routes } from "./routes.ts";
 import { onlySameSite } from "./same_site.ts";
 
-export interface ApiParts extends RouteParts {
+export interface ApiParts extends MetricsParts {
   readonly version: string;
+  /** The history's database; `null` where none is kept. */
+  readonly history: string | null;
+  readonly page: ReadonlyMap<string, PageFile>;
   readonly rates: Readonly<Record<"read" | "write", RateLimit>>;
-  readonly open: OpenStreams;
   readonly takeDeadlineMs?: number;
   readonly onFault: (text: string) => void;
 }
@@ -24,9 +30,19 @@ export interface ApiParts extends RouteParts {
 export function createApi(parts: ApiParts, door: Door): OpenAPIHono {
   const app = new OpenAPIHono({ defaultHook: onlyWhatFits });
   const allow = allowAt(door);
-  app.use(secured, onlyReadablePaths, onlySameSite(door), limitRate(parts.rates), limitBody);
-  for (const route of [stateRoute(parts), ...routes(parts)]) addRoute(app, { route, allow });
+  app.use(
+    countAnswers(parts.metrics),
+    secured,
+    onlyReadablePaths,
+    onlySameSite(door),
+    limitRate(parts.rates),
+    limitBody,
+  );
+  const json = [stateRoute(parts), ...routes(parts), previewRoute(parts), historyRoute(parts.history)];
+  for (const route of json) addRoute(app, { route, allow });
   addEventStream(app, { ...parts, allow });
+  addMetrics(app, { ...parts, allow });
+  for (const [path, file] of parts.page) app.get(path, (c) => servePageFile(c, file));
   document(app, parts.version);
   app.notFound((c) => refuse(c, noRoute(app, c)));
   app.onError((error, c) => refuse(c, refusalOf(error, parts.onFault)));

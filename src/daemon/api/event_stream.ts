@@ -56,7 +56,10 @@ export function addEventStream(
             state === null
               ? stream.write(": still here\n\n")
               : stream.writeSSE({ event: "state", id: `${state.view.revision}`, data: state.json });
-          if (!(await inTime(written, takeDeadlineMs))) return void stream.abort();
+          if (!(await inTime(written, takeDeadlineMs))) {
+            stream.abort();
+            return;
+          }
           number = state?.number ?? number;
           await stream.sleep(EVENT_GAP_MS);
         }

@@ -6,6 +6,8 @@ import { ApiRefusal } from "./api_refusal.ts";
 export const BODY_BYTES_MAX: number = 64 * 1024;
 /** A token and what a browser sends by itself fit several times. */
 export const HEADER_BYTES_MAX: number = 8 * 1024;
+/** Browsers send twenty or so. */
+export const HEADERS_MAX = 64;
 /** A hundred pollers and twenty pages, twice. */
 export const CONNECTIONS_MAX = 256;
 

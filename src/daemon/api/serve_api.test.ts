@@ -10,7 +10,8 @@ import { exampleState } from "../../cli/example_state_suite.ts";
 import type { PlanView } from "../../protocol/plan_view.ts";
 import type { RequestView } from "../../protocol/state_view.ts";
 import type { ApiTarget } from "./api_target.ts";
-import { type ApiServer, serveApi } from "./serve_api.ts";
+import type { ApiServer } from "./serve_api.ts";
+import { startApiHere } from "./start_api.ts";
 
 const REQUEST_DEADLINE_MS = 200;
 
@@ -48,6 +49,8 @@ const target: ApiTarget = {
       ? { ok: true, request: { ...REQUEST, node } }
       : { ok: false, errors: [`There is no domain "${name}". There are: web`] },
   reload: () => ({ ok: true, message: "read again" }),
+  previewParts: () => ({ ok: false, errors: ["no preview"] }),
+  meters: () => ({ usage: [], journalBytes: 0, history: null }),
 };
 
 beforeEach(() => {
@@ -61,7 +64,7 @@ afterEach(async () => {
   await server?.close();
   server = null;
   rmSync(folder, { recursive: true, force: true });
-  expect(faults).toEqual([]);
+  if (faults.length > 0) throw new Error(faults.join("\n"));
 });
 
 async function serve(): Promise<void> {
@@ -70,7 +73,15 @@ async function serve(): Promise<void> {
 
 function open(at = socket): Promise<ApiServer> {
   const onFault = (text: string) => void faults.push(text);
-  return serveApi({ socket: at, target, version: "1", onFault, requestDeadlineMs: REQUEST_DEADLINE_MS });
+  return startApiHere({
+    control: { socket: at },
+    history: null,
+    pageFolder: join(folder, "no page"),
+    target,
+    version: "1",
+    onFault,
+    requestDeadlineMs: REQUEST_DEADLINE_MS,
+  });
 }
 
 function ask(route: string, body?: string): Promise<{ status: number; body: unknown }> {

@@ -36,7 +36,8 @@ export function listenOnSocket(server: Server, path: string): Promise<void> {
   });
 }
 
-export const SOCKET_UMASK = 0o177;
+/** Folders made meanwhile stay usable. */
+export const SOCKET_UMASK = 0o077;
 
 function cannotListen(path: string, why: string): Error {
   return new Error(`Cannot listen on ${path}: ${why}; check control.socket and its folder's rights`);

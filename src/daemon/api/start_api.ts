@@ -1,0 +1,140 @@
+/**
+ * Starts the API in a thread of its own. A hundred clients, a large answer, a slow disk under the history or a fault in a
+ * library then cost the control loop nothing; a thread that dies is told and started again, while control goes on.
+ */
+import { Worker } from "node:worker_threads";
+import type { Milliseconds } from "../../core/units.ts";
+import type { MetricFact } from "../metrics/metric_fact.ts";
+import { threadFile } from "../thread_file.ts";
+import { type ApiServer, type ServeOptions, serveApi } from "./serve_api.ts";
+import type { Ask, FromThread, ThreadStart, ToThread } from "./thread_messages.ts";
+import { SOCKET_UMASK } from "./unix_socket.ts";
+
+/** Twice as long after each failure in a row, up to the longest. */
+const RESTART_AFTER_MS: Milliseconds = 1_000;
+const RESTART_AFTER_MS_MAX: Milliseconds = 60_000;
+/** A thread that does not end by then is ended. */
+const CLOSE_DEADLINE_MS: Milliseconds = 2_000;
+/** A few times what a thousand domains need; one that needs more dies alone. */
+const HEAP_MEGABYTES_MAX = 256;
+
+export type StartApi = (options: ServeOptions) => Promise<ApiServer>;
+
+/** Throws when another daemon answers on the socket, or the config's addresses, tokens or certificates cannot be used. */
+export const startApi: StartApi = async (options) => {
+  const thread = new ApiThread(options);
+  await thread.start();
+  return thread;
+};
+
+/** The same on the calling thread: for tests that start daemons by the hundred. */
+export const startApiHere: StartApi = (options) => withOwnersMask(() => serveApi(options));
+
+class ApiThread implements ApiServer {
+  readonly #options: ServeOptions;
+  #worker: Worker | null = null;
+  #failures = 0;
+  #restart: NodeJS.Timeout | null = null;
+  #closing = false;
+
+  constructor(options: ServeOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { control, history, pageFolder, version } = this.#options;
+    const workerData: ThreadStart = { control, history, pageFolder, version };
+    const worker = new Worker(threadFile("api/api_thread.js"), {
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES_MAX },
+    });
+    this.#worker = worker;
+    await withOwnersMask(() => this.#listening(worker));
+    worker.on("exit", () => this.#startLater());
+  }
+
+  changed(facts: readonly MetricFact[]): void {
+    this.#send({ kind: "changed", facts });
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#restart !== null) clearTimeout(this.#restart);
+    const worker = this.#worker;
+    if (worker === null) return;
+    const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    this.#send({ kind: "close" });
+    const late = setTimeout(() => void worker.terminate(), CLOSE_DEADLINE_MS);
+    await ended;
+    clearTimeout(late);
+  }
+
+  /** Rejects when the thread says why it cannot, or ends before it listens. */
+  #listening(worker: Worker): Promise<void> {
+    return new Promise((resolve, reject) => {
+      worker.on("error", (error) => {
+        this.#options.onFault(`The API's thread failed: ${error.stack ?? String(error)}`);
+      });
+      worker.on("exit", () => reject(new Error("The API's thread ended before it listened; see the log")));
+      worker.on("message", (message: FromThread) => {
+        switch (message.kind) {
+          case "listening":
+            this.#failures = 0;
+            return resolve();
+          case "failed":
+            this.#worker = null;
+            void worker.terminate();
+            return reject(new Error(message.why));
+          case "fault":
+            return this.#options.onFault(message.text);
+          case "ask":
+            return void this.#answer(message);
+        }
+      });
+    });
+  }
+
+  async #answer({ id, method, args }: Ask): Promise<void> {
+    try {
+      const ask = this.#options.target[method] as (...args: unknown[]) => unknown;
+      const value = await ask.apply(this.#options.target, [...args]);
+      this.#send({ kind: "answer", id, value });
+    } catch (error) {
+      this.#send({
+        kind: "no-answer",
+        id,
+        why: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    }
+  }
+
+  #send(message: ToThread): void {
+    this.#worker?.postMessage(message);
+  }
+
+  #startLater(): void {
+    if (this.#closing) return;
+    this.#worker = null;
+    const after = Math.min(RESTART_AFTER_MS * 2 ** this.#failures, RESTART_AFTER_MS_MAX);
+    this.#failures += 1;
+    this.#options.onFault(
+      `The API's thread ended; control goes on, and the API is started again in ${after / 1000} s`,
+    );
+    this.#restart = setTimeout(() => {
+      this.start().catch((error: unknown) => {
+        this.#options.onFault(`The API cannot be started again: ${String(error)}`);
+        this.#startLater();
+      });
+    }, after);
+  }
+}
+
+/** Sockets made meanwhile are their owner's from the first moment. Only the main thread may set the mask. */
+async function withOwnersMask<T>(work: () => Promise<T>): Promise<T> {
+  const mask = process.umask(SOCKET_UMASK);
+  try {
+    return await work();
+  } finally {
+    process.umask(mask);
+  }
+}

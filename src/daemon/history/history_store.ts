@@ -1,0 +1,269 @@
+/**
+ * The history's database: SQLite in WAL mode, so that a kill at any instant leaves what was committed and readers never
+ * wait for the writer. Synchronous, hence for a thread of its own (history_thread.ts).
+ */
+import { closeSync, existsSync, mkdirSync, openSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
+import Database from "libsql";
+import { HISTORY_LEVELS } from "./history_levels.ts";
+import type { HistorySample } from "./history_sample.ts";
+
+/** Grows when the tables change; a file of another version is set aside. */
+const SCHEMA_VERSION = 1;
+/** It tells who runs where. */
+const FILE_MODE = 0o600;
+const PAGE_BYTES = 4_096;
+/** Old rows go when so much of the room is taken: the rest is for what comes until the next look. */
+const FULL_AT = 0.9;
+/** Of the level that takes most, the oldest tenth goes at a time. */
+const PRUNED_PART = 0.1;
+/** Looks at what is too old, and sums up: once a minute of samples. */
+const TEND_EVERY_SECONDS = 60;
+
+export interface HistoryStoreOptions {
+  readonly path: string;
+  /** Of the database; its log may add some megabytes until the next checkpoint. */
+  readonly maxBytes: number;
+  readonly onFault: (message: string) => void;
+}
+
+const SCHEMA = `
+  CREATE TABLE series (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
+  CREATE TABLE sample (
+    span INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL,
+    run REAL, runMax REAL, wait REAL, steal REAL, online REAL, target REAL, entitlement REAL,
+    requests INTEGER NOT NULL, denials INTEGER NOT NULL, changes INTEGER NOT NULL,
+    PRIMARY KEY (span, series, at)
+  ) WITHOUT ROWID;
+  CREATE TABLE measure (
+    span INTEGER NOT NULL, series INTEGER NOT NULL, measure TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
+    PRIMARY KEY (span, series, measure, at)
+  ) WITHOUT ROWID;
+  PRAGMA user_version = ${SCHEMA_VERSION};`;
+
+export class HistoryStore {
+  readonly #options: HistoryStoreOptions;
+  #db: Database.Database;
+  #ids = new Map<string, number>();
+  #tendedAt: number;
+
+  /** Opens the file; one that is damaged is set aside and told. Throws when there cannot be any. */
+  constructor(options: HistoryStoreOptions) {
+    this.#options = options;
+    mkdirSync(dirname(options.path), { recursive: true });
+    this.#db = this.#open();
+    this.#tendedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** One transaction. Throws when the disk is full or fails; nothing of the sample is kept then. */
+  write(sample: HistorySample): void {
+    try {
+      this.#write(sample);
+    } catch (error) {
+      if (isDamage(error)) this.#startAnew(error);
+      // The database is at its bound: what is oldest goes, and there is room.
+      else if (!isFull(error) || !this.#pruneOldest()) throw error;
+      this.#write(sample);
+    }
+    if (sample.at < this.#tendedAt + TEND_EVERY_SECONDS) return;
+    this.#tendedAt = sample.at;
+    this.#sumUp(sample.at);
+    this.#forgetOld(sample.at);
+    while (FULL_AT * this.#options.maxBytes < this.bytes && this.#pruneOldest());
+  }
+
+  /** What is in use; pages that were freed are used again. */
+  get bytes(): number {
+    return PAGE_BYTES * (this.#number("page_count") - this.#number("freelist_count"));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #open(): Database.Database {
+    const { path } = this.#options;
+    try {
+      return prepared(path, this.#options.maxBytes);
+    } catch (error) {
+      if (!existsSync(path) || !isDamage(error)) throw error;
+      this.#setAside(error);
+      return prepared(path, this.#options.maxBytes);
+    }
+  }
+
+  #startAnew(error: unknown): void {
+    this.#db.close();
+    this.#setAside(error);
+    this.#ids.clear();
+    this.#db = prepared(this.#options.path, this.#options.maxBytes);
+  }
+
+  #setAside(error: unknown): void {
+    const { path, onFault } = this.#options;
+    let number = 1;
+    while (existsSync(`${path}.damaged.${number}`)) number += 1;
+    const aside = `${path}.damaged.${number}`;
+    for (const part of ["", "-wal", "-shm"]) {
+      if (existsSync(path + part)) renameSync(path + part, aside + part);
+    }
+    onFault(
+      `The history ${path} is damaged (${messageOf(error)}); it was set aside as ${aside}, and a new one is begun. Delete it when nobody wants to look at it`,
+    );
+  }
+
+  #write({ at, rows, measures }: HistorySample): void {
+    const fresh: string[] = [];
+    const sample = this.#db.prepare(
+      "INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    const measure = this.#db.prepare("INSERT OR REPLACE INTO measure VALUES (1, ?, ?, ?, ?)");
+    try {
+      this.#db.transaction(() => {
+        for (const row of rows) {
+          const { run, wait, steal, online, target, entitlement, requests, denials, changes } = row;
+          const id = this.#idOf(row.kind, row.name, fresh);
+          sample.run(id, at, run, run, wait, steal, online, target, entitlement, requests, denials, changes);
+        }
+        for (const row of measures)
+          measure.run(this.#idOf("domain", row.domain, fresh), row.measure, at, row.value);
+      })();
+    } catch (error) {
+      // Ids that were given in a transaction that came to nothing.
+      for (const key of fresh) this.#ids.delete(key);
+      throw error;
+    }
+  }
+
+  #idOf(kind: string, name: string, fresh: string[]): number {
+    const key = `${kind} ${name}`;
+    const known = this.#ids.get(key);
+    if (known !== undefined) return known;
+    this.#db.prepare("INSERT OR IGNORE INTO series (kind, name) VALUES (?, ?)").run(kind, name);
+    const found = this.#db.prepare("SELECT id FROM series WHERE kind = ? AND name = ?").get(kind, name) as {
+      id: number;
+    };
+    this.#ids.set(key, found.id);
+    fresh.push(key);
+    return found.id;
+  }
+
+  /** Whole minutes from seconds, whole hours from minutes. Doing it twice changes nothing, so that a kill in between does not. */
+  #sumUp(now: number): void {
+    this.#db.transaction(() => {
+      for (let i = 1; i < HISTORY_LEVELS.length; i++) {
+        const [fine, { span }] = [HISTORY_LEVELS[i - 1]!.span, HISTORY_LEVELS[i]!];
+        const until = now - (now % span);
+        const done = this.#newest(span);
+        // What is older than the finer level keeps is there already, or lost.
+        const from = Math.max(done === null ? 0 : done + span, until - HISTORY_LEVELS[i - 1]!.keep);
+        if (until <= from) continue;
+        this.#db
+          .prepare(
+            `INSERT OR REPLACE INTO sample
+             SELECT ?, series, at - at % ?, avg(run), max(runMax), avg(wait), avg(steal), avg(online), avg(target),
+               avg(entitlement), sum(requests), sum(denials), sum(changes)
+             FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND ? <= at AND at < ? GROUP BY series, at - at % ?`,
+          )
+          .run(span, span, fine, from, until, span);
+        this.#db
+          .prepare(
+            `INSERT OR REPLACE INTO measure SELECT ?, series, measure, at - at % ?, avg(value)
+             FROM measure WHERE span = ? AND ? <= at AND at < ? GROUP BY series, measure, at - at % ?`,
+          )
+          .run(span, span, fine, from, until, span);
+      }
+    })();
+  }
+
+  #forgetOld(now: number): void {
+    this.#db.transaction(() => {
+      for (const { span, keep } of HISTORY_LEVELS) this.#forgetBefore(span, now - keep);
+      const spans = HISTORY_LEVELS.map(({ span }) => span).join(", ");
+      this.#db.exec(
+        `DELETE FROM series WHERE NOT EXISTS
+         (SELECT 1 FROM sample WHERE sample.span IN (${spans}) AND sample.series = series.id)`,
+      );
+      this.#ids.clear();
+    })();
+  }
+
+  /** False when there is nothing left to drop. */
+  #pruneOldest(): boolean {
+    const counts = this.#db.prepare(
+      "SELECT span, count(*) AS rows, min(at) AS oldest, max(at) AS newest FROM sample GROUP BY span",
+    );
+    const largest = (counts.all() as { span: number; rows: number; oldest: number; newest: number }[]).sort(
+      (a, b) => b.rows - a.rows,
+    )[0];
+    if (largest === undefined || largest.oldest === largest.newest) return false;
+    const { span, oldest, newest } = largest;
+    this.#db.transaction(() => {
+      this.#forgetBefore(span, oldest + Math.max(span, Math.ceil(PRUNED_PART * (newest - oldest))));
+    })();
+    return true;
+  }
+
+  #forgetBefore(span: number, at: number): void {
+    this.#db
+      .prepare("DELETE FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND at < ?")
+      .run(span, at);
+    this.#db.prepare("DELETE FROM measure WHERE span = ? AND at < ?").run(span, at);
+  }
+
+  #newest(span: number): number | null {
+    const found = this.#db.prepare("SELECT max(at) AS at FROM sample WHERE span = ?").get(span) as {
+      at: number | null;
+    };
+    return found.at;
+  }
+
+  #number(pragma: string): number {
+    const [row] = this.#db.pragma(pragma) as unknown as Record<string, number>[];
+    return row![pragma]!;
+  }
+}
+
+function prepared(path: string, maxBytes: number): Database.Database {
+  // Its log and its index take over the mode.
+  closeSync(openSync(path, "a", FILE_MODE));
+  const db = new Database(path);
+  try {
+    const [mode] = db.pragma("journal_mode = WAL") as unknown as { journal_mode: string }[];
+    if (mode?.journal_mode !== "wal") {
+      throw new Error(
+        `The history ${path} cannot keep a write-ahead log (it stays ${mode?.journal_mode}); put it on a local disk`,
+      );
+    }
+    // A power cut may cost the last seconds, never the file.
+    db.pragma("synchronous = NORMAL");
+    const [check] = db.pragma("quick_check(1)") as unknown as { quick_check: string }[];
+    if (check?.quick_check !== "ok") throw new DamagedHistory(check?.quick_check ?? "it cannot be checked");
+    const [version] = db.pragma("user_version") as unknown as { user_version: number }[];
+    if (version?.user_version === 0) db.exec(SCHEMA);
+    else if (version?.user_version !== SCHEMA_VERSION)
+      throw new DamagedHistory(`it is of version ${version?.user_version}`);
+    db.pragma(`max_page_count = ${Math.floor(maxBytes / PAGE_BYTES)}`);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+class DamagedHistory extends Error {}
+
+function isDamage(error: unknown): boolean {
+  return (
+    error instanceof DamagedHistory ||
+    /malformed|not a database|SQLITE_CORRUPT|SQLITE_NOTADB/.test(messageOf(error))
+  );
+}
+
+function isFull(error: unknown): boolean {
+  return /full/.test(messageOf(error));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
