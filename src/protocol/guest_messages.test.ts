@@ -18,6 +18,20 @@ const hostMessages: readonly HostMessage[] = [
   { kind: "set-online", id: 2, online: [0], mechanism: "isolate" },
   { kind: "restore", id: 3 },
   { kind: "ping", id: 4 },
+  {
+    kind: "monitor",
+    id: 5,
+    on: true,
+    measuresEveryMs: 0,
+    thresholds: [{ measure: "vm.cycles", value: null }],
+  },
+  { kind: "run-times", vcpus: [{ vcpu: 0, runNs: 17 }] },
+  { kind: "answer", request: "a-1", answer: { outcome: "granted", vcpu: 3, loan: false } },
+  {
+    kind: "answer",
+    request: "a-2",
+    answer: { outcome: "denied", code: "paused", why: "The domain is paused.", retryAfterMs: -1 },
+  },
 ];
 
 const vcpu = {
@@ -42,6 +56,32 @@ const guestMessages: readonly GuestMessage[] = [
   { kind: "restored", id: 3, online: [0, 1] },
   { kind: "pong", id: 4 },
   { kind: "refused", id: -1, why: "No common version" },
+  {
+    kind: "monitor-set",
+    id: 5,
+    unknown: ["vcpu.vibes"],
+    inForce: [{ measure: "vm.cycles", value: null, origin: "file" }],
+  },
+  {
+    kind: "measures",
+    intervalMs: 1_000,
+    measures: [{ measure: "vcpu.cycles", subjects: [0, 1], values: [2.5e9, null] }],
+    degraded: ["Not measured"],
+  },
+  {
+    kind: "request",
+    request: "a-1",
+    origin: "monitor",
+    exceeded: { measure: "vm.composite", level: "vm", subject: -1, value: 1.5, threshold: 1 },
+    target: { kind: "node", id: 1 },
+  },
+  {
+    kind: "request",
+    request: "a-2",
+    origin: "administrator",
+    exceeded: null,
+    target: { kind: "proximity-domain", id: 0 },
+  },
 ];
 
 describe("every message passes, and fields of a later version are ignored", () => {
@@ -56,6 +96,8 @@ describe("every message passes, and fields of a later version are ignored", () =
 describe("what is refused, and in which words", () => {
   const setOnline = hostMessages[1]!;
   const report = guestMessages[1]!;
+  const monitor = hostMessages[5]!;
+  const measures = guestMessages[7]!;
   test.each([
     ["unknown kind", { kind: "dance" }, 'Unknown kind "dance"'],
     ["no kind", {}, "Unknown kind absent"],
@@ -89,6 +131,33 @@ describe("what is refused, and in which words", () => {
       { ...hostMessages[0], reportEveryMs: 1 },
       "reportEveryMs must be an integer from 100",
     ],
+    [
+      "a threshold below zero",
+      { ...monitor, thresholds: [{ measure: "x", value: -1 }] },
+      "thresholds[0].value",
+    ],
+    [
+      "a threshold without end",
+      { ...monitor, thresholds: [{ measure: "x", value: 1e300 }] },
+      "thresholds[0].value",
+    ],
+    [
+      "a nameless threshold",
+      { ...monitor, thresholds: [{ measure: "", value: 1 }] },
+      "thresholds[0].measure",
+    ],
+    ["too many thresholds", { ...monitor, thresholds: Array(257).fill(null) }, "a list of at most 256"],
+    [
+      "measures too often",
+      { ...monitor, measuresEveryMs: 99 },
+      "measuresEveryMs must be an integer from 100",
+    ],
+    ["a negative run time", { kind: "run-times", vcpus: [{ vcpu: 0, runNs: -1 }] }, "vcpus[0].runNs"],
+    [
+      "an answer that is none",
+      { kind: "answer", request: "a", answer: { outcome: "perhaps" } },
+      "answer.outcome",
+    ],
     ["no session", { ...hostMessages[0], session: "" }, "session must be a string of 1 to 64 characters"],
   ])("host: %s", (_, value, why) => {
     const result = parseHostMessage(value);
@@ -110,6 +179,33 @@ describe("what is refused, and in which words", () => {
       { ...report, preflight: [{ vcpu: 1, what: "evil", detail: "" }] },
       "preflight[0].what",
     ],
+    [
+      "more values than subjects",
+      { ...measures, measures: [{ measure: "x", subjects: [1], values: [1, 2] }] },
+      "measures[0].values must be as many as subjects, 1",
+    ],
+    [
+      "a subject twice",
+      { ...measures, measures: [{ measure: "x", subjects: [1, 1], values: [1, 2] }] },
+      "in ascending order",
+    ],
+    [
+      "an infinite reading",
+      { ...measures, measures: [{ measure: "x", subjects: [1], values: [Number.POSITIVE_INFINITY] }] },
+      "measures[0].values[0] must be a number",
+    ],
+    [
+      "more readings than a frame holds",
+      {
+        ...measures,
+        measures: Array.from({ length: 15 }, () => ({
+          measure: "x",
+          subjects: Array.from({ length: 1_024 }, (_, i) => i),
+          values: Array(1_024).fill(0) as number[],
+        })),
+      },
+      "measures must be at most 14336 readings in all",
+    ],
     ["prototype games", JSON.parse('{"__proto__":{"kind":"pong","id":1}}') as unknown, "Unknown kind absent"],
   ])("guest: %s", (_, value, why) => {
     const result = parseGuestMessage(value);
@@ -127,11 +223,18 @@ test("no value whatever makes a parser throw, and a reason always fits into a `r
     "online-set",
     "pong",
     "refused",
+    "monitor",
+    "run-times",
+    "answer",
+    "monitor-set",
+    "measures",
+    "request",
   );
+  const FIELDS = "id online versions vcpus why measures thresholds request answer exceeded target".split(" ");
   const value = fc.oneof(
     fc.anything(),
     fc
-      .tuple(kinds, fc.dictionary(fc.constantFrom("id", "online", "versions", "vcpus", "why"), fc.anything()))
+      .tuple(kinds, fc.dictionary(fc.constantFrom(...FIELDS), fc.anything()))
       .map(([kind, fields]) => ({ ...fields, kind })),
   );
   fc.assert(
