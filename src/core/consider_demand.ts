@@ -22,7 +22,7 @@ import { NO_PLAN_DEMAND, type PlanDemand } from "./make_plan.ts";
 import type { DomainSnapshot, Snapshot, VcpuSlot } from "./model.ts";
 import type { Note } from "./note.ts";
 import type { Policy } from "./policy.ts";
-import type { Answer, VcpuRequest } from "./request.ts";
+import type { Answer, Denial, VcpuRequest } from "./request.ts";
 import type { Safeguards } from "./safeguards.ts";
 import { settlePlugs } from "./settle_plugs.ts";
 import { type StrictDues, strictDues } from "./strict_dues.ts";
@@ -98,7 +98,7 @@ export interface Considered {
 /** A request that cannot be considered yet, or no longer: the same id may be asked again. */
 export function putOff(
   requests: readonly Pick<VcpuRequest, "domain" | "id">[],
-  daemon: "starting" | "stopping",
+  daemon: Extract<Denial, { code: "not-now" }>["daemon"],
   notes: Note[],
 ): readonly Reply[] {
   const answer: Answer = { outcome: "denied", why: { code: "not-now", daemon } };

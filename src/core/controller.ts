@@ -55,14 +55,21 @@ export function step(
   if (state.snapshot === null) return { state, actions: putOff(requests, "starting", notes), notes };
   state = giveUpAbsent(state, { patienceMs: policy.patience.stuckAfter, now }, notes);
   state = forgiveGrowth(state, now);
-  if (event.kind === "observed" || event.kind === "unchanged") state = judgeGuests(policy, state, now, notes);
+  const observes = policy.mode === "observe" && state.mode === "controlling";
+  // A guest that is asked nothing is not behind.
+  const isLook = event.kind === "observed" || event.kind === "unchanged";
+  if (isLook && !observes) state = judgeGuests(policy, state, now, notes);
   // As long as domains of an earlier life are awaited, its plan holds: nobody is given their share.
   const isAwaiting = state.absent.some(({ awaited }) => awaited);
   let replies: readonly Reply[];
   if (state.mode === "releasing") {
     replies = putOff(event.kind === "release" ? pluggingIn(before) : requests, "stopping", notes);
   } else if (isAwaiting) replies = putOff(requests, "starting", notes);
-  else ({ state, replies } = planAnew(policy, state, { requests, now, safeguards }, notes));
+  else if (observes) {
+    replies = putOff(requests, "observing", notes);
+    ({ state } = planAnew(policy, state, { requests: [], now, safeguards }, notes));
+  } else ({ state, replies } = planAnew(policy, state, { requests, now, safeguards }, notes));
+  if (observes) return { state, actions: replies, notes };
   const given = giveOut(state, wantedDomains(policy, state, { now, safeguards }), { now, notes, safeguards });
   return { ...given, actions: [...replies, ...given.actions] };
 }

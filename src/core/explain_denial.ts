@@ -19,9 +19,7 @@ export function explainDenial(why: Denial): string {
     case "no-load-monitor":
       return "Its guest has no load monitor at work, so it always has what its weight is due and borrows nothing.";
     case "not-now":
-      return why.daemon === "starting"
-        ? "The daemon has just started and has not seen the whole host yet; ask again in some seconds."
-        : "The daemon is stopping and puts every domain back as it was found.";
+      return NOT_NOW[why.daemon];
     case "not-exceeded":
       return `The value ${why.value} does not exceed its threshold ${why.threshold}.`;
     case "no-such-node":
@@ -65,3 +63,9 @@ export function explainDenial(why: Denial): string {
 function count(vcpus: number): string {
   return `${vcpus} vCPU${vcpus === 1 ? "" : "s"}`;
 }
+
+const NOT_NOW = {
+  starting: "The daemon has just started and has not seen the whole host yet; ask again in some seconds.",
+  observing: "The daemon only observes; nothing is changed until somebody lets it enforce its plan.",
+  stopping: "The daemon is stopping and puts every domain back as it was found.",
+} as const;

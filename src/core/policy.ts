@@ -4,6 +4,8 @@ import type { BalloonMechanism } from "./model.ts";
 import type { DomainId, MilliPcpu, Milliseconds, NodeId, PcpuId } from "./units.ts";
 
 export interface Policy {
+  /** `observe`: everything is planned and said, nothing is done but putting back at a clean stop. */
+  readonly mode: "enforce" | "observe";
   /** The pCPUs that vbal divides; `null` for all that are online. */
   readonly pool: readonly PcpuId[] | null;
   readonly rounding: Rounding;
@@ -69,6 +71,7 @@ export const DEFAULT_DOMAIN_POLICY: DomainPolicy = {
 };
 
 export const DEFAULT_POLICY: Policy = {
+  mode: "enforce",
   pool: null,
   rounding: "largest-remainder",
   emulatorPcpus: null,

@@ -48,8 +48,8 @@ export type Denial =
   | { readonly code: "paused" }
   | { readonly code: "silent-guest" }
   | { readonly code: "no-load-monitor" }
-  /** The daemon has not seen the host yet, or puts everything back. */
-  | { readonly code: "not-now"; readonly daemon: "starting" | "stopping" }
+  /** The daemon has not seen the host yet, only observes, or puts everything back. */
+  | { readonly code: "not-now"; readonly daemon: "starting" | "observing" | "stopping" }
   | { readonly code: "not-exceeded"; readonly value: number; readonly threshold: number }
   | { readonly code: "no-such-node"; readonly node: NodeId; readonly nodes: readonly NodeId[] }
   | { readonly code: "node-has-no-vcpu-left"; readonly node: NodeId }

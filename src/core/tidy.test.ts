@@ -61,12 +61,14 @@ describe("tidy", () => {
     const long = sources
       .filter(({ text, isTest }) => !isTest && FILE_LINES_MAX < text.split("\n").length)
       .map(({ path }) => `${path}: more than ${FILE_LINES_MAX} lines; is it still one idea?`);
-    const wide = sources.flatMap((source) =>
-      matches(
-        source,
-        new RegExp(`^(?!.*(description|rule|footer): message).{${LINE_LENGTH_MAX + 1},}$`),
-        `lines end at ${LINE_LENGTH_MAX} columns`,
-      ),
+    const wide = sources.flatMap(({ path, text }) =>
+      text.split("\n").flatMap((line, at) => {
+        // A sentence for people stays in one string; the formatter does not break it, and neither do we.
+        const code = line.replace(/(["'`])(?:\\.|(?!\1).)*\1/g, "").replace(/^[^`]*`[^`]*$/, "");
+        return code.length <= LINE_LENGTH_MAX
+          ? []
+          : [`${path}:${at + 1}: lines end at ${LINE_LENGTH_MAX} columns`];
+      }),
     );
     expect([...long, ...wide]).toEqual([]);
   });
