@@ -25,7 +25,7 @@ import { EXIT_CODE } from "./exit_code.ts";
 import { packageVersion } from "./package_version.ts";
 import { progressLine } from "./sim_progress.ts";
 import { simulated } from "./sim_run.ts";
-import { RUN_WORKER, readStudyFiles } from "./study_files.ts";
+import { programDigest, RUN_WORKER, readStudyFiles } from "./study_files.ts";
 import type { Terminal } from "./terminal.ts";
 
 const FIGURES = EXPERIMENTS.map(({ figure }) => figure);
