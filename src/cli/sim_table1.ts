@@ -1,9 +1,12 @@
 /** `vbal sim table1`: which scheduler has which problem, measured, beside what the paper says. */
+import { availableParallelism } from "node:os";
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { map } from "@optique/core/modifiers";
-import { command } from "@optique/core/primitives";
-import { type Table1, type Table1Cell, table1 } from "../sim/table1/table1.ts";
+import { map, withDefault } from "@optique/core/modifiers";
+import { command, option } from "@optique/core/primitives";
+import { integer } from "@optique/core/valueparser";
+import { TABLE1_REPLICATIONS, type Table1, type Table1Cell, table1OnWorkers } from "../sim/table1/table1.ts";
+import { TABLE1_COLUMNS } from "../sim/table1/table1_columns.ts";
 import { type Column, renderTable } from "./columns.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
 import { EXIT_CODE } from "./exit_code.ts";
@@ -13,14 +16,33 @@ import type { Terminal } from "./terminal.ts";
 export const simTable1Command: Command = command(
   "table1",
   map(
-    object({ json: jsonOption() }),
-    ({ json }): Deed =>
+    object({
+      replications: withDefault(
+        option("--replications", integer({ min: 1, max: 1000, metavar: "N" }), {
+          description: message`Of every cell, 10 when absent.`,
+        }),
+        TABLE1_REPLICATIONS,
+      ),
+      workers: withDefault(
+        option("--workers", integer({ min: 1, max: 256, metavar: "N" }), {
+          description: message`Threads; as many as there are pCPUs when absent. The result does not depend on it.`,
+        }),
+        availableParallelism(),
+      ),
+      json: jsonOption(),
+    }),
+    ({ replications, workers, json }): Deed =>
       async (terminal) => {
         let told = performance.now();
-        const measured = table1(undefined, (done, of) => {
-          if (performance.now() - told < PROGRESS_EVERY_MS) return;
-          told = performance.now();
-          terminal.printError(`${done} of ${of} cells`);
+        const measured = await table1OnWorkers(TABLE1_COLUMNS, {
+          replications,
+          workers,
+          workerFile: new URL("../sim/table1/table1_worker.js", import.meta.url),
+          onProgress: (done, of) => {
+            if (performance.now() - told < PROGRESS_EVERY_MS) return;
+            told = performance.now();
+            terminal.printError(`${done} of ${of} trials`);
+          },
         });
         terminal.print(json ? renderJson(measured, terminal) : renderTable1(measured, terminal).join("\n"));
         return EXIT_CODE.ok;
@@ -31,7 +53,7 @@ export const simTable1Command: Command = command(
 
 const PROGRESS_EVERY_MS = 2_000;
 
-function renderTable1({ rows }: Table1, terminal: Terminal): string[] {
+function renderTable1({ rows, replications }: Table1, terminal: Terminal): string[] {
   const columns: Column[] = [
     { title: "scheduler", align: "left" },
     ...rows.map(({ issue }): Column => ({ title: issue, align: "left" })),
@@ -48,7 +70,8 @@ function renderTable1({ rows }: Table1, terminal: Terminal): string[] {
       titleLook: style.faint,
     }),
     "",
-    "yes: has the problem. !: the paper says otherwise (docs/simulator.md says why).",
+    "yes: has the problem. !: the paper says otherwise (docs/simulator.md says why). ?: the interval contains the threshold.",
+    `Means of ${replications} replications, plus or minus half of the 95 % interval.`,
     ...rows.map(({ issue, cells }) => `${issue}: ${cells[0]!.metric}; yes above ${cells[0]!.threshold}`),
   ];
 }
@@ -56,7 +79,9 @@ function renderTable1({ rows }: Table1, terminal: Terminal): string[] {
 /** Seven columns do not fit a narrow screen; it may scroll. */
 const WIDTH_MIN = 130;
 
-function verdict({ measured, paper, value }: Table1Cell): string {
+function verdict({ measured, decided, paper, value, ci95 }: Table1Cell): string {
   const differs = paper !== null && paper !== measured ? " !" : "";
-  return `${measured ? "yes" : "no"} ${Number(value.toPrecision(2))}${differs}`;
+  const half = (ci95[1] - ci95[0]) / 2;
+  const text = `${Number(value.toPrecision(2))}±${Number(half.toPrecision(1))}`;
+  return `${measured ? "yes" : "no"}${decided ? "" : "?"} ${text}${differs}`;
 }

@@ -5,12 +5,13 @@
  *
  * Whoever drives it says when a look begins and ends, so that an observation may take time or fail.
  */
-import type { Action } from "../../core/action.ts";
+import type { Action, Reply } from "../../core/action.ts";
 import { type Step, step } from "../../core/controller.ts";
 import { type ControllerState, INITIAL_STATE } from "../../core/controller_state.ts";
-import type { CommandOutcome, ControllerEvent } from "../../core/event.ts";
+import type { CommandOutcome, ControllerEvent, DomainUse } from "../../core/event.ts";
 import type { Snapshot } from "../../core/model.ts";
 import type { Policy } from "../../core/policy.ts";
+import type { VcpuRequest } from "../../core/request.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "../../core/safeguards.ts";
 import type { Milliseconds } from "../../core/units.ts";
 
@@ -26,6 +27,8 @@ export interface ShellParts {
   readonly onStep?: (taken: StepTaken) => void;
   /** Begins a command; `ended` is to be called once, later. */
   readonly carryOut: (action: CommandAction) => void;
+  /** Tells who asked; absent where nobody does. */
+  readonly answer?: (reply: Reply) => void;
   /** A look is worthwhile then. */
   readonly wakeAt: (at: Milliseconds) => void;
 }
@@ -46,6 +49,7 @@ export class SimulatedShell {
   /** Those that had ended when the look under way began. */
   #toTell: CommandEnded[] = [];
   #lastSnapshot = "";
+  #lastUse = "";
 
   constructor(parts: ShellParts) {
     this.#parts = parts;
@@ -78,18 +82,35 @@ export class SimulatedShell {
     this.#ended.push({ kind: "command-ended", id, outcome });
   }
 
+  /** All that asked at this moment. */
+  request(requests: readonly VcpuRequest[], now: Milliseconds): void {
+    this.#feed({ kind: "requested", requests }, now);
+  }
+
   beginLook(): void {
     this.#toTell.push(...this.#ended.splice(0));
   }
 
-  /** `null`: the look failed; the last observation stays in force, and what had ended is told with the next one. */
-  endLook(snapshot: Snapshot | null, now: Milliseconds): void {
+  /**
+   * `null`: the look failed; the last observation stays in force, and what had ended is told with the next one. `use` is
+   * what the host measured, ordered by id and in `USE_STEP`s; absent where nobody measures.
+   */
+  endLook(snapshot: Snapshot | null, now: Milliseconds, use?: readonly DomainUse[]): void {
     if (snapshot === null) return;
     for (const event of this.#toTell.splice(0)) this.#feed(event, now);
     const text = JSON.stringify(snapshot);
     const isSame = text === this.#lastSnapshot && this.#state.snapshot !== null;
     this.#lastSnapshot = text;
-    this.#feed(isSame ? { kind: "unchanged" } : { kind: "observed", snapshot }, now);
+    const news = this.#newsOf(use);
+    this.#feed(isSame ? { kind: "unchanged", ...news } : { kind: "observed", snapshot, ...news }, now);
+  }
+
+  #newsOf(use: readonly DomainUse[] | undefined): { readonly use?: readonly DomainUse[] } {
+    if (use === undefined) return {};
+    const text = JSON.stringify(use);
+    if (text === this.#lastUse) return {};
+    this.#lastUse = text;
+    return { use };
   }
 
   #feed(event: ControllerEvent, now: Milliseconds): void {
@@ -99,7 +120,8 @@ export class SimulatedShell {
     this.#parts.onStep?.({ event, now, policy: this.#policy, before, step: taken });
     for (const action of taken.actions) {
       if (action.kind === "wait") this.#parts.wakeAt(action.until);
-      else if (action.kind !== "reply") this.#parts.carryOut(action);
+      else if (action.kind === "reply") this.#parts.answer?.(action);
+      else this.#parts.carryOut(action);
     }
   }
 }

@@ -34,7 +34,7 @@ const IDLE = -64;
 
 export function credit(host: Host, config: CreditConfig): HostPolicy {
   const slice = config.slice ?? 30 * NS_PER_MS;
-  const tick = slice / TICKS_PER_SLICE;
+  const tick = Math.floor(slice / TICKS_PER_SLICE);
   const creditPerSlice = (slice / NS_PER_MS) * CREDITS_PER_MS;
   const perDomain = config.weightPer === "domain";
   const boosting = config.boost ?? true;

@@ -4,9 +4,10 @@
  * one domain run one after another, each ends, and what the guest was told it may go on doing after that.
  */
 import type { CommandOutcome } from "../../core/event.ts";
-import type { DomainSnapshot, GuestReport, Pcpu, Snapshot } from "../../core/model.ts";
+import type { DomainSnapshot, GuestReport, Pcpu, Snapshot, VcpuSlot } from "../../core/model.ts";
 import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
 import { unreachable } from "../../core/unreachable.ts";
+import { sameSlot } from "../../core/vcpu_slot.ts";
 import type { CommandAction } from "../controller/simulated_shell.ts";
 import type { Draws } from "./draws.ts";
 import { MISHAPS, type Mishap, type Temper } from "./swarm_options.ts";
@@ -15,8 +16,14 @@ export interface LightDomain {
   readonly id: DomainId;
   readonly incarnation: string;
   paused: boolean;
-  /** By index; where each vCPU was told to run. */
-  readonly pins: (readonly PcpuId[])[];
+  /** Ascending by index. */
+  readonly vcpus: Map<VcpuIndex, LightVcpu>;
+  /** Places for further vCPUs; `null` for a machine that plugs none. */
+  freeSlots: readonly VcpuSlot[] | null;
+  /** Its load monitor is at work. */
+  asks: boolean;
+  /** What its programs would use, in thousandths of a pCPU. */
+  load: number;
   emulatorPins: readonly PcpuId[];
   /** Always holds 0. */
   online: Set<VcpuIndex>;
@@ -29,16 +36,27 @@ export interface LightDomain {
   readonly commands: (() => void)[];
 }
 
+interface LightVcpu {
+  /** Where it was told to run. */
+  pins: readonly PcpuId[];
+  readonly slot: VcpuSlot;
+  /** Who plugged it; `null` for one that was there at boot. */
+  readonly by: "controller" | "somebody" | null;
+}
+
 type Ended = (outcome: CommandOutcome) => void;
 
 /** As the daemon's. */
 const PIN_DEADLINE_MS = 2_000;
 const SET_ONLINE_DEADLINE_MS = 15_000;
+const PLUG_DEADLINE_MS = 15_000;
 
 export class LightHost {
   now: Milliseconds = 0;
   readonly pcpus: Pcpu[];
   readonly domains = new Map<DomainId, LightDomain>();
+  /** What the controller did that no host should suffer, as sentences. */
+  readonly faults: string[] = [];
   /** A guest changed or a domain came: an observation is worthwhile. */
   onChange: () => void = () => {};
   #timers: { readonly at: Milliseconds; readonly run: () => void }[] = [];
@@ -82,7 +100,15 @@ export class LightHost {
       id,
       incarnation: String(++this.#lives),
       paused: false,
-      pins: Array.from({ length: vcpus }, () => everywhere),
+      vcpus: new Map(
+        Array.from({ length: vcpus }, (_, index) => [
+          index,
+          { pins: everywhere, slot: slotAt(index), by: null },
+        ]),
+      ),
+      freeSlots: null,
+      asks: false,
+      load: 0,
       emulatorPins: everywhere,
       online: new Set(Array.from({ length: vcpus }, (_, index) => index)),
       temper: "obedient",
@@ -118,14 +144,13 @@ export class LightHost {
       id: domain.id,
       incarnation: domain.incarnation,
       state: domain.paused ? "paused" : "running",
-      vcpus: domain.pins.map((pins, index) => ({
+      vcpus: [...domain.vcpus].map(([index, { pins, slot, by }]) => ({
         index,
         pins: this.effective(pins),
-        guestSocket: 0,
-        guestCore: index,
-        guestThread: 0,
-        guestNode: 0,
+        ...slot,
+        ...(by === null ? {} : { removable: true }),
       })),
+      ...(domain.freeSlots === null ? {} : { freeSlots: domain.freeSlots }),
       emulatorPins: this.effective(domain.emulatorPins),
       guest: reportOf(domain),
     };
@@ -152,8 +177,7 @@ export class LightHost {
       else if (!this.befalls("command-lost")) this.#begin(domain, action, end);
     };
     // As the port says: in order, and each over by its deadline, also one that never began.
-    const deadline = action.kind === "set-online" ? SET_ONLINE_DEADLINE_MS : PIN_DEADLINE_MS;
-    this.after(deadline, () => end(failed("timed-out", domain.id)));
+    this.after(DEADLINES[action.kind], () => end(failed("timed-out", domain.id)));
     if (domain.commands.push(begin) === 1) this.after(0, begin);
   }
 
@@ -167,9 +191,54 @@ export class LightHost {
         this.#pin(domain, action, end);
         return;
       case "plug-vcpu":
+        this.#plug(domain, action.slot, end);
+        return;
       case "unplug-vcpu":
-        end(failed("not-supported", domain.id));
+        this.#unplug(domain, action.vcpu, end);
     }
+  }
+
+  /** A vCPU arrives offline, with the lowest number that is free, on the pins of the emulator (pitfall 23). */
+  addVcpu(domain: LightDomain, slot: VcpuSlot, by: "controller" | "somebody"): void {
+    let index = 0;
+    while (domain.vcpus.has(index)) index++;
+    domain.vcpus.set(index, { pins: domain.emulatorPins, slot, by });
+    const ascending = [...domain.vcpus].sort(([a], [b]) => a - b);
+    domain.vcpus.clear();
+    for (const [one, vcpu] of ascending) domain.vcpus.set(one, vcpu);
+    domain.freeSlots = domain.freeSlots?.filter((free) => !sameSlot(free, slot)) ?? null;
+    this.onChange();
+  }
+
+  #plug(domain: LightDomain, slot: VcpuSlot, end: Ended): void {
+    if (domain.temper === "refusing") {
+      end(failed("guest-refused", domain.id));
+      return;
+    }
+    const late = this.befalls("command-late") ? PLUG_DEADLINE_MS + this.#draws.between(0, 8_000) : 0;
+    this.after(this.#draws.between(20, 1_500) + late, () => {
+      const isFree = domain.freeSlots?.some((free) => sameSlot(free, slot)) === true;
+      if (this.domains.get(domain.id) !== domain) return end(failed("no-such-domain", domain.id));
+      if (!isFree) return end(failed("no-such-slot", domain.id));
+      this.addVcpu(domain, slot, "controller");
+      return end({ ok: true });
+    });
+  }
+
+  #unplug(domain: LightDomain, index: VcpuIndex, end: Ended): void {
+    this.after(this.#draws.between(20, 500), () => {
+      const vcpu = domain.vcpus.get(index);
+      if (vcpu === undefined || vcpu.by === null) return end(failed("no-such-vcpu", domain.id));
+      if (vcpu.by !== "controller")
+        this.faults.push(`${domain.id}.${index} is unplugged, which somebody else had plugged`);
+      // Pitfall 1: it is only asked for.
+      if (domain.online.has(index) || this.befalls("command-late"))
+        return end(failed("guest-refused", domain.id));
+      domain.vcpus.delete(index);
+      domain.freeSlots = [vcpu.slot, ...(domain.freeSlots ?? [])];
+      this.onChange();
+      return end({ ok: true });
+    });
   }
 
   #pin(
@@ -183,7 +252,11 @@ export class LightHost {
       if (this.domains.get(domain.id) !== domain) return end(failed("no-such-domain", domain.id));
       if (!action.pcpus.every(isThere)) return end(failed("no-such-pcpu", domain.id));
       if (action.kind === "pin-emulator") domain.emulatorPins = action.pcpus;
-      else domain.pins[action.vcpu] = action.pcpus;
+      else {
+        const vcpu = domain.vcpus.get(action.vcpu);
+        if (vcpu === undefined) return end(failed("no-such-vcpu", domain.id));
+        vcpu.pins = action.pcpus;
+      }
       return end({ ok: true });
     });
   }
@@ -197,7 +270,7 @@ export class LightHost {
     const reaction = this.#draws.between(5, 50);
     const apply = (online: readonly VcpuIndex[]): boolean => {
       if (this.domains.get(domain.id) !== domain || domain.paused || domain.request !== order) return false;
-      domain.online = new Set([0, ...online.filter((index) => index < domain.pins.length)]);
+      domain.online = new Set([0, ...online.filter((index) => domain.vcpus.has(index))]);
       this.onChange();
       return true;
     };
@@ -252,9 +325,9 @@ export class LightHost {
     this.after(this.#draws.between(300, 3_000), () => {
       if (this.domains.get(domain.id) !== domain || domain.request !== order) return;
       if (!domain.paused) {
-        const differs = domain.pins
-          .map((_, index) => index)
-          .find((index) => index !== 0 && asked.includes(index) !== domain.online.has(index));
+        const differs = [...domain.vcpus.keys()].find(
+          (index) => index !== 0 && asked.includes(index) !== domain.online.has(index),
+        );
         if (differs === undefined) {
           end({ ok: true });
           return;
@@ -268,14 +341,28 @@ export class LightHost {
   }
 }
 
-function reportOf({ temper, claims, online, pins }: LightDomain): GuestReport | null {
+function reportOf({ temper, claims, online, vcpus, asks }: LightDomain): GuestReport | null {
   if (temper === "dead") return null;
   const said = temper === "lying" && claims !== null ? claims : online;
   return {
     agent: "vbal-agent",
+    ...(asks ? { asks } : {}),
     mechanisms: ["offline", "isolate"],
-    vcpus: pins.map((_, index) => ({ index, online: said.has(index), canOffline: index !== 0 })),
+    vcpus: [...vcpus.keys()].map((index) => ({ index, online: said.has(index), canOffline: index !== 0 })),
   };
+}
+
+const DEADLINES: Readonly<Record<CommandAction["kind"], Milliseconds>> = {
+  "pin-vcpu": PIN_DEADLINE_MS,
+  "pin-emulator": PIN_DEADLINE_MS,
+  "set-online": SET_ONLINE_DEADLINE_MS,
+  "plug-vcpu": PLUG_DEADLINE_MS,
+  "unplug-vcpu": PLUG_DEADLINE_MS,
+};
+
+/** One thread per core. */
+export function slotAt(guestCore: number, guestNode = 0): VcpuSlot {
+  return { guestSocket: 0, guestCore, guestThread: 0, guestNode };
 }
 
 function failed(failure: string, domain: DomainId): CommandOutcome {

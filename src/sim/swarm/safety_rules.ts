@@ -14,11 +14,11 @@ export function brokenRules({ step, policy }: StepTaken): string[] {
   const { state } = step;
   const broken: string[] = [];
   const commands = step.actions.filter((action): action is CommandAction => "id" in action);
-  const keys = state.underWay.map(({ command }) =>
-    command.kind === "pin-vcpu"
-      ? `${command.kind} ${command.domain} ${command.vcpu}`
-      : `${command.kind} ${command.domain}`,
-  );
+  const keys = state.underWay.map(({ command }) => {
+    if (command.kind === "pin-vcpu" || command.kind === "unplug-vcpu")
+      return `${command.kind} ${command.domain} ${command.vcpu}`;
+    return `${command.kind} ${command.domain}`;
+  });
   if (new Set(keys).size < keys.length)
     broken.push(`Two commands about one thing are under way: ${keys.join(", ")}`);
   for (const command of commands) broken.push(...commandFaults(command, { state, policy }));
@@ -27,7 +27,7 @@ export function brokenRules({ step, policy }: StepTaken): string[] {
     const taken = commands.flatMap((command) => stolenBy(command, state));
     if (circles < new Set(taken.map(({ thief }) => thief)).size)
       broken.push(`Invariant 3: ${taken.map(({ text }) => text).join("; ")}`);
-    broken.push(...planFaults(state, policy));
+    broken.push(...planFaults(state, policy), ...demandFaults(state));
   }
   return broken;
 }
@@ -55,9 +55,19 @@ function commandFaults(command: CommandAction, { state, policy }: Circumstances)
     }
     case "set-online":
       return setOnlineFaults(command, seen, { state, policy });
-    case "plug-vcpu":
-    case "unplug-vcpu":
-      return [`${about}, though this host plugs nothing`];
+    case "plug-vcpu": {
+      const isFree = seen.freeSlots?.some((slot) => JSON.stringify(slot) === JSON.stringify(command.slot));
+      const faults = isFree === true ? [] : [`${about} in a slot that was not seen free`];
+      if (!policyOf(policy, command.domain).plug && state.mode === "controlling")
+        faults.push(`${about}, which the administrator forbids`);
+      return faults;
+    }
+    case "unplug-vcpu": {
+      const vcpu = seen.vcpus.find(({ index }) => index === command.vcpu);
+      const isUsed = seen.guest?.vcpus.find(({ index }) => index === command.vcpu)?.online === true;
+      if (vcpu?.removable !== true) return [`${about}.${command.vcpu}, which was there at boot`];
+      return isUsed ? [`Pitfall 1: ${about}.${command.vcpu}, which its guest uses`] : [];
+    }
   }
 }
 
@@ -144,11 +154,42 @@ function planFaults(state: ControllerState, policy: Policy): string[] {
     if (reasons.length === 0) faults.push(`Invariant 8: the plan of ${id} has no reason`);
     const memory = state.domains.find((domain) => domain.id === id);
     const { vcpusMin } = policyOf(policy, id);
-    const least = Math.min(vcpusMin, vcpus.length, memory?.growthGivenUp?.vcpus ?? vcpus.length);
+    // A vCPU that is being unplugged is none any more.
+    const going = state.underWay.filter(
+      ({ command }) => command.kind === "unplug-vcpu" && command.domain === id,
+    );
+    const plugged = vcpus.length - going.length;
+    const least = Math.min(vcpusMin, plugged, memory?.growthGivenUp?.vcpus ?? plugged);
     const seen = snapshot?.domains.find((domain) => domain.id === id);
     // Nothing is asked of a guest that is silent or paused: it is planned with what it had when that was found.
     if (!isOld && seen?.guest != null && seen.state === "running" && target < least)
       faults.push(`Invariant 4: ${id} is planned with ${target} vCPUs, its minimum is ${least}`);
+  }
+  return faults;
+}
+
+/** No more than the vCPUs that a guest of the swarm can have, and than the answers that are kept. */
+const REMEMBERED_MAX = 16;
+
+/** Whoever asks: nobody has less than it wants of its own, and what a guest can make vbal remember is bounded. */
+function demandFaults({ domains, dues, snapshot }: ControllerState): string[] {
+  const faults: string[] = [];
+  const [allotted, due] = [
+    domains.reduce((sum, { demand }) => sum + (demand?.allotted ?? 0), 0),
+    domains.reduce((sum, { demand }) => sum + (demand?.due ?? 0), 0),
+  ];
+  if (dues !== null && Math.max(dues.capacity, due) < allotted)
+    faults.push(`${allotted} vCPUs are allotted on ${dues.capacity} pCPUs, ${due} are due`);
+  for (const { id, demand, plugged = [] } of domains) {
+    if (demand == null) continue;
+    const guest = snapshot?.domains.find((domain) => domain.id === id)?.guest;
+    if (demand.allotted < Math.min(demand.wants, demand.due))
+      faults.push(`${id} wants ${demand.wants}, is due ${demand.due} and may use ${demand.allotted} vCPUs`);
+    if (guest != null && guest.asks !== true && demand.allotted !== demand.due)
+      faults.push(`${id} cannot ask, is due ${demand.due} and may use ${demand.allotted} vCPUs`);
+    const { answers, granted, use } = demand;
+    const things = Math.max(answers.length, granted.length, use.climbs.length, plugged.length);
+    if (REMEMBERED_MAX < things) faults.push(`${id} makes vbal remember ${things} things of a kind`);
   }
   return faults;
 }

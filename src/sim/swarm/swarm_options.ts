@@ -24,6 +24,7 @@ export const HAPPENINGS = [
   "pcpu-offline",
   "pcpu-online",
   "repinned-by-others",
+  "load-changed",
   "policy-changed",
   "daemon-restarts",
 ] as const;
@@ -38,12 +39,24 @@ export const MISHAPS = [
   "command-lost",
   "command-late",
   "command-doubled",
+  "request-lost",
+  "request-late",
+  "request-doubled",
+  "answer-lost",
+  "use-unread",
 ] as const;
 export type Mishap = (typeof MISHAPS)[number];
 
 /** How a guest takes what it is told; `lying` says that it did and did not, `clumsy` does a part. */
 export const TEMPERS = ["obedient", "slow", "stuck", "refusing", "lying", "clumsy", "dead"] as const;
 export type Temper = (typeof TEMPERS)[number];
+
+/**
+ * How a guest asks. `flooding` asks far more often than it may, `lying` names loads and nodes that are not there; an
+ * `honest` one asks while its load is more than its vCPUs can carry.
+ */
+export const MANNERS = ["honest", "flooding", "lying"] as const;
+export type Manners = (typeof MANNERS)[number];
 
 export interface SwarmOptions {
   readonly pcpus: number;
@@ -57,6 +70,8 @@ export interface SwarmOptions {
   /** Probabilities; 0 for a kind that is left out. */
   readonly mishaps: Readonly<Record<Mishap, number>>;
   readonly tempers: readonly Temper[];
+  /** Of guests that ask; empty on a host where nobody does. */
+  readonly manners: readonly Manners[];
   readonly faultsForMs: number;
   readonly betweenHappeningsMs: number;
 }
@@ -65,6 +80,11 @@ export function drawOptions(draws: Draws): SwarmOptions {
   const pcpus = draws.between(1, 8);
   const weights = <Kind extends string>(kinds: readonly Kind[], weight: () => number) =>
     Object.fromEntries(kinds.map((kind) => [kind, draws.chance(0.5) ? weight() : 0])) as Record<Kind, number>;
+  const manners = draws.chance(0.5)
+    ? (["honest", ...MANNERS.slice(1).filter(() => draws.chance(0.5))] as const)
+    : [];
+  // Giving back takes its time, and so it needs some quiet.
+  const isCalm = 0 < manners.length && draws.chance(0.3);
   return {
     pcpus,
     pcpusPerCore: draws.between(1, 2),
@@ -79,8 +99,9 @@ export function drawOptions(draws: Draws): SwarmOptions {
     happenings: { ...weights(HAPPENINGS, () => draws.between(1, 10)), "domain-arrives": 4 },
     mishaps: weights(MISHAPS, () => draws.between(1, 40) / 100),
     tempers: ["obedient", ...TEMPERS.slice(1).filter(() => draws.chance(0.5))],
-    faultsForMs: draws.between(5, 60) * 1_000,
-    betweenHappeningsMs: draws.pick([200, 1_000, 3_000]),
+    faultsForMs: (isCalm ? draws.between(60, 150) : draws.between(5, 60)) * 1_000,
+    betweenHappeningsMs: isCalm ? 10_000 : draws.pick([200, 1_000, 3_000]),
+    manners,
   };
 }
 
@@ -98,5 +119,6 @@ export function drawDomainPolicy(draws: Draws): DomainPolicy {
     node: draws.chance(0.2) ? 0 : null,
     placement: draws.chance(0.2) ? "shared" : "exclusive",
     mechanism: draws.pick(["offline", "offline", "isolate"]),
+    plug: !draws.chance(0.2),
   };
 }

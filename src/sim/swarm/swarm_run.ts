@@ -13,8 +13,9 @@ import { ALL_SAFEGUARDS, type Safeguards } from "../../core/safeguards.ts";
 import type { Milliseconds } from "../../core/units.ts";
 import { unreachable } from "../../core/unreachable.ts";
 import { SimulatedShell, type StepTaken } from "../controller/simulated_shell.ts";
+import { AskingGuests, drawLoad } from "./asking_guests.ts";
 import { type Draws, drawsOf } from "./draws.ts";
-import { type LightDomain, LightHost } from "./light_host.ts";
+import { type LightDomain, LightHost, slotAt } from "./light_host.ts";
 import { brokenRules } from "./safety_rules.ts";
 import {
   drawDomainPolicy,
@@ -53,6 +54,7 @@ class Swarm {
   readonly #draws: Draws;
   readonly #options: SwarmOptions;
   readonly #host: LightHost;
+  readonly #guests: AskingGuests;
   #policy: Policy;
   #shell: SimulatedShell;
   /** What an earlier life had under way is told to nobody. */
@@ -66,6 +68,7 @@ class Swarm {
   #isDoomed = false;
   #isKilled = false;
   #arrived = 0;
+  #pluggedByOthers = 0;
   #steps = 0;
   readonly #faults: string[] = [];
 
@@ -77,6 +80,9 @@ class Swarm {
     this.#policy = this.#options.policy;
     this.#host = new LightHost(pcpusOf(this.#options), drawsOf(seed, 2), this.#options.mishaps);
     this.#host.onChange = () => this.#lookIn(LOOK_GAP_MS);
+    this.#guests = new AskingGuests(this.#host, drawsOf(seed, 3), (requests) => {
+      if (!this.#isKilled) this.#shell.request(requests, this.#host.now);
+    });
     for (let i = this.#draws.between(1, this.#options.domainsMax); i > 0; i--) this.#arrive();
     this.#shell = this.#startShell();
     this.#tick();
@@ -100,6 +106,9 @@ class Swarm {
       domain.temper = "obedient";
       domain.claims = null;
     }
+    this.#guests.mendAll();
+    // On one host of two nobody asks any more, and weights alone decide again.
+    if (this.#seed % 2 === 0) for (const domain of host.domains.values()) domain.asks = false;
     if (this.#isKilled || this.#isDoomed) this.#restart();
     else this.#shell.changePolicy(this.#policy, host.now);
     const from = host.now;
@@ -119,6 +128,10 @@ class Swarm {
       this.#shell.state.domains.filter((domain) => domain.touched).map(({ id }) => id);
     while (host.now < until && touched().length > 0) host.next();
     for (const id of touched()) this.#faults.push(`Invariant 7: ${id} was not put back by a clean stop`);
+    for (const { id, vcpus } of host.domains.values())
+      for (const [index, { by }] of vcpus)
+        if (by === "controller" && this.#faults.length === 0)
+          this.#faults.push(`Invariant 7: ${id}.${index} was plugged by vbal and left there by a clean stop`);
   }
 
   /** What stands between the host as it is and the plan; empty when it is as it should be. */
@@ -138,7 +151,7 @@ class Swarm {
         continue;
       }
       for (const { index, pcpus, online } of vcpus) {
-        const pins = domain.vcpus[index]?.pins;
+        const pins = domain.vcpus.find((vcpu) => vcpu.index === index)?.pins;
         const isOnline = this.#host.domains.get(id)!.online.has(index);
         if (String(pins) !== String(pcpus))
           pending.push(`${id}.${index} is on ${String(pins)}, planned on ${String(pcpus)}`);
@@ -151,12 +164,25 @@ class Swarm {
     return pending;
   }
 
-  /** Counts follow from policy and inventory alone, whatever the history. */
+  /** Where nobody asks, counts follow from policy and inventory alone, whatever the history. */
   #planFaults(state: ControllerState, truth: Snapshot): string[] {
+    if (truth.domains.some(({ guest }) => guest?.asks === true)) return this.#wantedFaults(state);
     const counts = (plan: NonNullable<ControllerState["plan"]>): string =>
       plan.domains.map(({ id, target }) => `${id}: ${target}`).join(", ");
     const [is, due] = [counts(state.plan!), counts(makePlan(this.#policy, truth))];
     return is === due ? [] : [`the plan has ${is}; from what is there now follows ${due}`];
+  }
+
+  /** Whoever is short of vCPUs has at least what it is due. */
+  #wantedFaults({ domains, plan, dues }: ControllerState): string[] {
+    const targets = new Map(plan?.domains.map(({ id, target }) => [id, target]));
+    const due = new Map(dues?.domains.map((entry) => [entry.id, entry.due]));
+    return domains.flatMap(({ id }) => {
+      const domain = this.#host.domains.get(id);
+      const lacks = (targets.get(id) ?? 0) < (due.get(id) ?? 0);
+      if (domain === undefined || !lacks || !this.#guests.isAsking(domain)) return [];
+      return [`${id} asks, is due ${due.get(id)} vCPUs and has ${targets.get(id)}`];
+    });
   }
 
   #startShell(earlier?: ControllerState): SimulatedShell {
@@ -179,6 +205,9 @@ class Swarm {
           this.#lookIn(LOOK_GAP_MS);
         });
       },
+      answer: (reply) => {
+        if (!this.#isKilled) this.#guests.hear(reply);
+      },
       wakeAt: (at) => this.#lookIn(Math.max(0, at - this.#host.now)),
     });
     this.#shell = shell;
@@ -194,7 +223,8 @@ class Swarm {
       this.#faults.push(
         `At ${taken.now} ms: Invariants 1 and 9: the same step from the journalled state differs`,
       );
-    for (const text of brokenRules(taken)) this.#faults.push(`At ${taken.now} ms: ${text}`);
+    const broken = [...brokenRules(taken), ...this.#host.faults.splice(0), ...this.#guests.faults.splice(0)];
+    for (const text of broken) this.#faults.push(`At ${taken.now} ms: ${text}`);
   }
 
   #restart(): void {
@@ -237,7 +267,9 @@ class Swarm {
     host.after(host.befalls("look-late") ? this.#draws.between(50, 4_000) : 1, () => {
       if (this.#life !== life) return;
       this.#isLooking = false;
-      this.#shell.endLook(fails ? null : { ...whole, domains: shown }, host.now);
+      const isMeasured = 0 < this.#options.manners.length;
+      const snapshot = fails ? null : { ...whole, domains: shown };
+      this.#shell.endLook(snapshot, host.now, isMeasured ? this.#guests.use() : undefined);
       if (!this.#lookAgain) return;
       this.#lookAgain = false;
       this.#lookIn(LOOK_GAP_MS);
@@ -288,7 +320,7 @@ class Swarm {
     kind: Exclude<Happening, `pcpu-${string}` | "domain-arrives" | "policy-changed" | "daemon-restarts">,
   ): void {
     const draws = this.#draws;
-    const indices = domain.pins.map((_, index) => index);
+    const indices = [...domain.vcpus.keys()];
     switch (kind) {
       case "domain-departs":
         this.#host.domains.delete(domain.id);
@@ -311,11 +343,15 @@ class Swarm {
         domain.online = new Set([0, ...indices.filter(() => draws.chance(0.5))]);
         break;
       case "vcpu-plugged":
-        if (domain.pins.length < 2 * this.#options.vcpusMax)
-          domain.pins.push(this.#host.pcpus.map(({ id }) => id));
+        // Elsewhere than where the machine offers a slot: nobody takes those away.
+        if (domain.vcpus.size < 2 * this.#options.vcpusMax)
+          this.#host.addVcpu(domain, slotAt(1_000 + this.#pluggedByOthers++), "somebody");
         break;
       case "repinned-by-others":
-        domain.pins[draws.below(domain.pins.length)] = [draws.below(this.#host.pcpus.length)];
+        domain.vcpus.get(draws.pick(indices))!.pins = [draws.below(this.#host.pcpus.length)];
+        break;
+      case "load-changed":
+        domain.load = drawLoad(draws);
         break;
       default:
         unreachable(kind);
@@ -327,6 +363,13 @@ class Swarm {
     const domain = this.#host.arrive(`d${this.#arrived++}`, this.#draws.between(1, this.#options.vcpusMax));
     domain.temper = this.#draws.pick(this.#options.tempers);
     if (this.#draws.chance(0.5)) this.#weigh(domain);
+    const { manners } = this.#options;
+    if (manners.length === 0 || !this.#draws.chance(0.8)) return;
+    if (this.#draws.chance(0.5)) {
+      const slots = this.#draws.between(1, 3);
+      domain.freeSlots = Array.from({ length: slots }, (_, n) => slotAt(domain.vcpus.size + n, n % 2));
+    }
+    this.#guests.join(domain, this.#draws.pick(manners));
   }
 
   /** The daemon learns of it with its next start, or by `changePolicy`. */

@@ -1,14 +1,17 @@
 /**
- * The paper's Table 1 from measurement (B-31): for each issue a world that provokes it, a metric and a threshold. The
- * thresholds were set before the first result was seen, and are the same for all schedulers; a verdict is `value >
- * threshold`. Where the verdict is not the paper's, docs/simulator.md says why.
+ * The paper's Table 1 from measurement (B-31): every cell is the mean of independent replications of one metric, with its
+ * 95 % interval, against a threshold that was set before the first result. The verdict is `value > threshold`; where the
+ * interval contains the threshold, the measurement does not decide. Where the verdict is not the paper's, docs/simulator.md
+ * says why. Byte-identical for any number of workers: a trial is a function of its numbers, and has its place.
  */
-import type { DomainConfig } from "../config.ts";
-import type { Step, Workload } from "../workload/program.ts";
+import { Worker } from "node:worker_threads";
+import { type Estimate, tInterval } from "./t_interval.ts";
 import { TABLE1_COLUMNS, type Table1Column } from "./table1_columns.ts";
-import { type Measured, measure, TABLE1_PCPUS } from "./table1_runs.ts";
+import { TABLE1_ISSUES } from "./table1_issues.ts";
+import { measure } from "./table1_runs.ts";
 
 export interface Table1 {
+  readonly replications: number;
   readonly rows: readonly Table1Row[];
 }
 
@@ -21,206 +24,121 @@ export interface Table1Cell {
   readonly scheduler: string;
   /** The scheduler has the issue. */
   readonly measured: boolean;
+  /** The interval does not contain the threshold. */
+  readonly decided: boolean;
   /** As the paper says; null for a scheduler that is not in its table. */
   readonly paper: boolean | null;
   readonly metric: string;
+  /** The mean over replications, and its 95 % interval. */
   readonly value: number;
+  readonly ci95: Estimate["ci95"];
   readonly threshold: number;
+  readonly values: readonly number[];
 }
 
-interface Issue {
-  readonly issue: string;
-  readonly metric: string;
-  readonly threshold: number;
-  /** Which of the paper's six have it. */
-  readonly paper: readonly string[];
-  readonly valueFor: (column: Table1Column) => number;
+export const TABLE1_REPLICATIONS = 10;
+
+export interface Table1Options {
+  readonly replications?: number;
+  readonly onProgress?: (done: number, of: number) => void;
 }
 
+/** What a worker is asked for; columns by name, since functions do not travel. */
+export interface TrialNumbers {
+  readonly issue: number;
+  readonly scheduler: string;
+  readonly replication: number;
+}
+
+export function runTrial({ issue, scheduler, replication }: TrialNumbers): number {
+  const column = TABLE1_COLUMNS.find((each) => each.scheduler === scheduler)!;
+  return TABLE1_ISSUES[issue]!.valueFor({
+    column,
+    measure: (domains, on = column) => measure(on, domains, replication),
+  });
+}
+
+/** On the calling thread. */
 export function table1(
   columns: readonly Table1Column[] = TABLE1_COLUMNS,
-  onProgress: (done: number, of: number) => void = () => {},
+  { replications = TABLE1_REPLICATIONS, onProgress = () => {} }: Table1Options = {},
 ): Table1 {
-  const cells = ISSUES.length * columns.length;
+  const trials = trialsOf(columns, replications);
+  const values = trials.map((trial, i) => {
+    const value = runTrial(trial);
+    onProgress(i + 1, trials.length);
+    return value;
+  });
+  return assemble(columns, replications, values);
+}
+
+export interface Table1WorkerOptions extends Table1Options {
+  readonly workers: number;
+  /** The compiled table1_worker.ts. */
+  readonly workerFile: URL;
+}
+
+export async function table1OnWorkers(
+  columns: readonly Table1Column[],
+  { workers, workerFile, replications = TABLE1_REPLICATIONS, onProgress = () => {} }: Table1WorkerOptions,
+): Promise<Table1> {
+  const trials = trialsOf(columns, replications);
+  const values: number[] = [];
+  let next = 0;
   let done = 0;
-  const rows = ISSUES.map(({ issue, metric, threshold, paper, valueFor: measureValue }) => ({
+  const runOn = (worker: Worker): Promise<void> =>
+    new Promise((resolve, reject) => {
+      let at = 0;
+      const giveNext = (): void => {
+        at = next++;
+        if (trials.length <= at) resolve();
+        else worker.postMessage(trials[at]);
+      };
+      worker.on("error", reject);
+      worker.on("exit", (code) => reject(new Error(`A worker ended early with code ${code}`)));
+      worker.on("message", (value: number) => {
+        values[at] = value;
+        onProgress(++done, trials.length);
+        giveNext();
+      });
+      giveNext();
+    });
+  const threads = Array.from({ length: workers }, () => new Worker(workerFile));
+  try {
+    await Promise.all(threads.map(runOn));
+  } finally {
+    await Promise.all(threads.map((thread) => thread.terminate()));
+  }
+  return assemble(columns, replications, values);
+}
+
+function trialsOf(columns: readonly Table1Column[], replications: number): TrialNumbers[] {
+  return TABLE1_ISSUES.flatMap((_, issue) =>
+    columns.flatMap(({ scheduler }) =>
+      Array.from({ length: replications }, (__, replication) => ({ issue, scheduler, replication })),
+    ),
+  );
+}
+
+function assemble(columns: readonly Table1Column[], replications: number, values: readonly number[]): Table1 {
+  const rows = TABLE1_ISSUES.map(({ issue, metric, threshold, paper }, i) => ({
     issue,
-    cells: columns.map((column): Table1Cell => {
-      const { scheduler, inPaper } = column;
-      const value = measureValue(column);
-      onProgress(++done, cells);
+    cells: columns.map(({ scheduler, inPaper }, c): Table1Cell => {
+      const first = (i * columns.length + c) * replications;
+      const own = values.slice(first, first + replications);
+      const { mean, ci95 } = tInterval(own);
       return {
         scheduler,
-        measured: threshold < value,
+        measured: threshold < mean,
+        decided: threshold < ci95[0] || ci95[1] < threshold,
         paper: inPaper ? paper.includes(scheduler) : null,
         metric,
-        value,
+        value: mean,
+        ci95,
         threshold,
+        values: own,
       };
     }),
   }));
-  return { rows };
+  return { replications, rows };
 }
-
-const MS = 1_000_000;
-const N = TABLE1_PCPUS;
-
-/** Tasks begin at moments of their own, so that no policy looks good by accident. */
-const forever = (...body: Step[]): Step[] => [
-  { do: "sleep", time: { low: 0, high: 30 * MS } },
-  { do: "repeat", body },
-];
-const compute = (mean: number, mode: "user" | "kernel" = "user"): Step => ({
-  do: "compute",
-  time: { mean, cv: 1 },
-  mode,
-});
-const MARK: Step = { do: "mark" };
-
-const computing = (count: number): Workload => ({
-  tasks: [{ count, program: forever(compute(100_000), MARK) }],
-});
-/** Coordination by interrupts, as most of a kernel's (B-33). */
-const flushing = (count: number): Workload => ({
-  tasks: [{ count, program: forever(compute(200_000), { do: "shootdown" }, MARK) }],
-});
-/** Coordination that no interrupt tells of. */
-const locking = (count: number): Workload => ({
-  locks: { l: { kind: "ticket" } },
-  tasks: [
-    {
-      count,
-      program: forever(
-        compute(50_000),
-        { do: "lock", lock: "l" },
-        compute(5_000, "kernel"),
-        { do: "unlock", lock: "l" },
-        MARK,
-      ),
-    },
-  ],
-});
-const meeting = (count: number): Workload => ({
-  barriers: { b: { parties: count, spin: 100_000 } },
-  tasks: [{ count, program: forever(compute(500_000), { do: "barrier", barrier: "b" }, MARK) }],
-});
-
-const domain = (name: string, workload: Workload, more: Partial<DomainConfig> = {}): DomainConfig => ({
-  name,
-  vcpus: workload.tasks.reduce((sum, { count }) => sum + count, 0),
-  workload,
-  ...more,
-});
-/** Computes and waits at random. One that never waits would let the pCPUs of a symmetric host fall into step. */
-const restless: Workload = {
-  tasks: [
-    {
-      count: N,
-      program: forever(compute(5 * MS), { do: "sleep", time: { mean: 2 * MS, cv: 1 } }, MARK),
-    },
-  ],
-};
-const besideRestless = (workload: Workload): DomainConfig[] => [domain("a", workload), domain("b", restless)];
-
-const ISSUES: readonly Issue[] = [
-  {
-    issue: "vCPU preemption",
-    metric: "part of the pCPU time spent waiting for a preempted vCPU's answer to an interrupt",
-    threshold: 0.05,
-    paper: ["credit", "cfs", "balance"],
-    valueFor: (column) => partOfRunning(measure(column, besideRestless(flushing(N))), ["spin-ipi-preempted"]),
-  },
-  {
-    issue: "vCPU stacking",
-    metric: "part of the time of vCPUs that want to run in which they wait behind a sibling",
-    threshold: 0.05,
-    paper: ["credit", "cfs"],
-    valueFor: (column) => {
-      const { wanting, stacked } = measure(column, [domain("a", meeting(N)), domain("b", meeting(N))]);
-      return stacked / wanting;
-    },
-  },
-  {
-    issue: "CPU fragmentation",
-    metric: "part of the pCPUs' time that idles while a vCPU waits",
-    threshold: 0.05,
-    paper: ["co-schedule"],
-    valueFor: (column) =>
-      measure(column, [domain("a", computing(N)), domain("b", computing(N - 1))]).idleWhileWaiting,
-  },
-  {
-    issue: "priority inversion",
-    metric: "wait in ms of a vCPU with four times the weight that needs a pCPU for 0.5 ms in 10 ms",
-    threshold: 1,
-    paper: ["co-schedule", "demand-based"],
-    valueFor(column) {
-      const urgent: Workload = {
-        tasks: [
-          {
-            count: 1,
-            program: forever(compute(500_000), MARK, { do: "sleep", time: { mean: 10 * MS, cv: 0.5 } }),
-          },
-        ],
-      };
-      const { waited, marks } = measure(column, [
-        domain("a", urgent, { weight: 1024 }),
-        domain("b", flushing(N)),
-        domain("c", computing(N)),
-      ]);
-      return waited / MS / Math.max(1, marks);
-    },
-  },
-  {
-    issue: "sync. impl. sensitive",
-    metric: "difference between the parts of the loss that it wins back with interrupts and with spinlocks",
-    threshold: 0.25,
-    paper: ["demand-based"],
-    valueFor: (column) => Math.abs(wonBack(column, flushing(N)) - wonBack(column, locking(N))),
-  },
-  {
-    issue: "spinlock",
-    metric: "part of the pCPU time spent spinning for a lock whose holder, or next in line, is preempted",
-    threshold: 0.05,
-    paper: ["credit", "cfs", "balance", "demand-based"],
-    valueFor: (column) =>
-      partOfRunning(measure(column, besideRestless(locking(N))), [
-        "spin-holder-preempted",
-        "spin-waiter-preempted",
-      ]),
-  },
-];
-
-const ON_PCPU = [
-  "user",
-  "kernel",
-  "spin",
-  "spin-holder-preempted",
-  "spin-waiter-preempted",
-  "spin-barrier",
-  "spin-ipi",
-  "spin-ipi-preempted",
-] as const;
-
-function partOfRunning({ causes }: Measured, of: readonly (typeof ON_PCPU)[number][]): number {
-  const sum = (names: readonly (typeof ON_PCPU)[number][]): number =>
-    names.reduce((total, cause) => total + causes[cause], 0);
-  return sum(of) / sum(ON_PCPU);
-}
-
-/** Work done beside a competitor, as a part of half the work done alone. */
-function efficiency(column: Table1Column, workload: Workload): number {
-  const alone = measure(column, [domain("a", workload)]).marks;
-  return measure(column, besideRestless(workload)).marks / (0.5 * alone);
-}
-
-/** Of what the plain scheduler loses, the part that this one does not, between -1 and 1; 0 for a plain one. */
-function wonBack(column: Table1Column, workload: Workload): number {
-  if (column.base === column.scheduler) return 0;
-  const base = TABLE1_COLUMNS.find(({ scheduler }) => scheduler === column.base)!;
-  const plain = efficiency(base, workload);
-  const lost = Math.max(1 - plain, LOSS_MIN);
-  return Math.max(-1, Math.min(1, (efficiency(column, workload) - plain) / lost));
-}
-
-/** A loss below this is none. */
-const LOSS_MIN = 0.05;

@@ -5,6 +5,8 @@ import type { ControllerConfig } from "../controller/controllers.ts";
 export interface Table1Column {
   readonly scheduler: string;
   readonly host: HostConfig["scheduler"];
+  /** What else the host has; pause-loop exits in any case. */
+  readonly more?: Partial<HostConfig>;
   readonly controllers?: readonly ControllerConfig[];
   /** The plain scheduler that it is built upon; itself for a plain one. */
   readonly base: string;
@@ -57,4 +59,59 @@ export const TABLE1_COLUMNS: readonly Table1Column[] = [
     base: "cfs",
     inPaper: false,
   },
+  {
+    scheduler: "vcpu-bal on relaxed-co",
+    host: { kind: "relaxed-co" },
+    controllers: [{ kind: "vcpu-bal" }],
+    base: "credit",
+    inPaper: false,
+  },
+  {
+    scheduler: "load-conscious balance",
+    host: { kind: "cfs", balance: "load-conscious" },
+    base: "cfs",
+    inPaper: false,
+  },
+  {
+    scheduler: "relaxed-co 3.x",
+    host: { kind: "relaxed-co", generation: 3 },
+    base: "credit",
+    inPaper: false,
+  },
+  {
+    scheduler: "avoidance, hinted",
+    host: { kind: "credit" },
+    more: { lockHolderAvoidance: "hinted" },
+    base: "credit",
+    inPaper: false,
+  },
+  {
+    scheduler: "avoidance, observed",
+    host: { kind: "credit" },
+    more: { lockHolderAvoidance: "observed" },
+    base: "credit",
+    inPaper: false,
+  },
+  {
+    scheduler: "preferred vCPUs",
+    host: { kind: "credit" },
+    controllers: [{ kind: "preferred-vcpus" }],
+    base: "credit",
+    inPaper: false,
+  },
+  {
+    scheduler: "dynamic allocation",
+    host: { kind: "credit" },
+    controllers: [{ kind: "dynamic-allocation" }],
+    base: "credit",
+    inPaper: false,
+  },
+  {
+    scheduler: "time ballooning",
+    host: { kind: "credit" },
+    controllers: [{ kind: "time-balloon" }],
+    base: "credit",
+    inPaper: false,
+  },
+  { scheduler: "round robin", host: { kind: "round-robin" }, base: "round robin", inPaper: false },
 ];

@@ -13,7 +13,6 @@ import { createWorld, type World } from "../world.ts";
 import type { Table1Column } from "./table1_columns.ts";
 
 export const TABLE1_PCPUS = 4;
-export const TABLE1_REPLICATIONS = 2;
 const SEED = 31;
 const MS = 1_000_000;
 const WARM_UP = 500 * MS;
@@ -22,7 +21,7 @@ const SAMPLE_EVERY = 500_000;
 /** Apart from the controllers' own, which are numbered from 0. */
 const PROBE_TIMER = 63;
 
-/** Of the first domain, over all replications, after the warm-up. Times are nanoseconds. */
+/** Of the first domain, after the warm-up. Times are nanoseconds. */
 export interface Measured {
   readonly marks: number;
   readonly causes: Readonly<Record<Cause, number>>;
@@ -35,31 +34,17 @@ export interface Measured {
   readonly waited: number;
 }
 
-export function measure(column: Table1Column, domains: readonly DomainConfig[]): Measured {
-  const runs = Array.from({ length: TABLE1_REPLICATIONS }, (_, replication) =>
-    measureOnce(column, domains, replication),
-  );
-  const sum = (of: (run: Measured) => number): number => runs.reduce((total, run) => total + of(run), 0);
-  return {
-    marks: sum(({ marks }) => marks),
-    causes: Object.fromEntries(CAUSES.map((cause) => [cause, sum(({ causes }) => causes[cause])])) as Record<
-      Cause,
-      number
-    >,
-    idleWhileWaiting: sum(({ idleWhileWaiting }) => idleWhileWaiting) / runs.length,
-    wanting: sum(({ wanting }) => wanting),
-    stacked: sum(({ stacked }) => stacked),
-    waited: sum(({ waited }) => waited),
-  };
-}
-
-function measureOnce(column: Table1Column, domains: readonly DomainConfig[], replication: number): Measured {
+export function measure(
+  column: Table1Column,
+  domains: readonly DomainConfig[],
+  replication: number,
+): Measured {
   const config: SimulationConfig = {
     seed: SEED,
     replication,
     until: { at: WARM_UP + MEASURED },
     machine: { topology: { pcpus: TABLE1_PCPUS } },
-    host: { scheduler: column.host, pauseLoopExits: true },
+    host: { pauseLoopExits: true, ...column.more, scheduler: column.host },
     domains,
   };
   const world = createWorld(config);
