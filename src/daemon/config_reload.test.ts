@@ -13,6 +13,7 @@ let daemon: Daemon;
 const log: string[] = [];
 
 const FIXED = [
+  "mode: enforce",
   "hypervisor: { kind: simulated, from: host.yaml }",
   "journal: { path: journal.jsonl }",
   "control: { socket: control.sock }",
@@ -86,7 +87,7 @@ test("a bad edit keeps the old version and says where and why; a good one afterw
     ok: false,
     errors: [
       expect.stringMatching(
-        /vbal\.yaml:4:19: domains\.vm1\.wieght: There is no field "wieght" here\. Did you mean "weight"\?/,
+        /vbal\.yaml:5:19: domains\.vm1\.wieght: There is no field "wieght" here\. Did you mean "weight"\?/,
       ),
     ],
   });

@@ -33,6 +33,7 @@ export function overBase(base: Policy | undefined, config: Policy): Policy {
   Object.assign(domains, base.domains, config.domains);
   return {
     pool: config.pool ?? base.pool,
+    mode: config.mode,
     rounding: config.rounding === DEFAULT_POLICY.rounding ? base.rounding : config.rounding,
     emulatorPcpus: config.emulatorPcpus ?? base.emulatorPcpus,
     patience: config.patience,

@@ -49,6 +49,7 @@ function up(): DaemonProcess {
   writeFileSync(
     config,
     [
+      "mode: enforce",
       'pool: "0-1"',
       "hypervisor: { kind: qmp, directory: . }",
       "journal: { path: journal.jsonl }",

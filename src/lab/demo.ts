@@ -2,9 +2,11 @@
  * What `npm start` shows: two real guests run a synchronising program, first as the host schedules them, then under
  * vbal. This is the play; src/cli/render_demo.ts draws it.
  */
+
 import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { DEFAULT_POLICY } from "../core/policy.ts";
 import { Daemon, type LogLine } from "../daemon/daemon.ts";
 import { createQmpAdapter } from "../hypervisor/qmp/qmp_adapter.ts";
 import { DEFAULT_CONFIG } from "../protocol/config.ts";
@@ -66,7 +68,7 @@ interface Cast {
 
 /** On three pCPUs and more the weights differ, so that the picture shows them. */
 function castFor(hostPcpus: number): Cast {
-  const count = 6 <= hostPcpus ? 6 : 3 <= hostPcpus ? 3 : hostPcpus;
+  const count = 6 <= hostPcpus ? 6 : Math.min(3, hostPcpus);
   const weights = 3 <= count ? { alpha: 512, beta: 256 } : { alpha: 256, beta: 256 };
   return { pcpus: Array.from({ length: count }, (_, pcpu) => pcpu), weights };
 }
@@ -86,7 +88,7 @@ async function play(lab: Lab, { pcpus, weights }: Cast, options: DemoOptions): P
   await Promise.all(guests.map((guest) => guest.waitReady()));
 
   // At first every domain is opted out: the daemon only looks on.
-  const policy = { ...DEFAULT_CONFIG.policy, pool: pcpus };
+  const policy = { ...DEFAULT_POLICY, pool: pcpus };
   const daemon = new Daemon({
     config: {
       ...DEFAULT_CONFIG,

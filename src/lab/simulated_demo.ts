@@ -2,9 +2,11 @@
  * What `npm start` shows where real guests cannot be had: the shipped daemon on a simulated host, with domains that
  * come, go and change. There are no rates: a simulated host knows who runs where, not how fast a program would be.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEFAULT_POLICY } from "../core/policy.ts";
 import { Daemon, type LogLine } from "../daemon/daemon.ts";
 import { runInRealTime } from "../hypervisor/simulated/run_in_real_time.ts";
 import { createSimulatedHost, type SimulatedHost } from "../hypervisor/simulated/simulated_host.ts";
@@ -70,6 +72,7 @@ export async function runSimulatedDemo(options: SimulatedDemoOptions): Promise<v
   const daemon = new Daemon({
     config: {
       ...DEFAULT_CONFIG,
+      policy: DEFAULT_POLICY,
       journal: { ...DEFAULT_CONFIG.journal, path: join(folder, "journal.jsonl") },
       control: { socket: controlSocket },
     },

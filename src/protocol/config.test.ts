@@ -479,7 +479,7 @@ describe("a config that is broken says where, which rule, and what to do", () =>
         '1:11: rounding: One of a few words must stand here, not "up". Write floor, ceil or largest-remainder',
         '2:7: pool: pCPUs are numbers from 0 to 8191, each named once, not "all". Write a list as in [0, 1, 2, 9], or ranges as in "0-2,9", or none',
         '3:11: interval: A duration is above zero, at most 24h, and carries its unit, not "soon". Write it as in 500ms, 5s or 2min',
-        '4:1: x: There is no field "x" here. Use one of: pool, rounding, emulator, patience, ' +
+        '4:1: x: There is no field "x" here. Use one of: mode, pool, rounding, emulator, patience, ' +
           "interval, hypervisor, agent, admission, monitor, journal, control, history, defaults, domains",
       ],
     ],

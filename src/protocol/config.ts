@@ -76,7 +76,7 @@ export interface QmpDomain {
 export const DEFAULT_CONFIG_FILE = "/etc/vbal/vbal.yaml";
 
 export const DEFAULT_CONFIG: Config = {
-  policy: DEFAULT_POLICY,
+  policy: { ...DEFAULT_POLICY, mode: "observe" },
   interval: 1000,
   hypervisor: { kind: "qmp", directory: "/run/vbal/qmp", domains: [] },
   agent: { reportEvery: 3_000, patience: 60_000 },
@@ -118,6 +118,8 @@ function policyFrom(written: WrittenConfig): Policy {
   const { patience, admission } = DEFAULT_POLICY;
   return {
     pool: written.pool ?? null,
+    // To change guests is a decision; whoever has not made it is shown what would be done.
+    mode: written.mode ?? "observe",
     rounding: written.rounding ?? DEFAULT_POLICY.rounding,
     emulatorPcpus: written.emulator ?? null,
     patience: {

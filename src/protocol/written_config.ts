@@ -40,6 +40,7 @@ import { type MonitorFields, monitorFields, monitorKeys } from "./monitor_fields
 
 export interface WrittenConfig {
   readonly pool?: readonly PcpuId[] | null | undefined;
+  readonly mode?: Policy["mode"] | undefined;
   readonly rounding?: Rounding | undefined;
   readonly emulator?: readonly PcpuId[] | null | undefined;
   readonly patience?: Partial<Record<keyof Policy["patience"], Milliseconds | undefined>> | undefined;
@@ -136,6 +137,7 @@ const journalShape = {
 };
 
 const configShape = (measures: readonly string[]) => ({
+  mode: word(["enforce", "observe"]).optional(),
   pool: orNone(PCPU_LIST).optional(),
   rounding: word(["floor", "ceil", "largest-remainder"]).optional(),
   emulator: orNone(PCPU_LIST).optional(),

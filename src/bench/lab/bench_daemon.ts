@@ -132,6 +132,7 @@ function vcpusOf(index: number): number {
 
 function configFor(folder: string): string {
   return [
+    "mode: enforce",
     `interval: ${INTERVAL}`,
     `hypervisor: { kind: qmp, directory: ${JSON.stringify(folder)} }`,
     "journal: { path: journal.jsonl }",

@@ -9,9 +9,11 @@
  * Arms take turns within a round, in an order that changes from round to round, so that a drift of the machine hits all
  * of them. The guests of an arm that is not on are paused. A sample is the mean of the two guests' times.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEFAULT_POLICY } from "../../core/policy.ts";
 import { Daemon } from "../../daemon/daemon.ts";
 import { createQmpAdapter } from "../../hypervisor/qmp/qmp_adapter.ts";
 import type { Guest } from "../../lab/guest.ts";
@@ -134,7 +136,7 @@ async function underVbal(guests: readonly Guest[], folder: string, play: () => P
   const daemon = new Daemon({
     config: {
       ...DEFAULT_CONFIG,
-      policy: { ...DEFAULT_CONFIG.policy, pool: Array.from({ length: PCPUS }, (_, pcpu) => pcpu) },
+      policy: { ...DEFAULT_POLICY, pool: Array.from({ length: PCPUS }, (_, pcpu) => pcpu) },
       journal: { ...DEFAULT_CONFIG.journal, path: join(scratch, "journal.jsonl") },
       control: { socket: join(folder, "control.sock") },
     },
