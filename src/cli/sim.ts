@@ -8,6 +8,7 @@ import { simCalibrateCommand } from "./sim_calibrate.ts";
 import { simListCommand } from "./sim_list.ts";
 import { simReproduceCommand } from "./sim_reproduce.ts";
 import { simRunCommand } from "./sim_run.ts";
+import { simSensitivityCommand } from "./sim_sensitivity.ts";
 import { simSwarmCommand } from "./sim_swarm.ts";
 import { simSweepCommand } from "./sim_sweep.ts";
 import { simTable1Command } from "./sim_table1.ts";
@@ -20,6 +21,7 @@ export const simCommand: Command = command(
     simTraceCommand,
     simReproduceCommand,
     simCalibrateCommand,
+    simSensitivityCommand,
     simSweepCommand,
     simSwarmCommand,
     simTable1Command,

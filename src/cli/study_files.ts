@@ -8,6 +8,8 @@ import { type BandFile, parseBands } from "../study/reproduce/bands.ts";
 const STUDIES = new URL("../../studies/", import.meta.url);
 export const CALIBRATION_FILE: URL = new URL("calibration.yaml", STUDIES);
 
+export const SENSITIVITY_FILE: URL = new URL("sensitivity.yaml", STUDIES);
+
 /** The compiled thread that runs simulate on. */
 export const RUN_WORKER: URL = new URL("../study/runs/run_worker.js", import.meta.url);
 
