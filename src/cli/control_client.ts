@@ -7,7 +7,8 @@ import { message } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
-import { path } from "@optique/run/valueparser";
+import { path as pathOf } from "@optique/run/valueparser";
+import { ApiFault, type ApiRequest, answerOf, apiClient } from "../protocol/api_client.ts";
 import { DEFAULT_CONFIG } from "../protocol/config.ts";
 import type { PlanView } from "../protocol/plan_view.ts";
 import { parseStateView, type RequestView, type StateView } from "../protocol/state_view.ts";
@@ -37,7 +38,7 @@ const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 export function controlOption(): Parser<"sync", string | undefined> {
   return optional(
-    option("--control", path({ metavar: "SOCKET" }), {
+    option("--control", pathOf({ metavar: "SOCKET" }), {
       description: message`The daemon's control socket, by default ${DEFAULT_CONFIG.control.socket} or what the variable ${CONTROL_VARIABLE} says.`,
     }),
   );
@@ -49,38 +50,30 @@ export function connectControl(
   deadlineMs: number = DEADLINE_MS,
 ): ControlClient {
   const socket = socketOption ?? (environment[CONTROL_VARIABLE] || DEFAULT_CONFIG.control.socket);
-  const call = (method: "GET" | "POST", route: string, body?: unknown): Promise<unknown> =>
-    exchange({ socket, method, route, body, deadlineMs });
+  const api = apiClient((asked) => exchange({ socket, ...asked, deadlineMs }));
   return {
     socket,
     async state() {
-      const parsed = parseStateView(await call("GET", "/v1/state"));
+      const parsed = parseStateView(await api.state());
       if ("view" in parsed) return parsed.view;
       throw new CliError(
         "failed",
         `The daemon at ${socket} speaks otherwise than this vbal (${parsed.problem}). Use the same version of both`,
       );
     },
-    plan: async () => (await call("GET", "/v1/plan")) as PlanView,
-    set: async (domain, fields, by) => {
-      const query = by === undefined ? "" : `?by=${encodeURIComponent(by)}`;
-      return sentence(await call("POST", `/v1/domains/${encodeURIComponent(domain)}${query}`, fields));
-    },
-    request: async (domain, node) =>
-      (await call("POST", `/v1/domains/${encodeURIComponent(domain)}/requests`, { node })) as RequestView,
-    reload: async () => sentence(await call("POST", "/v1/reload", {})),
+    plan: () => api.plan(),
+    set: async (domain, fields, by) => sentence(await api.setDomain(domain, fields, by)),
+    request: (domain, node) => api.requestVcpu(domain, node),
+    reload: async () => sentence(await api.reload()),
   };
 }
 
-interface Exchange {
+interface Exchange extends ApiRequest {
   readonly socket: string;
-  readonly method: "GET" | "POST";
-  readonly route: string;
-  readonly body: unknown;
   readonly deadlineMs: number;
 }
 
-function exchange({ socket, method, route, body, deadlineMs }: Exchange): Promise<unknown> {
+function exchange({ socket, method, path, body, deadlineMs }: Exchange): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? "" : JSON.stringify(body);
     const headers =
@@ -88,7 +81,7 @@ function exchange({ socket, method, route, body, deadlineMs }: Exchange): Promis
         ? {}
         : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
     const outgoing = request(
-      { socketPath: socket, method, path: route, headers, signal: AbortSignal.timeout(deadlineMs) },
+      { socketPath: socket, method, path, headers, signal: AbortSignal.timeout(deadlineMs) },
       (incoming) => {
         const parts: Buffer[] = [];
         let bytes = 0;
@@ -101,7 +94,7 @@ function exchange({ socket, method, route, body, deadlineMs }: Exchange): Promis
         incoming.on("error", (error) => reject(unreachableDaemon(socket, error, deadlineMs)));
         incoming.on("end", () => {
           try {
-            resolve(answerOf(socket, incoming.statusCode ?? 0, Buffer.concat(parts).toString("utf8")));
+            resolve(told(socket, incoming.statusCode ?? 0, Buffer.concat(parts).toString("utf8")));
           } catch (error) {
             reject(error);
           }
@@ -113,26 +106,20 @@ function exchange({ socket, method, route, body, deadlineMs }: Exchange): Promis
   });
 }
 
-/** The daemon's refusals carry `{ error: { message, advice } }` (protocol/api_error.ts). */
-function answerOf(socket: string, status: number, text: string): unknown {
-  let value: unknown;
+/** What the daemon refuses is told in its own words. */
+function told(socket: string, status: number, text: string): unknown {
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new CliError(
-      "failed",
-      `${socket} is not the control socket of a vbal daemon: it does not answer in JSON. Check --control`,
-    );
+    return answerOf(status, text);
+  } catch (error) {
+    if (!(error instanceof ApiFault)) throw error;
+    if (error.code === "unavailable" && !text.startsWith("{")) {
+      throw new CliError(
+        "failed",
+        `${socket} is not the control socket of a vbal daemon: it does not answer in JSON. Check --control`,
+      );
+    }
+    throw new CliError("failed", error.advice === "" ? error.message : `${error.message}. ${error.advice}`);
   }
-  if (200 <= status && status < 300) return value;
-  const refused = (value as { error?: { message?: unknown; advice?: unknown } } | null)?.error;
-  const advice = typeof refused?.advice === "string" && refused.advice !== "" ? `. ${refused.advice}` : "";
-  throw new CliError(
-    "failed",
-    typeof refused?.message === "string"
-      ? `${refused.message}${advice}`
-      : `The daemon refused with status ${status}: ${text.slice(0, 200)}`,
-  );
 }
 
 function sentence(answer: unknown): string {

@@ -14,7 +14,7 @@ import type { Hypervisor, Observation } from "../hypervisor/port.ts";
 import { createSimulatedHost, type SimulatedHost } from "../hypervisor/simulated/simulated_host.ts";
 import { type Config, DEFAULT_CONFIG } from "../protocol/config.ts";
 import { decodeJournal } from "../protocol/journal.ts";
-import { startApiHere } from "./api/start_api.ts";
+import { startApiHere } from "./api/start_api_here.ts";
 import { Daemon, type LogLine } from "./daemon.ts";
 import type { History } from "./history/start_history.ts";
 import type { ControllerRecord } from "./replay.ts";

@@ -1,5 +1,6 @@
 /** A request that is refused: thrown by whoever sees the reason, answered in one place. */
-import { API_ERROR_STATUS, type ApiError, type ApiErrorCode } from "../../protocol/api_error.ts";
+import { API_ERROR_STATUS, type ApiErrorCode } from "../../protocol/api_codes.ts";
+import type { ApiError } from "../../protocol/api_error.ts";
 
 export class ApiRefusal extends Error {
   readonly code: ApiErrorCode;

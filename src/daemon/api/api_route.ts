@@ -5,7 +5,8 @@
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { z } from "zod";
-import { API_ERROR_STATUS, apiErrorSchema } from "../../protocol/api_error.ts";
+import { API_ERROR_STATUS } from "../../protocol/api_codes.ts";
+import { apiErrorSchema } from "../../protocol/api_error.ts";
 import type { Awaitable } from "./api_target.ts";
 
 /** `read` looks, `write` changes something. */

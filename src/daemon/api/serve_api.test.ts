@@ -11,7 +11,7 @@ import type { PlanView } from "../../protocol/plan_view.ts";
 import type { RequestView } from "../../protocol/state_view.ts";
 import type { ApiTarget } from "./api_target.ts";
 import type { ApiServer } from "./serve_api.ts";
-import { startApiHere } from "./start_api.ts";
+import { startApiHere } from "./start_api_here.ts";
 
 const REQUEST_DEADLINE_MS = 200;
 

@@ -6,17 +6,20 @@ import { Worker } from "node:worker_threads";
 import type { Milliseconds } from "../../core/units.ts";
 import type { MetricFact } from "../metrics/metric_fact.ts";
 import { threadFile } from "../thread_file.ts";
-import { type ApiServer, type ServeOptions, serveApi } from "./serve_api.ts";
+import type { ApiServer, ServeOptions } from "./serve_api.ts";
 import type { Ask, FromThread, ThreadStart, ToThread } from "./thread_messages.ts";
-import { SOCKET_UMASK } from "./unix_socket.ts";
+import { withOwnersMask } from "./unix_socket.ts";
 
 /** Twice as long after each failure in a row, up to the longest. */
 const RESTART_AFTER_MS: Milliseconds = 1_000;
 const RESTART_AFTER_MS_MAX: Milliseconds = 60_000;
 /** A thread that does not end by then is ended. */
 const CLOSE_DEADLINE_MS: Milliseconds = 2_000;
-/** A few times what a thousand domains need; one that needs more dies alone. */
-const HEAP_MEGABYTES_MAX = 256;
+/**
+ * A few times what a thousand domains need; one that needs more dies alone. Garbage is collected early, because V8 would
+ * otherwise let a thread that nobody hurries grow by dozens of megabytes.
+ */
+const HEAP_LIMITS = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 4 };
 
 export type StartApi = (options: ServeOptions) => Promise<ApiServer>;
 
@@ -26,9 +29,6 @@ export const startApi: StartApi = async (options) => {
   await thread.start();
   return thread;
 };
-
-/** The same on the calling thread: for tests that start daemons by the hundred. */
-export const startApiHere: StartApi = (options) => withOwnersMask(() => serveApi(options));
 
 class ApiThread implements ApiServer {
   readonly #options: ServeOptions;
@@ -46,7 +46,7 @@ class ApiThread implements ApiServer {
     const workerData: ThreadStart = { control, history, pageFolder, version };
     const worker = new Worker(threadFile("api/api_thread.js"), {
       workerData,
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES_MAX },
+      resourceLimits: HEAP_LIMITS,
     });
     this.#worker = worker;
     await withOwnersMask(() => this.#listening(worker));
@@ -126,15 +126,5 @@ class ApiThread implements ApiServer {
         this.#startLater();
       });
     }, after);
-  }
-}
-
-/** Sockets made meanwhile are their owner's from the first moment. Only the main thread may set the mask. */
-async function withOwnersMask<T>(work: () => Promise<T>): Promise<T> {
-  const mask = process.umask(SOCKET_UMASK);
-  try {
-    return await work();
-  } finally {
-    process.umask(mask);
   }
 }

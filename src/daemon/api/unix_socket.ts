@@ -23,7 +23,7 @@ export async function clearSocket(path: string): Promise<void> {
   rmSync(path, { force: true });
 }
 
-/** The process should run with `SOCKET_UMASK` meanwhile, so that there is no moment in which others could open it. */
+/** To be called within `withOwnersMask`, so that there is no moment in which others could open it. */
 export function listenOnSocket(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(cannotListen(path, error.message));
@@ -36,8 +36,18 @@ export function listenOnSocket(server: Server, path: string): Promise<void> {
   });
 }
 
+/** Sockets made meanwhile are their owner's from the first moment. Only the main thread may set the mask. */
+export async function withOwnersMask<T>(work: () => Promise<T>): Promise<T> {
+  const mask = process.umask(OWNER_ONLY);
+  try {
+    return await work();
+  } finally {
+    process.umask(mask);
+  }
+}
+
 /** Folders made meanwhile stay usable. */
-export const SOCKET_UMASK = 0o077;
+const OWNER_ONLY = 0o077;
 
 function cannotListen(path: string, why: string): Error {
   return new Error(`Cannot listen on ${path}: ${why}; check control.socket and its folder's rights`);

@@ -40,6 +40,8 @@ export type FromHistory =
 const WAITING_MAX = 60;
 /** Time for what waits to be written; a disk that hangs must not hold up a stop. */
 const CLOSE_DEADLINE_MS: Milliseconds = 2_000;
+/** Samples are small and short-lived; without bounds V8 would let the thread grow by dozens of megabytes. */
+const HEAP_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
 /** A thread that died, for a fault of the library or of memory, is started again with the first sample after this. */
 const RESTART_AFTER_SECONDS = 10;
 
@@ -54,6 +56,7 @@ export function startHistory(options: HistoryOptions): History {
     const { path, maxBytes } = options;
     const started = new Worker(threadFile("history/history_thread.js"), {
       workerData: { path, maxBytes } satisfies HistoryStart,
+      resourceLimits: HEAP_LIMITS,
     });
     // The daemon's own end does not wait for it.
     started.unref();
