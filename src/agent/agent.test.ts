@@ -25,6 +25,7 @@ function startAgent(guest: GuestOfData): Agent {
     portPath: "/dev/virtio-ports/vbal",
     recordPath: RECORD,
     askPath: "/run/ask",
+    hostLayerPath: "/run/host",
     name: "vbal-agent test",
     onPortBusy: () => guest.log("busy"),
   });
@@ -74,6 +75,14 @@ describe("greeting", () => {
   test("a guest with one vCPU and no cpusets has no mechanism", () => {
     const { guest } = start(1, (g) => g.files.delete("/sys/fs/cgroup/cgroup.controllers"));
     expect(guest.heard[1]).toMatchObject({ mechanisms: [] });
+  });
+
+  test("a guest with one vCPU into which more can be plugged will be able to offline those", () => {
+    const { guest } = start(1, (g) => {
+      const vcpus = "/sys/devices/system/cpu";
+      g.files.set(`${vcpus}/possible`, "0-3\n").set(`${vcpus}/hotplug/states`, "0: offline\n");
+    });
+    expect(guest.heard[1]).toMatchObject({ mechanisms: ["offline", "isolate"] });
   });
 
   test("isolated partitions came with Linux 6.1", () => {

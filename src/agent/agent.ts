@@ -9,6 +9,7 @@ import type { GuestMessage } from "../protocol/guest_messages.ts";
 import { AskPipe } from "./ask_pipe.ts";
 import { VCPU_DIRECTORY } from "./guest_view.ts";
 import { HostClock } from "./host_clock.ts";
+import { writeHostLayer } from "./host_layer.ts";
 import { canIsolate } from "./isolation.ts";
 import type { Thresholds } from "./monitor/thresholds.ts";
 import { MONITOR_DEFAULTS, type MonitorConfig } from "./monitor_config.ts";
@@ -71,6 +72,7 @@ export class Agent {
     this.#stopped = true;
     this.#cancelWake();
     this.#monitor.stop();
+    writeHostLayer(this.#platform, this.#options.hostLayerPath, null);
     this.#pipe.close();
     const problems = this.#balloon.restore();
     for (const problem of problems) this.#platform.log(problem);
@@ -142,10 +144,12 @@ export class Agent {
         break;
       case "monitor":
         this.#thresholds = effect.thresholds;
+        writeHostLayer(this.#platform, this.#options.hostLayerPath, effect.host);
         this.#monitor.start();
         break;
       case "stop-monitor":
         this.#monitor.stop();
+        writeHostLayer(this.#platform, this.#options.hostLayerPath, null);
         break;
       case "run-times":
         this.#hostClock.hear(effect.vcpus);
@@ -208,6 +212,8 @@ export interface AgentOptions {
   readonly recordPath: string;
   /** Where people in the guest ask for vCPUs (ask_pipe.ts). */
   readonly askPath: string;
+  /** Where the host's thresholds are put for people (host_layer.ts). */
+  readonly hostLayerPath: string;
   /** What the guest's own configuration says of the load monitor; the defaults where it says nothing. */
   readonly monitor?: MonitorConfig;
   /** With its version, as the host will show it. */
@@ -218,13 +224,21 @@ export interface AgentOptions {
 
 /** How the guest can take vCPUs, best first. */
 export function mechanismsOf(platform: Platform): readonly ("offline" | "isolate")[] {
-  const vcpus = parseVcpuList(platform.readFile(`${VCPU_DIRECTORY}/present`)).filter((vcpu) => vcpu !== 0);
-  const canOffline = vcpus.some((vcpu) => platform.readFile(`${VCPU_DIRECTORY}/cpu${vcpu}/online`) !== null);
+  const present = parseVcpuList(platform.readFile(`${VCPU_DIRECTORY}/present`));
+  const possible = parseVcpuList(platform.readFile(`${VCPU_DIRECTORY}/possible`));
+  const letsGo = (vcpu: number) =>
+    vcpu !== 0 && platform.readFile(`${VCPU_DIRECTORY}/cpu${vcpu}/online`) !== null;
+  // One that is plugged later can be offlined by any kernel that can plug it.
+  const awaitsMore = possible.length > present.length && platform.readFile(HOTPLUG_STATES) !== null;
+  const canOffline = present.some(letsGo) || awaitsMore;
   return [
     ...(canOffline ? (["offline"] as const) : []),
     ...(canIsolate(platform) ? (["isolate"] as const) : []),
   ];
 }
+
+/** There in a kernel with CONFIG_HOTPLUG_CPU. */
+const HOTPLUG_STATES = `${VCPU_DIRECTORY}/hotplug/states`;
 
 /** The kernel's words for a port that another program has open. */
 const BUSY = /busy/i;
