@@ -87,7 +87,8 @@ function thresholdValue(value: unknown, path: string): number | null {
   return misfit(path, "a number from 0 up, or null for none", value);
 }
 
-function jsonOf(text: string): unknown {
+/** Throws a misfit; to be called in `parsed`. */
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

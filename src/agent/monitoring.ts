@@ -43,7 +43,12 @@ export interface Monitoring {
 
 export type MonitorEffect =
   /** Measure with these thresholds from now on. */
-  | { readonly kind: "monitor"; readonly thresholds: Thresholds }
+  | {
+      readonly kind: "monitor";
+      readonly thresholds: Thresholds;
+      /** The host's layer among them. */
+      readonly host: ThresholdLayer["values"];
+    }
   | { readonly kind: "stop-monitor" }
   | { readonly kind: "run-times"; readonly vcpus: RunTimes["vcpus"] }
   /** Not sent to a host that does not read. */
@@ -94,7 +99,7 @@ export function obeyMonitor(
     effects: [
       ...thresholdChanges(thresholdsOf(before.config, before.host), thresholds).map(audit),
       ...(on === before.on ? [] : [log(`The host turned the load monitor ${on ? "on" : "off"}`)]),
-      on ? { kind: "monitor", thresholds } : { kind: "stop-monitor" },
+      on ? { kind: "monitor", thresholds, host } : { kind: "stop-monitor" },
       { kind: "send", message: { kind: "monitor-set", id, unknown, inForce } },
     ],
   };

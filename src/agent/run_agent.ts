@@ -3,6 +3,7 @@
 import { unreachable } from "../core/unreachable.ts";
 import { Agent } from "./agent.ts";
 import { type Command, HELP, parseCommandLine } from "./command_line.ts";
+import { HOST_LAYER_PATH, readHostLayer } from "./host_layer.ts";
 import { measuresCommand } from "./measures_command.ts";
 import { MONITOR_DEFAULTS, readMonitorConfig, thresholdsOf } from "./monitor_config.ts";
 import type { Platform } from "./platform.ts";
@@ -74,14 +75,15 @@ function monitorCommand(
     program.exit(2);
     return;
   }
-  const thresholds = thresholdsOf(config.message);
+  const host = readHostLayer(platform, HOST_LAYER_PATH);
+  const thresholds = thresholdsOf(config.message, host);
   const { json } = command;
   const print = (text: string): void => program.print(text);
   const end = (): void => program.exit(0);
   if (command.kind === "measures") {
     measuresCommand(platform, { json, seconds: command.seconds, thresholds, print, end });
   } else {
-    print(thresholdsText(thresholds, { json }));
+    print(thresholdsText(thresholds, { json, file: config.message.file.values, host }));
     end();
   }
 }
@@ -94,6 +96,7 @@ function serve(platform: Platform, program: Program, command: Extract<Command, {
     portPath,
     recordPath,
     askPath,
+    hostLayerPath: HOST_LAYER_PATH,
     monitor: config.ok ? config.message : MONITOR_DEFAULTS,
     name: AGENT_NAME,
     onPortBusy: () => {

@@ -32,6 +32,7 @@ describe.runIf(process.platform === "linux")("on this machine", () => {
       portPath: path,
       recordPath: join(directory, "record"),
       askPath: join(directory, "ask"),
+      hostLayerPath: join(directory, "host"),
       name: "vbal-agent test",
       onPortBusy: () => {},
     });

@@ -91,7 +91,7 @@ export class LoadMonitor {
       after,
       kinds: this.#kindsNow(after.atMs, trouble),
       cost: this.#cost,
-      groups: groupsTrouble || this.#times.groups([...pairs, ...this.#lone.pairs()], this.#pid),
+      groups: groupsTrouble || this.#times.groups(pairs, this.#pid),
       nodeOf: (vcpu) => this.#nodes.nodeOf(vcpu),
       host: host(intervalMs),
       hz: this.#hz,
@@ -140,6 +140,7 @@ export class LoadMonitor {
     });
     const found = this.#lone.look(new Set(unseen.map(({ vcpu }) => vcpu)));
     this.#threads.learn(found);
+    this.#times.add(this.#lone.pairs());
   }
 
   stop(): void {

@@ -44,6 +44,14 @@ export class RunnableTimes {
     return groupsOf(parts, `/proc/TID/schedstat of ${parts.length} threads seen by the trace`);
   }
 
+  /** Begins to look at these threads now, so that they count from the next call on. */
+  add(pairs: readonly SwitchPair[]): void {
+    for (const [tid, place] of placesOf(pairs)) {
+      const totalNs = this.#timed.has(tid) ? null : this.#runnableNs(tid);
+      if (totalNs !== null) this.#timed.set(tid, { totalNs, place, idleRounds: 0 });
+    }
+  }
+
   /** Running and waiting time of a thread since its start. */
   #runnableNs(tid: number): number | null {
     const text = this.#platform.readFile(`/proc/${tid}/schedstat`);
