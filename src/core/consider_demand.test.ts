@@ -176,6 +176,10 @@ describe("plugging", () => {
       world.now += 1000;
       world.observe();
     }
+    expect(world.told()).toEqual([]);
+    const outcome = { ok: false, failure: "timed-out", why: "No answer" } as const;
+    world.feed({ kind: "command-ended", id: late.id, outcome });
+    world.observe();
     expect(world.told()).toEqual(["plug-failed"]);
     world.use.set("a", 300);
     world.carryOut({ id: late.id, ...late.command });

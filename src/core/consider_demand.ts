@@ -46,7 +46,7 @@ export function considerDemand(options: ConsiderOptions, notes: Note[]): Conside
     },
   };
 
-  const { demand: unplugged, settled } = settlePlugs(before, snapshot, now);
+  const { demand: unplugged, settled } = settlePlugs(before, { snapshot, underWay: state.underWay, now });
   const { demand: reviewed, gaveBack } = reviewDemand(unplugged, host.askers, now);
   let demand = withAllotted(reviewed, host.askers, allotments(reviewed, host));
   for (const id of gaveBack) notes.push({ code: "gave-back", domain: id, vcpus: allottedOf(demand, id) });

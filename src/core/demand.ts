@@ -102,12 +102,13 @@ export function withAllotted(
  * the one by weights alone.
  */
 export function planDemandOf({ domains }: DemandState, askers: readonly Asker[]): PlanDemand {
+  const leasts = new Map(askers.map(({ id, least }) => [id, least]));
   // What is kept for a vCPU that is being plugged is not for another one.
   const allotted = new Map(
-    domains.map(({ id, allotted, plugging }) => [
-      id,
-      plugging === null ? allotted : Math.min(allotted, plugging.from),
-    ]),
+    domains.map(({ id, allotted, plugging }) => {
+      const kept = plugging === null ? allotted : Math.max(plugging.from, leasts.get(id) ?? 1);
+      return [id, Math.min(allotted, kept)];
+    }),
   );
   const isStrict = askers.every(({ id, strict }) => (allotted.get(id) ?? strict) === strict);
   return { granted: grantedIn({ domains }), allotted: isStrict ? null : allotted };

@@ -18,7 +18,7 @@ export function wantedDomains(
   const snapshots = new Map(state.snapshot?.domains.map((domain) => [domain.id, domain]));
   const wanted: WantedDomain[] = [];
   for (const domain of state.domains) {
-    const { mechanism, vcpusMin } = policyOf(policy, domain.id);
+    const { mechanism, vcpusMin, plug: mayPlug } = policyOf(policy, domain.id);
     const plan = plans.get(domain.id);
     const snapshot = snapshots.get(domain.id);
     if (state.mode === "controlling" && plan !== undefined) {
@@ -30,7 +30,7 @@ export function wantedDomains(
         emulatorPcpus: plan.emulatorPcpus,
         mechanism,
         vcpusMin,
-        ...(plugging?.failed === null ? { plug: plugging.slot } : {}),
+        ...(mayPlug && plugging?.failed === null ? { plug: plugging.slot } : {}),
         ...(0 < unplug.length ? { unplug } : {}),
         courteous: domain.cooperation.standing === "active",
       });
