@@ -115,6 +115,14 @@ describe("lock-holder and lock-waiter preemption", () => {
     expect(efficiency(4, locking(4, "paravirtual", 10_000))).toBeGreaterThan(0.8);
   });
 
+  test("paravirtual ticket locks pass the lock in order all the same, so they win back less than the unfair ones (OTICKET)", () => {
+    const [ticket, fair, unfair] = (["ticket", "paravirtual-ticket", "paravirtual"] as const).map((kind) =>
+      efficiency(4, locking(4, kind, 10_000)),
+    ) as [number, number, number];
+    expect(fair).toBeGreaterThan(ticket);
+    expect(fair).toBeLessThan(unfair);
+  });
+
   test("gangs never lose a holder's siblings: strict co-scheduling keeps the throughput", () => {
     expect(efficiency(4, locking(4, "ticket", 5_000), { scheduler: { kind: "strict-co" } })).toBeGreaterThan(
       0.9,

@@ -53,16 +53,16 @@ function digestOf(scheduler: HostConfig["scheduler"]): string {
 }
 
 test.each([
-  { scheduler: { kind: "round-robin" }, digest: "0d5dca0e" },
-  { scheduler: { kind: "cfs" }, digest: "40eeac09" },
-  { scheduler: { kind: "cfs", balance: "siblings-apart" }, digest: "38d15767" },
-  { scheduler: { kind: "credit" }, digest: "dbc385d2" },
-  { scheduler: { kind: "eevdf" }, digest: "f01957c7" },
-  { scheduler: { kind: "credit2" }, digest: "0e13697e" },
-  { scheduler: { kind: "relaxed-co", generation: 3 }, digest: "1e68701c" },
-  { scheduler: { kind: "relaxed-co" }, digest: "939cd7c9" },
-  { scheduler: { kind: "demand-based" }, digest: "bfd1ca92" },
-  { scheduler: { kind: "strict-co" }, digest: "74238e8d" },
+  { scheduler: { kind: "round-robin" }, digest: "dd1ba5e2" },
+  { scheduler: { kind: "cfs" }, digest: "75c9e4a7" },
+  { scheduler: { kind: "cfs", balance: "siblings-apart" }, digest: "b705a7e9" },
+  { scheduler: { kind: "credit" }, digest: "6b5770bd" },
+  { scheduler: { kind: "eevdf" }, digest: "3662424e" },
+  { scheduler: { kind: "credit2" }, digest: "7592b768" },
+  { scheduler: { kind: "relaxed-co", generation: 3 }, digest: "37310788" },
+  { scheduler: { kind: "relaxed-co" }, digest: "080b3951" },
+  { scheduler: { kind: "demand-based" }, digest: "ab4ad1ae" },
+  { scheduler: { kind: "strict-co" }, digest: "86a7d6ad" },
 ] as const)("$scheduler", ({ scheduler, digest }) => {
   expect(digestOf(scheduler)).toBe(digest);
 });

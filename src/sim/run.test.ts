@@ -7,7 +7,7 @@ import type { DomainConfig, HostConfig, SimulationConfig } from "./config.ts";
 import { CAUSES } from "./metrics/causes.ts";
 import type { RunResult } from "./metrics/result.ts";
 import { runSimulation } from "./run.ts";
-import type { Step, Workload } from "./workload/program.ts";
+import type { LockKind, Step, Workload } from "./workload/program.ts";
 
 const MS = 1_000_000;
 
@@ -58,6 +58,7 @@ const LOADS: Record<string, (n: number) => Workload> = {
   "test-and-set lock": (n) => locked(n, "test-and-set"),
   "queued lock": (n) => locked(n, "queued"),
   "paravirtual lock": (n) => locked(n, "paravirtual"),
+  "paravirtual ticket lock": (n) => locked(n, "paravirtual-ticket"),
   mutex: (n) => locked(n, "mutex"),
   semaphore: (n) => ({
     locks: { s: { kind: "rwsem" } },
@@ -131,7 +132,7 @@ const LOADS: Record<string, (n: number) => Workload> = {
   }),
 };
 
-function locked(n: number, kind: "ticket" | "test-and-set" | "queued" | "paravirtual" | "mutex"): Workload {
+function locked(n: number, kind: LockKind): Workload {
   return {
     locks: { l: { kind } },
     tasks: [

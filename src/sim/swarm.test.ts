@@ -47,7 +47,15 @@ const SCHEDULERS: readonly HostConfig["scheduler"][] = [
   { kind: "demand-based" },
   { kind: "demand-based", balance: "off" },
 ];
-const LOCKS: readonly LockKind[] = ["test-and-set", "ticket", "queued", "paravirtual", "mutex", "rwsem"];
+const LOCKS: readonly LockKind[] = [
+  "test-and-set",
+  "ticket",
+  "queued",
+  "paravirtual",
+  "paravirtual-ticket",
+  "mutex",
+  "rwsem",
+];
 
 function randomBlock(draw: Draw): Step[] {
   const time = { mean: 1_000 + draw(300_000), cv: draw(3) / 2 };

@@ -136,6 +136,8 @@ export class Vcpus {
   readonly preemptPending: Uint8Array;
   readonly delayUsed: Uint8Array;
   readonly pauseWindow: Float64Array;
+  /** How fast its task works where it runs: 1, or less beside a busy thread of the core or far from memory. */
+  readonly rate: Float64Array;
 
   constructor(
     domainOf: readonly number[],
@@ -183,6 +185,7 @@ export class Vcpus {
     this.preemptPending = new Uint8Array(n);
     this.delayUsed = new Uint8Array(n);
     this.pauseWindow = floats(n);
+    this.rate = floats(n, 1);
   }
 }
 
@@ -279,6 +282,8 @@ export class Domains {
   readonly completions: Int32Array;
   readonly stealAware: Uint8Array;
   readonly nextPlacement: Int32Array;
+  /** The node of its memory: where one of its vCPUs first ran. */
+  readonly memoryNode: Int32Array;
   /** Interrupts that its vCPUs sent each other, and their pause-loop exits: what a host sees of synchronisation. */
   readonly ipis: Float64Array;
   readonly pauseLoopExits: Float64Array;
@@ -301,6 +306,7 @@ export class Domains {
     this.completions = ints(n);
     this.stealAware = new Uint8Array(n);
     this.nextPlacement = ints(n);
+    this.memoryNode = ints(n, NOBODY);
     this.ipis = floats(n);
     this.pauseLoopExits = floats(n);
   }
@@ -311,8 +317,10 @@ export const LOCK_TEST_AND_SET = 0;
 export const LOCK_TICKET = 1;
 export const LOCK_QUEUED = 2;
 export const LOCK_PARAVIRTUAL = 3;
-export const LOCK_MUTEX = 4;
-export const LOCK_RWSEM = 5;
+export const LOCK_PARAVIRTUAL_TICKET = 4;
+// From here on waiters block.
+export const LOCK_MUTEX = 5;
+export const LOCK_RWSEM = 6;
 
 // Who is off the pCPU while others spin for a lock.
 export const STALL_NONE = 0;

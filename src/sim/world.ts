@@ -7,6 +7,7 @@ import { Slots } from "./engine/slots.ts";
 import { ENTITIES_MAX } from "./engine/tie_rank.ts";
 import { Timers } from "./engine/timers.ts";
 import { createHost } from "./host/host.ts";
+import { ratesVary } from "./host/rates.ts";
 import { createPolicy } from "./host_scheduler/policies.ts";
 import type { HostPolicy } from "./host_scheduler/policy.ts";
 import { type Costs, DEFAULT_COSTS } from "./machine/constants.ts";
@@ -30,6 +31,8 @@ export interface World {
   readonly config: SimulationConfig;
   readonly costs: Costs;
   readonly pauseLoopExiting: boolean;
+  /** Cores have several threads, or memory several nodes (host/rates.ts). */
+  readonly ratesVary: boolean;
   /** AVOID_*: which lock-holder preemption avoidance. */
   readonly avoidance: number;
   /** Everything random in the run hangs on this key. */
@@ -118,6 +121,7 @@ export function createWorld(config: SimulationConfig): World {
     config,
     costs: { ...DEFAULT_COSTS, ...config.machine.costs },
     pauseLoopExiting: config.host.pauseLoopExits ?? false,
+    ratesVary: ratesVary(places),
     avoidance,
     key,
     now: 0,
@@ -308,6 +312,8 @@ function lockKind(kind: LockKind): number {
       return tables.LOCK_QUEUED;
     case "paravirtual":
       return tables.LOCK_PARAVIRTUAL;
+    case "paravirtual-ticket":
+      return tables.LOCK_PARAVIRTUAL_TICKET;
     case "mutex":
       return tables.LOCK_MUTEX;
     case "rwsem":

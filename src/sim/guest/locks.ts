@@ -6,6 +6,8 @@
  * - test-and-set: whoever of those on a pCPU is quickest; drawn at random.
  * - paravirtual: as qspinlock under a hypervisor: waiters halt after a while and are kicked, and who is on a pCPU may
  *   take a free lock out of turn.
+ * - paravirtual ticket: as Linux 3.x's ticket locks under a hypervisor: strictly first come, first served too, but waiters halt
+ *   after a while, and the one that the lock is passed to is kicked.
  * - mutex: waiters block; the one woken tries again and may be overtaken.
  * - rwsem: waiters block; first come, first served, adjacent readers together.
  */
@@ -24,6 +26,7 @@ import {
   IRQ_RESCHEDULE,
   LOCK_MUTEX,
   LOCK_PARAVIRTUAL,
+  LOCK_PARAVIRTUAL_TICKET,
   LOCK_QUEUED,
   LOCK_RWSEM,
   LOCK_TEST_AND_SET,
@@ -56,7 +59,8 @@ export function acquire(w: World, v: number, l: number): void {
     tasks.preemptDepth[h]++;
     tasks.waitsFor[h] = l;
     tasks.does[h] = DOES_SPIN_LOCK;
-    tasks.remaining[h] = kind === LOCK_PARAVIRTUAL ? w.costs.paravirtualSpin : NEVER;
+    const halts = kind === LOCK_PARAVIRTUAL || kind === LOCK_PARAVIRTUAL_TICKET;
+    tasks.remaining[h] = halts ? w.costs.paravirtualSpin : NEVER;
     tasks.pauseLeft[h] = w.pauseLoopExiting ? vcpus.pauseWindow[v] : NEVER;
     w.lockWaits.push(l, h);
     watchStall(w, h);
@@ -109,6 +113,13 @@ export function release(w: World, v: number, l: number): void {
     case LOCK_QUEUED: {
       const next = w.lockWaits.shift(l);
       if (next !== NOBODY) grant(w, l, next);
+      break;
+    }
+    case LOCK_PARAVIRTUAL_TICKET: {
+      const next = w.lockWaits.shift(l);
+      if (next === NOBODY) break;
+      grant(w, l, next);
+      wakeHalted(w, v, tasks.vcpu[next]);
       break;
     }
     case LOCK_TEST_AND_SET:
@@ -214,11 +225,14 @@ function passToFirstRunning(w: World, l: number): boolean {
 function kick(w: World, v: number, l: number): void {
   const first = w.lockWaits.head[l];
   if (first === NOBODY) return;
-  const target = w.tasks.vcpu[first];
-  if (w.vcpus.state[target] !== VCPU_HALTED) return;
+  if (wakeHalted(w, v, w.tasks.vcpu[first])) w.tasks.remaining[first] = w.costs.paravirtualSpin;
+}
+
+function wakeHalted(w: World, v: number, target: number): boolean {
+  if (w.vcpus.state[target] !== VCPU_HALTED) return false;
   w.vcpus.overhead[v] += w.costs.ipiSend;
-  w.tasks.remaining[first] = w.costs.paravirtualSpin;
   interrupt(w, v, target, IRQ_RESCHEDULE);
+  return true;
 }
 
 function wakeNext(w: World, v: number, l: number): void {

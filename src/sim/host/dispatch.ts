@@ -25,6 +25,7 @@ import {
   VCPU_STATES,
 } from "../tables.ts";
 import { AVOID_NOTHING, type World } from "../world.ts";
+import { rateOn } from "./rates.ts";
 import {
   changeOffCause,
   enterPcpu,
@@ -199,7 +200,10 @@ function workLeft(w: World, v: number): number {
   const h = vcpus.current[v];
   if (h === NOBODY || vcpus.irqs[v] !== 0) return overhead;
   switch (tasks.does[h]) {
-    case DOES_WORK:
+    case DOES_WORK: {
+      const rate = vcpus.rate[v];
+      return overhead + (rate === 1 ? tasks.remaining[h] : Math.ceil(tasks.remaining[h] / rate));
+    }
     case DOES_SPIN_BARRIER:
       return overhead + tasks.remaining[h];
     case DOES_SPIN_LOCK:
@@ -242,12 +246,25 @@ function switchIn(w: World, p: number, v: number): void {
   vcpus.pauseWindow[v] = costs.pauseLoopWindow;
   if (vcpus.irqs[v] !== 0) vcpus.overhead[v] += costs.ipiReceive;
   if (vcpus.owedCount[v] > 0) countTargets(w, v, -1);
+  if (w.ratesVary) reviewRates(w, p);
 
   const h = vcpus.current[v];
   if (h === NOBODY) return;
   enterPcpu(w, h, vcpus.mark[v]);
   if (w.pauseLoopExiting && tasks.pauseLeft[h] !== NEVER) tasks.pauseLeft[h] = costs.pauseLoopWindow;
   for (let i = 0; i < tasks.heldCount[h]; i++) setStall(w, tasks.held[h * HELD_LOCKS_MAX + i], STALL_NONE);
+}
+
+/** Who runs on this core has changed: its other threads get faster or slower, and this one starts at its rate. */
+function reviewRates(w: World, p: number): void {
+  const { pcpus, vcpus } = w;
+  for (let q = 0; q < pcpus.count; q++) {
+    const v = pcpus.current[q];
+    if (pcpus.core[q] !== pcpus.core[p] || v === NOBODY) continue;
+    settle(w, v);
+    vcpus.rate[v] = rateOn(w, q, v);
+    arm(w, q);
+  }
 }
 
 /** A guest that knows of steal time does not charge its current task for it. */
@@ -281,6 +298,7 @@ function switchOut(w: World, p: number, v: number, state: number): void {
   vcpus.pcpu[v] = NOBODY;
   vcpus.preemptPending[v] = 0;
   if (vcpus.owedCount[v] > 0) countTargets(w, v, 1);
+  if (w.ratesVary) reviewRates(w, p);
 
   const h = vcpus.current[v];
   if (h === NOBODY) return;

@@ -24,6 +24,7 @@ import {
   DOES_SPIN_ACK,
   DOES_SPIN_BARRIER,
   DOES_SPIN_LOCK,
+  DOES_WORK,
   HELD_CO_STOPPED,
   HELD_PARKED,
   NOBODY,
@@ -57,7 +58,7 @@ export function settle(w: World, v: number): void {
   }
   if (h === NOBODY) return;
 
-  tasks.remaining[h] -= elapsed;
+  tasks.remaining[h] -= tasks.does[h] === DOES_WORK ? Math.floor(elapsed * vcpus.rate[v]) : elapsed;
   switch (tasks.does[h]) {
     case DOES_SPIN_LOCK:
       tasks.pauseLeft[h] -= elapsed;

@@ -36,6 +36,9 @@ export interface Costs {
   readonly balloonIsolate: number;
   /** The longest that lock-holder avoidance delays a preemption. */
   readonly preemptionDelayMax: number;
+  /** How fast a pCPU works, as a part of 1, while another thread of its core works too; and far from the domain's memory. */
+  readonly smtSharedRate: number;
+  readonly remoteMemoryRate: number;
 }
 
 export const DEFAULT_COSTS: Costs = {
@@ -70,6 +73,10 @@ export const DEFAULT_COSTS: Costs = {
   balloonIsolate: 3_000,
   // eCS: one extra schedule of 1 ms avoids 85-100 % of preemptions in critical sections.
   preemptionDelayMax: 1_000_000,
+  // [MEM] D. Marr et al., Intel Technology Journal 6(1), 2002: a second thread brings up to 30 % more throughput: 1.3 / 2 each.
+  smtSharedRate: 0.65,
+  // Chosen: remote memory takes about 1.5 times as long on two sockets, and half of the time is spent on memory: 1 / 1.25.
+  remoteMemoryRate: 0.8,
 };
 
 /** CFS of Linux 3.0-3.2 (kernel/sched_fair.c), in the guest and as KVM's host scheduler; times `cfsFactor`. */

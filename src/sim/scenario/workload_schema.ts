@@ -9,7 +9,15 @@ import { count, DURATION, fraction, label, time } from "./quantities.ts";
 /** Loops run for ever without `times`; a number beyond this is a slip of the keyboard. */
 const TIMES_MAX = 1_000_000_000;
 
-const LOCK_KINDS: readonly LockKind[] = ["test-and-set", "ticket", "queued", "paravirtual", "mutex", "rwsem"];
+const LOCK_KINDS: readonly LockKind[] = [
+  "test-and-set",
+  "ticket",
+  "queued",
+  "paravirtual",
+  "paravirtual-ticket",
+  "mutex",
+  "rwsem",
+];
 
 type StepKind = Step["do"];
 type StepOf<K extends StepKind> = Extract<Step, { readonly do: K }>;

@@ -172,8 +172,10 @@ function planFaults(state: ControllerState, policy: Policy): string[] {
 const REMEMBERED_MAX = 16;
 
 /** Whoever asks: nobody has less than it wants of its own, and what a guest can make vbal remember is bounded. */
-function demandFaults({ domains, dues, snapshot }: ControllerState): string[] {
+function demandFaults({ domains, dues, snapshot, absent }: ControllerState): string[] {
   const faults: string[] = [];
+  // Nothing is decided as long as domains of an earlier life are awaited.
+  if (absent.some(({ awaited }) => awaited)) return faults;
   const [allotted, due] = [
     domains.reduce((sum, { demand }) => sum + (demand?.allotted ?? 0), 0),
     domains.reduce((sum, { demand }) => sum + (demand?.due ?? 0), 0),

@@ -37,7 +37,14 @@ export type Step =
   | { readonly do: "repeat"; readonly times?: number; readonly body: readonly Step[] }
   | { readonly do: "chance"; readonly probability: number; readonly body: readonly Step[] };
 
-export type LockKind = "test-and-set" | "ticket" | "queued" | "paravirtual" | "mutex" | "rwsem";
+export type LockKind =
+  | "test-and-set"
+  | "ticket"
+  | "queued"
+  | "paravirtual"
+  | "paravirtual-ticket"
+  | "mutex"
+  | "rwsem";
 
 export interface LockConfig {
   readonly kind: LockKind;
