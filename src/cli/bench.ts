@@ -1,12 +1,10 @@
 /** `vbal bench`: the benchmarks, each against what it is measured by. */
-import { mkdir, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
+import { map, multiple, withDefault } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { float, integer, string } from "@optique/core/valueparser";
-import { path } from "@optique/run/valueparser";
 import { benchCore, CORE_BENCH_FULL, CORE_BENCH_QUICK } from "../bench/core/bench_core.ts";
 import { renderCoreTables } from "../bench/core/render_bench_core.ts";
 import { benchBalloon } from "../bench/lab/bench_balloon.ts";
@@ -19,19 +17,12 @@ import { benchSim } from "../bench/sim/bench_sim.ts";
 import { renderSimBench } from "../bench/sim/render_bench_sim.ts";
 import { keepPlansFast } from "../daemon/tune_v8.ts";
 import { GUEST_PROGRAMS } from "../lab/guest_program.ts";
+import { hotplugBench } from "./bench_hotplug.ts";
+import { keep, outOption, report } from "./bench_report.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
 import { commandExamples } from "./examples.ts";
-import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
-import { renderJson } from "./render_json.ts";
-import type { Terminal } from "./terminal.ts";
-
-const outOption = () =>
-  optional(
-    option("--out", path({ metavar: "FOLDER" }), {
-      description: message`Keep the result with its raw rows in this folder.`,
-    }),
-  );
+import { EXIT_CODE } from "./exit_code.ts";
 
 const labBench = command(
   "lab",
@@ -196,27 +187,11 @@ const daemonBench = command(
 
 export const benchCommand: Command = command(
   "bench",
-  or(labBench, coreBench, simBench, balloonBench, daemonBench),
+  or(labBench, coreBench, simBench, balloonBench, daemonBench, hotplugBench),
   {
     brief: message`Run a benchmark.`,
   },
 );
-
-async function report(
-  terminal: Terminal,
-  done: {
-    readonly name: string;
-    readonly result: object;
-    readonly lines: readonly string[];
-    readonly out: string | undefined;
-    readonly json: boolean;
-  },
-): Promise<ExitCode> {
-  const { name, result, lines, out, json } = done;
-  if (out !== undefined) await keep(out, { [`${name}.json`]: JSON.stringify(result) });
-  terminal.print(json ? renderJson(result, terminal) : lines.join("\n"));
-  return EXIT_CODE.ok;
-}
 
 function parseNames<Name extends string>(names: string, known: readonly Name[], what: string): Name[] {
   return names.split(",").map((written) => {
@@ -228,9 +203,4 @@ function parseNames<Name extends string>(names: string, known: readonly Name[], 
 
 function inOrder(chosen: readonly Arm[]): Arm[] {
   return ARMS.filter((arm) => chosen.includes(arm));
-}
-
-async function keep(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), `${content}\n`);
 }
