@@ -1,6 +1,6 @@
 /** GET /v1/history: read from the database by the API's own thread, so that a long look costs nobody else. */
-import { historyQuerySchema, historyViewSchema } from "../../protocol/api_history.ts";
-import { readHistory } from "../history/read_history.ts";
+import { type HistoryView, historyQuerySchema, historyViewSchema } from "../../protocol/api_history.ts";
+import { type HistoryQuestion, HistoryReader } from "../history/read_history.ts";
 import { ApiRefusal } from "./api_refusal.ts";
 import { type ApiRoute, route } from "./api_route.ts";
 
@@ -8,6 +8,7 @@ const HOUR_MS = 3_600_000;
 
 /** `path`: the history's database; `null` where none is kept. */
 export function historyRoute(path: string | null): ApiRoute {
+  const reader = path === null ? null : new HistoryReader(path);
   return route({
     method: "get",
     path: "/v1/history",
@@ -16,7 +17,7 @@ export function historyRoute(path: string | null): ApiRoute {
     query: historyQuerySchema,
     answer: historyViewSchema,
     handle: ({ query: { domain, pcpu, from, to, points } }) => {
-      if (path === null) throw new ApiRefusal("unavailable", "No history is kept", "Set history.path");
+      if (reader === null) throw new ApiRefusal("unavailable", "No history is kept", "Set history.path");
       if (domain !== undefined && pcpu !== undefined) {
         throw new ApiRefusal("bad-request", "A history is of a domain or of a pCPU", "Leave one of them out");
       }
@@ -29,14 +30,14 @@ export function historyRoute(path: string | null): ApiRoute {
           : pcpu !== undefined
             ? ({ kind: "pcpu", name: `${pcpu}` } as const)
             : ({ kind: "host", name: "" } as const);
-      return read(path, { ...whose, fromMs, toMs, points });
+      return read(reader, { ...whose, fromMs, toMs, points });
     },
   });
 }
 
-function read(path: string, question: Parameters<typeof readHistory>[1]): ReturnType<typeof readHistory> {
+function read(reader: HistoryReader, question: HistoryQuestion): HistoryView {
   try {
-    return readHistory(path, question);
+    return reader.read(question);
   } catch (error) {
     throw new ApiRefusal(
       "unavailable",

@@ -45,6 +45,7 @@ export class HistoryStore {
   readonly #options: HistoryStoreOptions;
   #db: Database.Database;
   #ids = new Map<string, number>();
+  readonly #statements = new Map<string, Database.Statement>();
   #tendedAt: number;
 
   /** Opens the file; one that is damaged is set aside and told. Throws when there cannot be any. */
@@ -78,7 +79,38 @@ export class HistoryStore {
   }
 
   close(): void {
-    this.#db.close();
+    this.#letGo();
+  }
+
+  /** What is in the log goes into the file, so that it is whole by itself; the library itself closes later than it is told. */
+  #letGo(): void {
+    try {
+      this.#db.pragma("wal_checkpoint(TRUNCATE)");
+    } finally {
+      this.#statements.clear();
+      this.#db.close();
+    }
+  }
+
+  /** Prepared once: the library lets go of a statement only when memory is collected. */
+  #sql(text: string): Database.Statement {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const statement = this.#db.prepare(text);
+    this.#statements.set(text, statement);
+    return statement;
+  }
+
+  /** All or nothing. A full disk ends a transaction by itself, and undoing it once more would hide why. */
+  #atOnce(work: () => void): void {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      work();
+      this.#db.exec("COMMIT");
+    } catch (error) {
+      if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
   }
 
   #open(): Database.Database {
@@ -93,6 +125,7 @@ export class HistoryStore {
   }
 
   #startAnew(error: unknown): void {
+    this.#statements.clear();
     this.#db.close();
     this.#setAside(error);
     this.#ids.clear();
@@ -114,12 +147,10 @@ export class HistoryStore {
 
   #write({ at, rows, measures }: HistorySample): void {
     const fresh: string[] = [];
-    const sample = this.#db.prepare(
-      "INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    );
-    const measure = this.#db.prepare("INSERT OR REPLACE INTO measure VALUES (1, ?, ?, ?, ?)");
+    const sample = this.#sql("INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    const measure = this.#sql("INSERT OR REPLACE INTO measure VALUES (1, ?, ?, ?, ?)");
     try {
-      this.#db.transaction(() => {
+      this.#atOnce(() => {
         for (const row of rows) {
           const { run, wait, steal, online, target, entitlement, requests, denials, changes } = row;
           const id = this.#idOf(row.kind, row.name, fresh);
@@ -127,7 +158,7 @@ export class HistoryStore {
         }
         for (const row of measures)
           measure.run(this.#idOf("domain", row.domain, fresh), row.measure, at, row.value);
-      })();
+      });
     } catch (error) {
       // Ids that were given in a transaction that came to nothing.
       for (const key of fresh) this.#ids.delete(key);
@@ -139,8 +170,8 @@ export class HistoryStore {
     const key = `${kind} ${name}`;
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
-    this.#db.prepare("INSERT OR IGNORE INTO series (kind, name) VALUES (?, ?)").run(kind, name);
-    const found = this.#db.prepare("SELECT id FROM series WHERE kind = ? AND name = ?").get(kind, name) as {
+    this.#sql("INSERT OR IGNORE INTO series (kind, name) VALUES (?, ?)").run(kind, name);
+    const found = this.#sql("SELECT id FROM series WHERE kind = ? AND name = ?").get(kind, name) as {
       id: number;
     };
     this.#ids.set(key, found.id);
@@ -150,34 +181,30 @@ export class HistoryStore {
 
   /** Whole minutes from seconds, whole hours from minutes. Doing it twice changes nothing, so that a kill in between does not. */
   #sumUp(now: number): void {
-    this.#db.transaction(() => {
+    this.#atOnce(() => {
       for (let i = 1; i < HISTORY_LEVELS.length; i++) {
         const [fine, { span }] = [HISTORY_LEVELS[i - 1]!.span, HISTORY_LEVELS[i]!];
         const until = now - (now % span);
         const done = this.#newest(span);
-        // What is older than the finer level keeps is there already, or lost.
-        const from = Math.max(done === null ? 0 : done + span, until - HISTORY_LEVELS[i - 1]!.keep);
+        // Also after a pause: what is not summed up yet is still there, since it is forgotten afterwards.
+        const from = done === null ? 0 : done + span;
         if (until <= from) continue;
-        this.#db
-          .prepare(
-            `INSERT OR REPLACE INTO sample
+        this.#sql(
+          `INSERT OR REPLACE INTO sample
              SELECT ?, series, at - at % ?, avg(run), max(runMax), avg(wait), avg(steal), avg(online), avg(target),
                avg(entitlement), sum(requests), sum(denials), sum(changes)
              FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND ? <= at AND at < ? GROUP BY series, at - at % ?`,
-          )
-          .run(span, span, fine, from, until, span);
-        this.#db
-          .prepare(
-            `INSERT OR REPLACE INTO measure SELECT ?, series, measure, at - at % ?, avg(value)
+        ).run(span, span, fine, from, until, span);
+        this.#sql(
+          `INSERT OR REPLACE INTO measure SELECT ?, series, measure, at - at % ?, avg(value)
              FROM measure WHERE span = ? AND ? <= at AND at < ? GROUP BY series, measure, at - at % ?`,
-          )
-          .run(span, span, fine, from, until, span);
+        ).run(span, span, fine, from, until, span);
       }
-    })();
+    });
   }
 
   #forgetOld(now: number): void {
-    this.#db.transaction(() => {
+    this.#atOnce(() => {
       for (const { span, keep } of HISTORY_LEVELS) this.#forgetBefore(span, now - keep);
       const spans = HISTORY_LEVELS.map(({ span }) => span).join(", ");
       this.#db.exec(
@@ -185,12 +212,12 @@ export class HistoryStore {
          (SELECT 1 FROM sample WHERE sample.span IN (${spans}) AND sample.series = series.id)`,
       );
       this.#ids.clear();
-    })();
+    });
   }
 
   /** False when there is nothing left to drop. */
   #pruneOldest(): boolean {
-    const counts = this.#db.prepare(
+    const counts = this.#sql(
       "SELECT span, count(*) AS rows, min(at) AS oldest, max(at) AS newest FROM sample GROUP BY span",
     );
     const largest = (counts.all() as { span: number; rows: number; oldest: number; newest: number }[]).sort(
@@ -198,21 +225,24 @@ export class HistoryStore {
     )[0];
     if (largest === undefined || largest.oldest === largest.newest) return false;
     const { span, oldest, newest } = largest;
-    this.#db.transaction(() => {
+    this.#atOnce(() => {
       this.#forgetBefore(span, oldest + Math.max(span, Math.ceil(PRUNED_PART * (newest - oldest))));
-    })();
+    });
     return true;
   }
 
   #forgetBefore(span: number, at: number): void {
-    this.#db
-      .prepare("DELETE FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND at < ?")
-      .run(span, at);
-    this.#db.prepare("DELETE FROM measure WHERE span = ? AND at < ?").run(span, at);
+    this.#sql("DELETE FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND at < ?").run(
+      span,
+      at,
+    );
+    this.#sql("DELETE FROM measure WHERE span = ? AND at < ?").run(span, at);
   }
 
   #newest(span: number): number | null {
-    const found = this.#db.prepare("SELECT max(at) AS at FROM sample WHERE span = ?").get(span) as {
+    const ofEach =
+      "SELECT (SELECT max(at) FROM sample WHERE span = ? AND sample.series = series.id) AS at FROM series";
+    const found = this.#sql(`SELECT max(at) AS at FROM (${ofEach})`).get(span) as {
       at: number | null;
     };
     return found.at;
@@ -264,6 +294,7 @@ function isFull(error: unknown): boolean {
   return /full/.test(messageOf(error));
 }
 
+/** On one line. */
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return (error instanceof Error ? error.message : String(error)).replace(/\s+/g, " ");
 }
