@@ -119,8 +119,17 @@ describe("a Perfetto trace", () => {
       "a",
       "b",
     ]);
-    expect(names("pCPUs")).toEqual(["pCPU 0", "pCPU 1", "pCPU 2"]);
-    expect(names("a")).toEqual(["vCPU 0", "vCPU 1", "vCPU 2", "worker 0", "worker 1", "worker 2"]);
+    expect(names("pCPUs")).toEqual(["pCPU 0", "pCPU 1", "pCPU 2", "pCPUs in use"]);
+    expect(names("a")).toEqual([
+      "online vCPUs",
+      "vCPUs that wait for a pCPU",
+      "vCPU 0",
+      "vCPU 1",
+      "vCPU 2",
+      "worker 0",
+      "worker 1",
+      "worker 2",
+    ]);
   });
 
   test("ends every slice that it begins, inner ones first, times ascending", () => {
@@ -150,6 +159,29 @@ describe("a Perfetto trace", () => {
       new Set(["passes lock", "sends wake-up", "sends shootdown"]),
     );
     for (const { leaves, arrives } of decoded.flows) expect(leaves.at).toBeLessThanOrEqual(arrives.at);
+  });
+
+  test("counts as many vCPUs as its slices show: on pCPUs, online, and waiting for a pCPU", () => {
+    const counted = Object.keys(decoded.counters);
+    expect(counted.sort()).toEqual([
+      "a/online vCPUs",
+      "a/vCPUs that wait for a pCPU",
+      "b/online vCPUs",
+      "b/vCPUs that wait for a pCPU",
+      "pCPUs/pCPUs in use",
+    ]);
+    const at = (path: string, moment: number): number =>
+      decoded.counters[path]!.filter(([from]) => from <= moment).at(-1)![1];
+    for (let moment = 0.5 * MS; moment < 60 * MS; moment += 1.7 * MS) {
+      const covers = ({ from, to }: { from: number; to: number }): boolean => from <= moment && moment < to;
+      const now = decoded.slices.filter(covers);
+      expect(at("pCPUs/pCPUs in use", moment)).toBe(
+        now.filter(({ track }) => track.startsWith("pCPUs")).length,
+      );
+      const waiting = now.filter(({ track, name }) => track.startsWith("a/vCPU") && name === "steal").length;
+      expect(at("a/vCPUs that wait for a pCPU", moment)).toBe(waiting);
+      expect(at("a/online vCPUs", moment)).toBe(3);
+    }
   });
 
   test("an interrupt for a preempted vCPU arrives when that is back", () => {

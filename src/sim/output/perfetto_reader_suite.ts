@@ -6,6 +6,8 @@ export interface DecodedTrace {
   /** By rank; `parent` is a name, null at the top. */
   readonly tracks: readonly { readonly name: string; readonly parent: string | null }[];
   readonly slices: readonly DecodedSlice[];
+  /** Per counter track, by path: [time, value] in order. */
+  readonly counters: Readonly<Record<string, readonly (readonly [number, number])[]>>;
   readonly flows: readonly { readonly leaves: DecodedInstant; readonly arrives: DecodedInstant }[];
   /** Slices that do not nest or do not end, times that go back, names and tracks that nobody declared. */
   readonly faults: readonly string[];
@@ -33,6 +35,8 @@ export function decodePerfetto(bytes: Uint8Array): DecodedTrace {
   const descriptors = new Map<number, { name: string; parent: number | null; rank: number }>();
   const open = new Map<number, { name: string; from: number }[]>();
   const slices: DecodedSlice[] = [];
+  const counters: Record<string, [number, number][]> = {};
+  const counting = new Set<number>();
   const leaving = new Map<number, DecodedInstant>();
   const flows: { leaves: DecodedInstant; arrives: DecodedInstant }[] = [];
   let last = 0;
@@ -57,6 +61,7 @@ export function decodePerfetto(bytes: Uint8Array): DecodedTrace {
         parent: number(track, 5) ?? null,
         rank: number(track, 12) ?? 0,
       });
+      if (track.has(8)) counting.add(number(track, 1)!);
     }
     for (const event of messages(packet, 11)) {
       const at = number(packet, 8) ?? 0;
@@ -87,6 +92,12 @@ export function decodePerfetto(bytes: Uint8Array): DecodedTrace {
           }
           break;
         }
+        case 4: {
+          if (!counting.has(track)) faults.push(`a count on ${pathOf(track)}, which is no counter`);
+          const path = pathOf(track);
+          counters[path] = [...(counters[path] ?? []), [at, number(event, 30)!]];
+          break;
+        }
         default:
           faults.push(`an event of no known type at ${at}`);
       }
@@ -100,7 +111,7 @@ export function decodePerfetto(bytes: Uint8Array): DecodedTrace {
       name,
       parent: parent === null ? null : (descriptors.get(parent)?.name ?? "?"),
     }));
-  return { tracks, slices: slices.sort((a, b) => a.from - b.from), flows, faults };
+  return { tracks, slices: slices.sort((a, b) => a.from - b.from), counters, flows, faults };
 }
 
 /** Field number to values: varints and 64-bit numbers as numbers, everything with a length as bytes. */

@@ -77,7 +77,6 @@ export interface SwarmOptions {
 }
 
 export function drawOptions(draws: Draws): SwarmOptions {
-  const pcpus = draws.between(1, 8);
   const weights = <Kind extends string>(kinds: readonly Kind[], weight: () => number) =>
     Object.fromEntries(kinds.map((kind) => [kind, draws.chance(0.5) ? weight() : 0])) as Record<Kind, number>;
   const manners = draws.chance(0.5)
@@ -85,12 +84,15 @@ export function drawOptions(draws: Draws): SwarmOptions {
     : [];
   // Giving back takes its time, and so it needs some quiet.
   const isCalm = 0 < manners.length && draws.chance(0.3);
+  // Where there is room, requests are granted.
+  const isRoomy = 0 < manners.length && draws.chance(0.6);
+  const pcpus = isRoomy ? draws.between(4, 8) : draws.between(1, 8);
   return {
     pcpus,
     pcpusPerCore: draws.between(1, 2),
     nodes: draws.between(1, 2),
-    domainsMax: draws.between(1, 5),
-    vcpusMax: draws.between(1, 8),
+    domainsMax: isRoomy ? draws.between(1, 2) : draws.between(1, 5),
+    vcpusMax: isRoomy ? draws.between(1, 4) : draws.between(1, 8),
     policy: {
       ...DEFAULT_POLICY,
       rounding: draws.pick<Rounding>(["largest-remainder", "largest-remainder", "floor", "ceil"]),

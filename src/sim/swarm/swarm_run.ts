@@ -365,8 +365,8 @@ class Swarm {
     if (this.#draws.chance(0.5)) this.#weigh(domain);
     const { manners } = this.#options;
     if (manners.length === 0 || !this.#draws.chance(0.8)) return;
-    if (this.#draws.chance(0.5)) {
-      const slots = this.#draws.between(1, 3);
+    if (this.#draws.chance(0.7)) {
+      const slots = this.#draws.between(1, 4);
       domain.freeSlots = Array.from({ length: slots }, (_, n) => slotAt(domain.vcpus.size + n, n % 2));
     }
     this.#guests.join(domain, this.#draws.pick(manners));
