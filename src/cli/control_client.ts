@@ -23,6 +23,8 @@ export interface ControlClient {
   set(domain: string, fields: unknown, by?: string): Promise<string>;
   /** Asks for one more vCPU for a domain; `node` is one of the guest's, null for anywhere. */
   request(domain: string, node: number | null): Promise<RequestView>;
+  /** Begins or ends a maintenance pause. Resolves with its sentence. */
+  setPaused(paused: boolean, by: string): Promise<string>;
   /** Makes the daemon read its config file again. Resolves with its sentence. */
   reload(): Promise<string>;
 }
@@ -64,6 +66,7 @@ export function connectControl(
     plan: () => api.plan(),
     set: async (domain, fields, by) => sentence(await api.setDomain(domain, fields, by)),
     request: (domain, node) => api.requestVcpu(domain, node),
+    setPaused: async (paused, by) => sentence(await api.setPaused(paused, by)),
     reload: async () => sentence(await api.reload()),
   };
 }

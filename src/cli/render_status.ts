@@ -73,7 +73,7 @@ function renderHead(
     `pid ${daemon.pid}`,
     renderTime(atMs, utcOffsetMinutes),
   ];
-  const mode = daemon.mode === "releasing" ? "  putting everything back" : "";
+  const mode = MODES[daemon.mode];
   const rest = truncate(`  ${facts.join("  ")}`, width - "vbal".length - mode.length);
   const lines = [style.title("vbal") + style.warn(mode) + style.faint(rest)];
   if (daemon.configProblem !== null) {
@@ -81,6 +81,13 @@ function renderHead(
   }
   return lines;
 }
+
+const MODES: Readonly<Record<StateView["daemon"]["mode"], string>> = {
+  controlling: "",
+  observing: "  observing only",
+  paused: "  paused",
+  releasing: "  putting everything back",
+};
 
 function mapOf(state: StateView, layout: StatusLayout): Parameters<typeof renderPcpuMap>[0] {
   const meant = new Map<number, Set<number>>();

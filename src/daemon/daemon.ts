@@ -41,6 +41,7 @@ import {
   withOverrides,
   writeOverrides,
 } from "./overrides.ts";
+import { type PauseFile, pauseFile } from "./pause_file.ts";
 import { overBase, overDefined } from "./policy_layers.ts";
 import { RequestLog } from "./request_log.ts";
 import { stateViewOf } from "./state_view_of.ts";
@@ -92,6 +93,7 @@ export class Daemon {
   readonly #historyPath: string;
   readonly #startedAt: Milliseconds;
   readonly #overridesFile: string;
+  readonly #pause: PauseFile;
   #config: Config;
   #overrides: Overrides;
   /** The host's, the config file's over it, and the overrides over both: the one in force. */
@@ -115,6 +117,7 @@ export class Daemon {
     this.#startedAt = this.#clock.now();
     const { journal, interval, policy } = options.config;
     this.#overridesFile = join(dirname(journal.path), "overrides.json");
+    this.#pause = pauseFile(join(dirname(journal.path), "paused.json"));
     this.#overrides = readOverrides(this.#overridesFile, (text) => this.#tell("warning", text));
     this.#journal = new JournalFile({ ...journal, onFault: (text) => this.#tell("error", text) });
     this.#policy = this.#layered(policy);
@@ -168,7 +171,34 @@ export class Daemon {
         (text) => this.#tell("warning", text),
       );
     }
+    if (this.#mode() === "paused") this.#tell("warning", PAUSED);
+    else if (this.#mode() === "observing") this.#tell("info", OBSERVING);
     await this.#loop.start();
+  }
+
+  #mode(): StateView["daemon"]["mode"] {
+    if (this.#loop.state.mode === "releasing") return "releasing";
+    if (this.#pause.isPaused()) return "paused";
+    return this.#policy.mode === "observe" ? "observing" : "controlling";
+  }
+
+  /** A maintenance pause, over restarts, until it is ended; every domain keeps what it has. */
+  setPaused(paused: boolean, by: string): Answer {
+    if (paused === this.#pause.isPaused()) {
+      return { ok: true, message: paused ? "It is paused already" : "It is not paused" };
+    }
+    try {
+      this.#pause.set(paused, by);
+    } catch (error) {
+      return { ok: false, errors: [`Cannot change the pause: ${String(error)}; nothing was changed`] };
+    }
+    const text = paused ? `Paused by ${by}: nothing is changed until somebody resumes` : `Resumed by ${by}`;
+    const now = this.#clock.now();
+    this.#append({ kind: "note", now, text });
+    this.#keepNote({ code: paused ? "paused" : "resumed", text, atMs: now, domain: null });
+    this.#tell("info", text);
+    this.#changePolicy();
+    return { ok: true, message: paused ? "Paused: every domain keeps what it has" : "Resumed" };
   }
 
   /** A clean stop: everything is put back as it was found. Resolves with the domains where that failed. */
@@ -199,7 +229,7 @@ export class Daemon {
         pid: process.pid,
         version: this.#options.version,
         uptimeMs: now - this.#startedAt,
-        mode: this.#loop.state.mode,
+        mode: this.#mode(),
         configFile: this.#options.configFile,
         configProblem: this.#configProblem,
         journal: this.#config.journal.path,
@@ -368,7 +398,7 @@ export class Daemon {
     const below = this.#underOverrides(configPolicy);
     const layered = withOverrides(below.policy, this.#overrides);
     for (const text of [...below.refused, ...layered.refused]) this.#tell("warning", text);
-    return layered.policy;
+    return this.#pause.isPaused() ? { ...layered.policy, mode: "observe" } : layered.policy;
   }
 
   #underOverrides(configPolicy: Policy): ReturnType<typeof overDefined> {
@@ -442,6 +472,10 @@ export class Daemon {
     this.#options.log({ level, text });
   }
 }
+
+const PAUSED = "Paused by an earlier `vbal pause`: nothing is changed until `vbal resume`";
+const OBSERVING =
+  "Observing only: nothing is changed, `vbal status` shows what would be done. Set `mode: enforce` in the config to let it act";
 
 /** The parts of the config that are read once. */
 function needsRestart(before: Config, after: Config): readonly string[] {

@@ -8,6 +8,7 @@ import { formatRanges } from "../core/ranges.ts";
 import { onlineOf } from "../core/reconcile.ts";
 import type { Milliseconds } from "../core/units.ts";
 import { unreachable } from "../core/unreachable.ts";
+import { wouldDo } from "../core/would_do.ts";
 import type { DomainLoad, Problem } from "../hypervisor/port.ts";
 import type { ThresholdInForce } from "../protocol/guest_messages.ts";
 import type {
@@ -40,13 +41,14 @@ export interface StateParts {
 
 export function stateViewOf(parts: StateParts): StateView {
   const { now, revision, daemon, state, problems, notes } = parts;
+  const pending = pendingIn(parts);
   return {
     version: 1,
     atMs: now,
     revision,
     daemon,
     host: { pcpus: pcpuViews(parts) },
-    domains: (state.snapshot?.domains ?? []).map((domain) => domainView(domain, parts)),
+    domains: (state.snapshot?.domains ?? []).map((domain) => domainView(domain, { ...parts, pending })),
     problems,
     notes,
   };
@@ -60,7 +62,16 @@ function pcpuViews({ state, policy }: StateParts): PcpuView[] {
   }));
 }
 
-function domainView(domain: DomainSnapshot, parts: StateParts): DomainView {
+/** What is under way; of a daemon that only observes, what it would do. */
+function pendingIn({ policy, state, now }: StateParts): readonly Command[] {
+  const observes = policy.mode === "observe" && state.mode === "controlling";
+  return observes ? wouldDo(policy, state, now) : state.underWay.map(({ command }) => command);
+}
+
+function domainView(
+  domain: DomainSnapshot,
+  parts: StateParts & { readonly pending: readonly Command[] },
+): DomainView {
   const { state, policy, usage } = parts;
   const own = policyOf(policy, domain.id);
   const plan = state.plan?.domains.find(({ id }) => id === domain.id);
@@ -93,9 +104,8 @@ function domainView(domain: DomainSnapshot, parts: StateParts): DomainView {
       text: explainReason(reason),
       data: reason,
     })),
-    pending: state.underWay
-      .filter(({ command }) => command.domain === domain.id)
-      .map(({ command }) => describeCommand(command)),
+    pending: parts.pending.filter((command) => command.domain === domain.id).map(describeCommand),
+    ...(state.domains.find(({ id }) => id === domain.id)?.touched === true ? { changed: true } : {}),
     ...askingView(domain, parts),
   };
 }

@@ -78,6 +78,10 @@ export const vcpuRequestSchema: z.ZodType<{ readonly node?: number | null | unde
   })
   .meta({ id: "VcpuRequest", description: "One more vCPU, please", example: { node: 1 } });
 
+export const pauseSchema: z.ZodType<{ paused: boolean }> = z
+  .strictObject({ paused: z.boolean() })
+  .meta({ id: "Pause", example: { paused: true } });
+
 export const doneSchema: z.ZodType<Done> = z
   .strictObject({ message: z.string().meta({ description: "What was done, as a sentence" }) })
   .meta({ id: "Done" });

@@ -22,6 +22,8 @@ export interface ApiClient {
   /** `node`: of the guest's; `null` for anywhere. */
   requestVcpu(name: string, node: number | null): Promise<RequestView>;
   reload(): Promise<Done>;
+  /** Begins or ends a maintenance pause. */
+  setPaused(paused: boolean, by?: string): Promise<Done>;
   preview(domains: Readonly<Record<string, WrittenFields>>): Promise<Preview>;
   history(question: HistoryQuestion): Promise<HistoryView>;
 }
@@ -57,6 +59,7 @@ export function apiClient(call: ApiCall): ApiClient {
     setDomain: (name, fields, by) => post(`${ofDomain(name)}${queryOf({ by })}`, fields),
     requestVcpu: (name, node) => post(`${ofDomain(name)}/requests`, { node }),
     reload: () => post("/v1/reload", {}),
+    setPaused: (paused, by) => post(`/v1/pause${queryOf({ by })}`, { paused }),
     preview: (domains) => post("/v1/preview", { domains }),
     history: (question) => get(`/v1/history${queryOf({ ...question })}`),
   };

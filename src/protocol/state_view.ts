@@ -24,7 +24,8 @@ export interface DaemonView {
   readonly pid: number;
   readonly version: string;
   readonly uptimeMs: number;
-  readonly mode: "controlling" | "releasing";
+  /** `observing`: nothing is changed. `paused`: neither, until somebody resumes. `releasing`: a clean stop. */
+  readonly mode: "controlling" | "observing" | "paused" | "releasing";
   /** null: none was given. */
   readonly configFile: string | null;
   /** Why the last edit of the config file was refused; null when it is in force. */
@@ -64,8 +65,10 @@ export interface DomainView {
   /** Every plugged vCPU, ordered by index. */
   readonly vcpus: readonly VcpuView[];
   readonly reasons: readonly ExplainedView[];
-  /** Commands given out and not confirmed, as sentences. */
+  /** Commands given out and not confirmed, as sentences; while vbal observes or is paused, those that it would give out. */
   readonly pending: readonly string[];
+  /** vbal has changed something of it that it would put back; absent: it is as it was found. */
+  readonly changed?: true;
   /** What its load monitor says; absent without one. */
   readonly load?: LoadView;
   /** The last requests for a vCPU, oldest first; absent: none. */
@@ -182,7 +185,7 @@ const daemon = z.object({
   pid: count,
   version: z.string(),
   uptimeMs: z.number().min(0),
-  mode: z.enum(["controlling", "releasing"]),
+  mode: z.enum(["controlling", "observing", "paused", "releasing"]),
   configFile: z.string().nullable(),
   configProblem: z.string().nullable(),
   journal: z.string().nullable(),
@@ -263,6 +266,7 @@ export const domainViewSchema: z.ZodType<unknown> = z
     vcpus: z.array(vcpu),
     reasons: z.array(z.object(explained)),
     pending: z.array(z.string()),
+  changed: z.literal(true).optional(),
     load: load.optional(),
     requests: z.array(requestViewSchema).optional(),
     loan: z.number().int().optional(),

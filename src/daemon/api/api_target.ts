@@ -12,6 +12,8 @@ export interface ApiTarget {
   /** Asks for one more vCPU for a domain, on a virtual NUMA node of it or anywhere (`null`); answers within seconds. */
   requestVcpu(name: string, node: number | null): Awaitable<RequestAnswer>;
   reload(): Awaitable<Answer>;
+  /** Begins or ends a maintenance pause. */
+  setPaused(paused: boolean, by: string): Awaitable<Answer>;
   /** What a preview of these fields, by domain, is made from. */
   previewParts(domains: ChangesByDomain): Awaitable<({ readonly ok: true } & PreviewParts) | Refused>;
   meters(): Awaitable<Meters>;

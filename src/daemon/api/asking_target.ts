@@ -49,6 +49,7 @@ export function askingTarget(send: (ask: Ask) => void): AskingTarget {
       setDomain: (...args) => ask("setDomain", args),
       requestVcpu: (...args) => ask("requestVcpu", args),
       reload: () => ask("reload", []),
+      setPaused: (...args) => ask("setPaused", args),
     },
     onAnswer(answer) {
       const asked = underWay.get(answer.id);

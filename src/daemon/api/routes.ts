@@ -5,6 +5,7 @@ import {
   domainChangeSchema,
   domainNameSchema,
   doneSchema,
+  pauseSchema,
   vcpuRequestSchema,
 } from "../../protocol/api_change.ts";
 import { planViewSchema } from "../../protocol/api_plan.ts";
@@ -89,6 +90,18 @@ export function routes({ target, states }: RouteParts): readonly ApiRoute[] {
       summary: "Reads the config file again",
       answer: doneSchema,
       handle: () => changed(Promise.resolve(target.reload())),
+    }),
+    route({
+      method: "post",
+      path: "/v1/pause",
+      role: "write",
+      summary:
+        "Begins or ends a maintenance pause: meanwhile nothing is changed, over restarts of the daemon too",
+      query: z.object({ by: authorSchema.optional() }),
+      body: pauseSchema,
+      answer: doneSchema,
+      handle: ({ query: { by }, body: { paused } }) =>
+        changed(Promise.resolve(target.setPaused(paused, by ?? "a client of the API"))),
     }),
   ];
 }
