@@ -61,7 +61,7 @@ export const simReproduceCommand: Command = command(
             "The validation page needs all figures: leave the names of figures away",
           );
         }
-        const { bands, calibration } = readStudyFiles();
+        const { bands, calibration, explanations, sensitivity } = readStudyFiles();
         const version = packageVersion();
         mkdirSync(out, { recursive: true });
         const report = await simulated(async () => {
@@ -70,13 +70,22 @@ export const simReproduceCommand: Command = command(
           try {
             const mode = quick ? "quick" : "full";
             const onProgress = progressLine(terminal);
-            return await reproduce({ mode, figures, bands, calibration, pool, log, onProgress });
+            return await reproduce({
+              mode,
+              figures,
+              bands,
+              calibration,
+              explanations,
+              pool,
+              log,
+              onProgress,
+            });
           } finally {
             await pool.close();
             log.close();
           }
         });
-        const { page, pictures, withoutPng } = writeReport(out, report, { version, bands });
+        const { page, pictures, withoutPng } = writeReport(out, report, { version, bands, sensitivity });
         if (withoutPng !== null) terminal.printError(withoutPng);
         if (validation !== undefined) writeFileSync(validation, validationPage(report, { version, bands }));
         if (json) terminal.print(JSON.stringify({ claims: report.claims }));

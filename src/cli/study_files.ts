@@ -3,7 +3,9 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Calibration, parseCalibration } from "../study/calibrate/calibration.ts";
-import { type BandFile, parseBands } from "../study/reproduce/bands.ts";
+import { type BandFile, parseBands, parseExplanations } from "../study/reproduce/bands.ts";
+import type { Sensitivity } from "../study/sensitivity/sensitivity.ts";
+import { parseSensitivity } from "../study/sensitivity/sensitivity_file.ts";
 
 const STUDIES = new URL("../../studies/", import.meta.url);
 export const CALIBRATION_FILE: URL = new URL("calibration.yaml", STUDIES);
@@ -13,10 +15,21 @@ export const SENSITIVITY_FILE: URL = new URL("sensitivity.yaml", STUDIES);
 /** The compiled thread that runs simulate on. */
 export const RUN_WORKER: URL = new URL("../study/runs/run_worker.js", import.meta.url);
 
-export function readStudyFiles(): { readonly bands: BandFile; readonly calibration: Calibration } {
+export interface StudyFiles {
+  readonly bands: BandFile;
+  readonly calibration: Calibration;
+  readonly explanations: Readonly<Record<string, string>>;
+  /** Null until `vbal sim sensitivity` has run once. */
+  readonly sensitivity: Sensitivity | null;
+}
+
+export function readStudyFiles(): StudyFiles {
+  const read = (name: string): string => readFileSync(new URL(name, STUDIES), "utf8");
   return {
-    bands: parseBands(readFileSync(new URL("bands.yaml", STUDIES), "utf8")),
-    calibration: parseCalibration(readFileSync(CALIBRATION_FILE, "utf8")),
+    bands: parseBands(read("bands.yaml")),
+    calibration: parseCalibration(read("calibration.yaml")),
+    explanations: parseExplanations(read("explanations.yaml")),
+    sensitivity: existsSync(SENSITIVITY_FILE) ? parseSensitivity(read("sensitivity.yaml")) : null,
   };
 }
 

@@ -10,6 +10,7 @@ export interface BarsOptions {
   readonly name: string;
   readonly title: string;
   readonly axis: string;
+  /** A line break in a name breaks the line. */
   readonly groups: readonly string[];
   readonly series: readonly string[];
   readonly bars: readonly Bar[];
@@ -78,8 +79,15 @@ export function bars(options: BarsOptions): Plot {
           }),
     ].join("");
   });
-  const names = groups.map((group) =>
-    text(group, { x: outer(group)! + outer.bandwidth() / 2, y: bottom + 18, anchor: "middle", size: SMALL }),
+  const names = groups.flatMap((group) =>
+    group.split("\n").map((part, i) =>
+      text(part, {
+        x: outer(group)! + outer.bandwidth() / 2,
+        y: bottom + 16 + i * 13,
+        anchor: "middle",
+        size: groups.length > 5 ? 9.5 : SMALL,
+      }),
+    ),
   );
   const across =
     reference === undefined

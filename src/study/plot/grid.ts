@@ -17,17 +17,17 @@ export interface GridCell {
   readonly value: number;
 }
 
-const LEFT = 128;
-const TOP = 92;
+const LEFT = 124;
+const TOP = 104;
 const ROW = 32;
-const YES = "#b4500a";
+const YES = "#46586a";
 const NO = "#eef1f4";
 
 export function grid({ name, title, columns, rows }: GridOptions): Plot {
-  const width = (PLOT_WIDTH - LEFT - 10) / columns.length;
+  const width = (PLOT_WIDTH - LEFT - 26) / columns.length;
   const height = TOP + rows.length * ROW + 10;
   const heads = columns.map((column, c) =>
-    text(column, { x: LEFT + c * width + width / 2, y: TOP - 8, size: SMALL, rotate: -30 }),
+    text(column, { x: LEFT + c * width + width / 3, y: TOP - 8, size: SMALL, rotate: -42 }),
   );
   const body = rows.flatMap(({ name: issue, cells }, r): SvgNode[] => {
     const y = TOP + r * ROW;

@@ -53,3 +53,10 @@ const FILE: z.ZodType<BandFile> = z.strictObject({
 export function parseBands(text: string): BandFile {
   return FILE.parse(parse(text));
 }
+
+const EXPLANATIONS: z.ZodType<Readonly<Record<string, string>>> = z.record(z.string(), z.string());
+
+/** studies/explanations.yaml: the likely missing mechanism of what is out of its band, by the claim's id. */
+export function parseExplanations(text: string): Readonly<Record<string, string>> {
+  return EXPLANATIONS.parse(parse(text));
+}

@@ -7,6 +7,7 @@ import { micro } from "./figures/micro.ts";
 import { overall } from "./figures/overall.ts";
 import { figure6, figure7, figure8, figure9 } from "./figures/parsec.ts";
 import { figure10, figure11 } from "./figures/phoenix.ts";
+import { robustness } from "./figures/robustness.ts";
 import { southern } from "./figures/southern.ts";
 import { table1Experiment } from "./figures/table1.ts";
 import { uhlig } from "./figures/uhlig.ts";
@@ -28,4 +29,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   flexcore,
   vscale,
   micro,
+  robustness,
 ];

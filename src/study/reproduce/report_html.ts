@@ -1,18 +1,25 @@
 /** The report as one HTML page without scripts: reads on a phone, prints on paper, opens in twenty years. */
 
+import type { Plot } from "../plot/plot.ts";
+import { sensitivityPlots } from "../plot/sensitivity_plots.ts";
 import { escaped } from "../plot/svg.ts";
 import { short } from "../plot/verdicts.ts";
+import type { Sensitivity } from "../sensitivity/sensitivity.ts";
 import type { BandFile } from "./bands.ts";
 import type { Claim } from "./claim.ts";
 import { renderBand, renderInterval, score } from "./claim_text.ts";
 import type { Report, Section } from "./reproduce.ts";
 
-export function reportHtml(
-  report: Report,
-  about: { readonly version: string; readonly bands: BandFile },
-): string {
+export interface About {
+  readonly version: string;
+  readonly bands: BandFile;
+  /** Null when nobody has asked yet. */
+  readonly sensitivity: Sensitivity | null;
+}
+
+export function reportHtml(report: Report, about: About): string {
   const { sections, claims, mode } = report;
-  const { bands, version } = about;
+  const { bands, version, sensitivity } = about;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -31,6 +38,7 @@ an <em>input</em> is a constant of the model. vbal ${escaped(version)}, ${mode} 
 <nav>${sections.map(({ experiment }) => `<a href="#${idOf(experiment.figure)}">${escaped(experiment.title)}</a>`).join("")}</nav>
 </header>
 ${sections.map(sectionHtml).join("\n")}
+${sensitivity === null ? "" : sensitivityHtml(sensitivity)}
 ${sections.length > 1 ? outside(claims) : ""}
 <section>
 <h2>Published numbers that the model does not speak of</h2>
@@ -43,17 +51,28 @@ ${bands.unmodelled.map(({ id, what, published, why }) => `<tr><td>${escaped(id)}
 `;
 }
 
-function sectionHtml({ experiment, claims, plots }: Section): string {
-  const figures = plots
+function sensitivityHtml(sensitivity: Sensitivity): string {
+  return `<section id="sensitivity">
+<h2>On what the gain hangs</h2>
+<p>What VCPU-Bal takes off the execution time of swaptions, streamcluster and histogram on Xen, in percent, when one constant at a time is half or twice what we use; and Sobol's indices of those that matter most by Morris' screening.</p>
+<div class="plots">${figuresHtml(sensitivityPlots(sensitivity))}</div>
+</section>`;
+}
+
+function figuresHtml(plots: readonly Plot[]): string {
+  return plots
     .map(
       ({ name, svg }) =>
         `<figure id="${escaped(name)}">${svg}<figcaption><a href="${escaped(name)}.csv">numbers</a> · <a href="${escaped(name)}.png">PNG</a></figcaption></figure>`,
     )
     .join("\n");
+}
+
+function sectionHtml({ experiment, claims, plots }: Section): string {
   return `<section id="${idOf(experiment.figure)}">
 <h2>${escaped(experiment.title)}</h2>
 <p>${escaped(experiment.text)}</p>
-<div class="plots">${figures}</div>
+<div class="plots">${figuresHtml(plots)}</div>
 <details><summary>${escaped(score(claims))}: the numbers</summary>
 <div class="wide"><table><thead><tr><th>id</th><th>claim</th><th>published</th><th>predicted</th><th>95 % interval</th><th>band</th><th>verdict</th><th>note</th></tr></thead><tbody>
 ${claims.map(rowHtml).join("\n")}

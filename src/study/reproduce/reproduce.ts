@@ -49,13 +49,15 @@ export interface ReproduceOptions {
   readonly figures: readonly string[];
   readonly bands: BandFile;
   readonly calibration: Calibration;
+  /** By the id of a claim: why it is likely out of its band, as far as somebody knows. */
+  readonly explanations: Readonly<Record<string, string>>;
   readonly pool: RunPool;
   readonly log: RunLog;
   readonly onProgress: (done: number, of: number) => void;
 }
 
 export async function reproduce(options: ReproduceOptions): Promise<Report> {
-  const { mode, figures, bands, calibration, pool, log, onProgress } = options;
+  const { mode, figures, bands, calibration, explanations, pool, log, onProgress } = options;
   const { precision, scale } = MODES[mode];
   const chosen = EXPERIMENTS.filter(({ figure }) => figures.length === 0 || figures.includes(figure));
   const groups = chosen.flatMap((experiment) => experiment.groups({ calibration, scale }));
@@ -65,12 +67,21 @@ export async function reproduce(options: ReproduceOptions): Promise<Report> {
     const own = bands.claims.filter(({ figure }) => figure === experiment.figure);
     const unknown = Object.keys(found).filter((id) => !own.some((band) => band.id === id));
     if (unknown.length > 0) throw new Error(`No band is written for ${unknown.join(", ")}`);
-    const claims = own.map((band) => judge(band, found[band.id] ?? { estimate: null, note: "not computed" }));
+    const claims = own.map((band) =>
+      explained(judge(band, found[band.id] ?? { estimate: null, note: "not computed" }), explanations),
+    );
     const name = /^\d/.test(experiment.figure) ? `figure-${experiment.figure}` : experiment.figure;
     const picture = verdicts(`${name}-verdicts`, `Verdicts: ${experiment.title.split(/[.:]/)[0]!}`, claims);
     return { experiment, claims, plots: [...plots, picture] };
   });
   return { mode, sections, claims: sections.flatMap(({ claims }) => claims) };
+}
+
+/** Only what is out of its band needs a reason. */
+function explained(claim: Claim, explanations: ReproduceOptions["explanations"]): Claim {
+  const why = explanations[claim.id];
+  if (claim.inside !== false || why === undefined) return claim;
+  return { ...claim, note: claim.note === "" ? why : `${why} (${claim.note})` };
 }
 
 /** Names what a log of runs holds results of: runs of another calibration or build are another study. */

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import { renderCsv } from "../../sim/output/render_csv.ts";
+import { sensitivityPlots } from "../plot/sensitivity_plots.ts";
 import { FONT } from "../plot/svg.ts";
-import type { BandFile } from "./bands.ts";
-import { reportHtml } from "./report_html.ts";
+import { type About, reportHtml } from "./report_html.ts";
 import type { Report } from "./reproduce.ts";
 
 export interface WrittenReport {
@@ -15,16 +15,15 @@ export interface WrittenReport {
   readonly withoutPng: string | null;
 }
 
-export function writeReport(
-  folder: string,
-  report: Report,
-  about: { readonly version: string; readonly bands: BandFile },
-): WrittenReport {
+export function writeReport(folder: string, report: Report, about: About): WrittenReport {
   mkdirSync(folder, { recursive: true });
   const page = join(folder, "report.html");
   writeFileSync(page, reportHtml(report, about));
   writeFileSync(join(folder, "claims.json"), `${JSON.stringify({ claims: report.claims }, null, 1)}\n`);
-  const plots = report.sections.flatMap((section) => section.plots);
+  const plots = [
+    ...report.sections.flatMap((section) => section.plots),
+    ...(about.sensitivity === null ? [] : sensitivityPlots(about.sensitivity)),
+  ];
   const fonts = FONT_FILES.filter((file) => existsSync(file));
   for (const { name, svg, data } of plots) {
     writeFileSync(join(folder, `${name}.svg`), svg);

@@ -3,8 +3,9 @@
  * who ran what when. The threads stay for the next batch: a study asks in rounds, until its intervals are narrow.
  */
 import { Worker } from "node:worker_threads";
+import { tuneV8 } from "../../sim/tune_v8.ts";
 import type { FlatRow } from "./flat_row.ts";
-import { keyOfRun, type StudyRun } from "./study_run.ts";
+import { keyOfRun, type StudyRun, studyRun } from "./study_run.ts";
 
 export interface RunOrder {
   readonly index: number;
@@ -33,14 +34,28 @@ export interface RunPool {
   readonly close: () => Promise<void>;
 }
 
-/** `workerFile` is the compiled run_worker.ts. */
+/** `workerFile` is the compiled run_worker.ts. One worker is the calling thread. */
 export function createRunPool(options: { readonly workers: number; readonly workerFile: URL }): RunPool {
+  if (options.workers === 1) return callingThread();
   const workers = Array.from({ length: options.workers }, () => new Worker(options.workerFile));
   return {
     run: async (runs, onRow) => await runBatch(workers, runs, onRow ?? (() => {})),
     close: async () => {
       await Promise.all(workers.map((worker) => worker.terminate()));
     },
+  };
+}
+
+function callingThread(): RunPool {
+  tuneV8();
+  return {
+    run: async (runs, onRow) =>
+      runs.map((run, index) => {
+        const row = studyRun(run);
+        onRow?.(row, index);
+        return row;
+      }),
+    close: async () => {},
   };
 }
 

@@ -68,7 +68,7 @@ export function responseCells(tag: string, point: Point, calibration: Calibratio
     if (where === "slice") slice = Math.round(CREDIT_SLICE * scale);
     else if (where === "cost") costs[key] = `${Math.round(DEFAULT_COSTS[key as keyof Costs] * scale)}ns`;
     else {
-      const value = valueOf(program, key, calibration) * scale;
+      const value = ownValue(program, key, calibration) * scale;
       sets[program] = { ...sets[program], [key]: value };
     }
   }
@@ -93,7 +93,7 @@ export function responseCells(tag: string, point: Point, calibration: Calibratio
   );
 }
 
-function valueOf(program: string, key: string, calibration: Calibration): number {
+function ownValue(program: string, key: string, calibration: Calibration): number {
   const fitted = calibration.set[program]?.[key];
   return fitted ?? LIBRARY.find(({ name }) => name === program)!.parameters[key]!.value;
 }

@@ -28,7 +28,7 @@ export const uhlig: Experiment = {
   text: "A web server on n vCPUs beside a VM that only computes, on n pCPUs. Avoidance delays a preemption for at most a millisecond while the guest holds a spinlock (hinted) or is in its kernel (observed).",
   groups: (setting) => [
     {
-      cells: CPUS.flatMap((cpus) => AVOIDANCES.map((avoidance) => server(setting, cpus, avoidance))),
+      cells: CPUS.flatMap((cpus) => AVOIDANCES.map((avoidance) => server(cpus, avoidance))),
       pairs: [],
     },
     { cells: [build(setting, false), build(setting, true), fair(), ...balloons(setting)], pairs: [] },
@@ -40,14 +40,45 @@ function idOf(cpus: number, avoidance: Avoidance): string {
   return `uhlig/${cpus}/${avoidance}`;
 }
 
-function server(setting: Setting, cpus: number, avoidance: Avoidance): Cell {
-  const set = { ...setting.calibration.set["apache"], requests: REQUESTS_PER_CPU * cpus };
+/**
+ * Apache 2's processes, as of 2004: no shared address space, so no shootdowns among them; requests come by interrupts at
+ * vCPU 0 and take four short sections under the kernel's spinlocks. The numbers are those of the library's `apache`, whose
+ * threads do share one; with it, the server's time went to shootdowns, at which no avoidance aims. That was found after the
+ * first comparison; the bands are as they were.
+ */
+function prefork(cpus: number): WrittenWorld {
+  const section = [
+    { do: "lock", lock: "kernel" },
+    { do: "compute", time: { mean: "2us", cv: 1 }, mode: "kernel" },
+    { do: "unlock", lock: "kernel" },
+  ];
+  const request = [
+    { do: "pop", queue: "requests" },
+    { do: "compute", time: { mean: "250us", cv: 0.5 } },
+    { do: "repeat", times: 4, body: section },
+    { do: "mark" },
+  ];
+  return {
+    locks: { kernel: { kind: "ticket" } },
+    queues: { requests: { capacity: 511 } },
+    sources: [
+      {
+        queue: "requests",
+        interval: { mean: `${Math.round(1e9 / (REQUESTS_PER_CPU * cpus))}ns`, cv: 1 },
+        vcpu: 0,
+      },
+    ],
+    tasks: [{ count: 4 * cpus, program: [{ do: "repeat", body: request }] }],
+  };
+}
+
+function server(cpus: number, avoidance: Avoidance): Cell {
   return cell(idOf(cpus, avoidance), {
     machine: { pcpus: cpus },
     host: { scheduler: "credit", lockHolderAvoidance: avoidance },
     until: `${SECONDS}s`,
     domains: [
-      { name: "vm1", vcpus: cpus, workload: { name: "apache", set } },
+      { name: "vm1", vcpus: cpus, workload: prefork(cpus) },
       { name: "vm2", vcpus: cpus, workload: BUSY },
     ],
   });
