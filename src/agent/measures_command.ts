@@ -25,30 +25,28 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
     );
     options.end();
   };
-  monitor.attach();
-  // On a crowded guest the kernel takes its time to attach the trace, so whether it counts yet is asked again and again.
-  const traceOn = setTrying(platform, () => monitor.traceFrom());
-  platform.after(WARM_UP_MS, () => {
-    traceOn();
+  const begin = (): void => {
     monitor.sample(NO_HOST);
-    const intervalMs = options.seconds * MS_PER_SECOND;
-    platform.after(intervalMs - monitor.traceMs(intervalMs), () => monitor.traceFrom());
-    platform.after(intervalMs, finish);
-  });
-}
-
-/** Calls again and again until stopped by the answer. */
-function setTrying(platform: Platform, call: () => void): () => void {
-  let cancel = (): void => undefined;
-  const again = (): void => {
-    call();
-    cancel = platform.after(TRY_EVERY_MS, again);
+    monitor.traceFrom();
+    platform.after(WARM_UP_MS, () => {
+      monitor.sample(NO_HOST);
+      const intervalMs = options.seconds * MS_PER_SECOND;
+      platform.after(intervalMs - monitor.traceMs(intervalMs), () => monitor.traceFrom());
+      platform.after(intervalMs, finish);
+    });
   };
-  again();
-  return () => cancel();
+  monitor.attach();
+  const giveUpMs = platform.nowMs() + ATTACH_MAX_MS;
+  const whenAttached = (): void => {
+    if (monitor.traceFrom() || giveUpMs <= platform.nowMs()) begin();
+    else platform.after(TRY_EVERY_MS, whenAttached);
+  };
+  whenAttached();
 }
 
-const TRY_EVERY_MS = 50;
+/** A crowded guest takes seconds to attach a trace; what it then does not know, it says. */
+const ATTACH_MAX_MS = 10_000;
+const TRY_EVERY_MS = 20;
 
 export interface MeasuresOptions {
   readonly json: boolean;

@@ -63,9 +63,10 @@ export class LoadMonitor {
     return Math.max(TRACE_MIN_MS, Math.floor(intervalMs * traceShare(this.#perSecond)));
   }
 
-  traceFrom(): void {
-    if (this.#trace.counting) return;
-    this.#troubleTracing = this.#trace.count() ?? "";
+  /** `false`: not yet, since the kernel is still at work on the trigger; call again. */
+  traceFrom(): boolean {
+    if (!this.#trace.counting) this.#troubleTracing = this.#trace.count() ?? "";
+    return !this.#trace.changing;
   }
 
   /** Ends the interval that began with the last call, or with the monitor. */
@@ -168,11 +169,11 @@ const PAUSE_PER_SECOND_MAX = 30_000;
 /** Well below, so that a load at the edge does not have it attached again and again. */
 const RESUME_PER_SECOND = 20_000;
 /** Then it is attached for a moment only, this often; each time costs every vCPU a few interrupts. */
-const RARE_EVERY_MS = 10_000;
+const RARE_EVERY_MS = 20_000;
 /** For so long: some thousand switches. */
 const RARE_TRACE_MS = 50;
 /** What a trace showed goes for as long: three of them, where they are rare. */
-const KINDS_LAST_MS = 30_000;
+const KINDS_LAST_MS = 60_000;
 /** So many runnable threads that nobody identified are worth a look for them. */
 const LONE_MIN = 0.5;
 /** As long as the rate of switches is not known. */

@@ -36,6 +36,11 @@ export class SwitchTrace {
     return this.#state === "counting";
   }
 
+  /** A process is changing the trigger: `count` may succeed when it has ended. */
+  get changing(): boolean {
+    return this.#event !== null && !this.#isChanged();
+  }
+
   /** Has the trigger attached, paused. Nothing when it is already, or cannot be. */
   attach(): void {
     if (this.#event === null || this.#state !== "detached" || !this.#isChanged()) return;
