@@ -9,7 +9,7 @@ import { benchCore, CORE_BENCH_FULL, CORE_BENCH_QUICK } from "../bench/core/benc
 import { renderCoreTables } from "../bench/core/render_bench_core.ts";
 import { benchBalloon } from "../bench/lab/bench_balloon.ts";
 import { benchDaemon } from "../bench/lab/bench_daemon.ts";
-import { ARMS, type Arm, benchLab } from "../bench/lab/bench_lab.ts";
+import { ARMS, type Arm, benchLab, COMPARED_ARMS } from "../bench/lab/bench_lab.ts";
 import { renderBalloonTable } from "../bench/lab/render_bench_balloon.ts";
 import { renderDaemonTable } from "../bench/lab/render_bench_daemon.ts";
 import { renderLabSvg, renderLabTable } from "../bench/lab/render_bench_lab.ts";
@@ -38,7 +38,7 @@ const labBench = command(
         option("--arms", string({ metavar: "NAMES" }), {
           description: message`Arms, separated by commas; default, affinity, static and vbal when absent.`,
         }),
-        ARMS.join(","),
+        COMPARED_ARMS.join(","),
       ),
       rounds: withDefault(
         option("--rounds", integer({ min: 1, max: 1000, metavar: "N" }), {

@@ -6,6 +6,9 @@
  * - `static`: guests that were booted with their share of vCPUs and pinned apart: the oracle (B-41);
  * - `vbal`: the guests of `default`, ballooned and pinned by the shipped daemon while they run.
  *
+ * Two more, on request, have one guest run while the other is paused: `alone` the first of `default`, `alone-one` the first of
+ * `static`. They are what the simulator's models of the programs are made from (bench/sim/lab_models.ts).
+ *
  * Arms take turns within a round, in an order that changes from round to round, so that a drift of the machine hits all
  * of them. The guests of an arm that is not on are paused. A sample is the mean of the two guests' times.
  */
@@ -22,7 +25,8 @@ import { type Lab, startLab } from "../../lab/lab.ts";
 import { DEFAULT_CONFIG } from "../../protocol/config.ts";
 import { type Interval, median, medianInterval, ratioInterval } from "../statistics.ts";
 
-export const ARMS = ["default", "affinity", "static", "vbal"] as const;
+export const COMPARED_ARMS = ["default", "affinity", "static", "vbal"] as const;
+export const ARMS = [...COMPARED_ARMS, "alone", "alone-one"] as const;
 export type Arm = (typeof ARMS)[number];
 
 export interface LabBenchOptions {
@@ -112,16 +116,28 @@ async function setStage(lab: Lab): Promise<Stage> {
   const ballooned = await Promise.all([boot("alpha", PCPUS, pcpus), boot("beta", PCPUS, pcpus)]);
   const fixed = await Promise.all([boot("alpha-static", 1, [0]), boot("beta-static", 1, [1])]);
   await Promise.all([...ballooned, ...fixed].map((guest) => guest.waitReady()));
+  const playersOf = (arm: Arm): readonly Guest[] => {
+    switch (arm) {
+      case "alone":
+        return ballooned.slice(0, 1);
+      case "alone-one":
+        return fixed.slice(0, 1);
+      case "static":
+        return fixed;
+      default:
+        return ballooned;
+    }
+  };
   return {
     async under(arm, play) {
-      const guests = arm === "static" ? fixed : ballooned;
-      const idle = arm === "static" ? ballooned : fixed;
+      const guests = playersOf(arm);
+      const idle = [...ballooned, ...fixed].filter((guest) => !guests.includes(guest));
       await Promise.all(idle.map((guest) => pause(guest)));
       await Promise.all(guests.map((guest) => resume(guest)));
       if (arm === "vbal") return underVbal(guests, lab.folder, () => play(guests));
       const everywhere = pcpus.map(() => pcpus);
       const oneEach = pcpus.map((pcpu) => [pcpu]);
-      if (arm !== "static") {
+      if (ballooned.includes(guests[0]!)) {
         await Promise.all(guests.map((guest) => guest.pinVcpus(arm === "affinity" ? oneEach : everywhere)));
       }
       await play(guests);
