@@ -6,6 +6,8 @@ const COLOURS: Readonly<Record<Arm, string>> = {
   affinity: "#c9a227",
   static: "#5b8def",
   vbal: "#1f9d55",
+  alone: "#7f7f7f",
+  "alone-one": "#b0b0b0",
 };
 
 export function renderLabTable(result: LabBenchResult): string[] {
