@@ -1,4 +1,6 @@
 /** What the page asks of the daemon beside the events. Nothing here throws: a fault is a sentence for the person. */
+import { ApiFault, apiClient, callByFetch } from "../protocol/api_client.ts";
+import type { HistoryView } from "../protocol/api_history.ts";
 import type { Preview } from "../protocol/api_preview.ts";
 import type { RequestView } from "../protocol/state_view.ts";
 import { authorization } from "./token.ts";
@@ -9,13 +11,25 @@ export type Outcome<T> =
 
 export type DomainChange = Readonly<Record<string, unknown>>;
 
+/** A vCPU that has to be plugged first takes the longest. */
+const DEADLINE_MS = 30_000;
+/** For the daemon's account of changes. */
+const AUTHOR = "the page";
+
+const api = apiClient(
+  callByFetch(
+    (url, options) => fetch(url, { ...options, signal: AbortSignal.timeout(DEADLINE_MS) }),
+    authorization,
+  ),
+);
+
 /** What everybody would have after the change; nothing is applied. */
 export function preview(domain: string, change: DomainChange): Promise<Outcome<Preview>> {
-  return send("POST", "/v1/preview", { domains: { [domain]: change } });
+  return outcomeOf(api.preview({ [domain]: change }));
 }
 
 export function changeDomain(domain: string, change: DomainChange): Promise<Outcome<unknown>> {
-  return send("POST", `/v1/domains/${encodeURIComponent(domain)}`, change);
+  return outcomeOf(api.setDomain(domain, change, AUTHOR));
 }
 
 /** The host's threshold for a measure; `default` leaves it to the guest again, `null` is none. */
@@ -29,41 +43,28 @@ export function setThreshold(
 
 /** As an administrator of the guest would; denied is an outcome that is not ok. */
 export async function askForVcpu(domain: string): Promise<Outcome<RequestView>> {
-  const path = `/v1/domains/${encodeURIComponent(domain)}/requests`;
-  const asked = await send<RequestView>("POST", path, {});
-  if (!asked.ok || asked.value.fate === "granted") return asked;
+  const asked = await outcomeOf(api.requestVcpu(domain, null));
+  if (!asked.ok || asked.value.fate !== "denied") return asked;
   return { ok: false, why: asked.value.why };
 }
 
-export async function send<T>(method: "GET" | "POST", path: string, body?: unknown): Promise<Outcome<T>> {
-  try {
-    const response = await fetch(path, {
-      method,
-      headers: { ...authorization(), ...(body === undefined ? {} : { "content-type": "application/json" }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(DEADLINE_MS),
-    });
-    const said: unknown = await response.json().catch(() => null);
-    if (response.ok) return { ok: true, value: said as T };
-    return {
-      ok: false,
-      why: reasonOf(said) ?? `The daemon answers ${response.status} ${response.statusText}`,
-    };
-  } catch (error) {
-    return {
-      ok: false,
-      why: `The daemon does not answer: ${error instanceof Error ? error.message : String(error)}`,
-    };
-  }
+export function setPaused(paused: boolean): Promise<Outcome<unknown>> {
+  return outcomeOf(api.setPaused(paused, AUTHOR));
 }
 
-/** A vCPU that has to be plugged first takes the longest. */
-const DEADLINE_MS = 30_000;
+export function readHistory(
+  domain: string | null,
+  time: { readonly from: number; readonly to: number; readonly points: number },
+): Promise<Outcome<HistoryView>> {
+  return outcomeOf(api.history(domain === null ? time : { ...time, domain }));
+}
 
-function reasonOf(said: unknown): string | null {
-  const { error } = (said ?? {}) as { error?: { message?: unknown; advice?: unknown } };
-  if (typeof error?.message !== "string") return null;
-  return typeof error.advice === "string" && error.advice !== ""
-    ? `${error.message}. ${error.advice}.`
-    : error.message;
+async function outcomeOf<T>(asked: Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { ok: true, value: await asked };
+  } catch (error) {
+    if (!(error instanceof ApiFault))
+      return { ok: false, why: `The daemon does not answer: ${String(error)}` };
+    return { ok: false, why: error.advice === "" ? error.message : `${error.message}. ${error.advice}.` };
+  }
 }

@@ -7,6 +7,7 @@ import { HostHistory } from "./host_history.tsx";
 import { HostMap } from "./host_map.tsx";
 import { connection, selected, view } from "./live_state.ts";
 import { Notes, Problems, Requests } from "./messages.tsx";
+import { WouldDo } from "./would_do.tsx";
 
 export function App() {
   if (connection.value.kind === "denied") return <TokenForm />;
@@ -20,6 +21,7 @@ export function App() {
       <Header state={state} connection={connection.value} />
       <main class={selected.value === null ? "" : "has-panel"}>
         <div class="board">
+          <WouldDo state={state} />
           <Problems problems={state.problems} configProblem={state.daemon.configProblem} />
           <HostMap state={state} />
           {state.domains.length === 0 ? <NoDomains state={state} /> : <DomainTable state={state} />}

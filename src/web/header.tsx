@@ -1,6 +1,8 @@
 /** Who is speaking, in which mode, and whether it still does. */
 
+import { useState } from "preact/hooks";
 import type { StateView } from "../protocol/state_view.ts";
+import { setPaused } from "./api.ts";
 import { clockTime, span } from "./format.ts";
 import type { Connection } from "./live_state.ts";
 import { chooseTheme, type Theme, theme } from "./theme.ts";
@@ -21,6 +23,7 @@ export function Header({ state, connection }: { state: StateView; connection: Co
           {daemon.hypervisor}, up {span(daemon.uptimeMs)}, version {daemon.version}
         </span>
       </p>
+      <PauseButton mode={daemon.mode} />
       <ConnectionSign connection={connection} atMs={state.atMs} />
       <label class="theme">
         <span class="hidden">Colours</span>
@@ -34,7 +37,7 @@ export function Header({ state, connection }: { state: StateView; connection: Co
   );
 }
 
-function Mode({ mode }: { mode: string }) {
+function Mode({ mode }: { mode: StateView["daemon"]["mode"] }) {
   const said = MODES[mode];
   return (
     <span class={`mode mode-${mode}`} title={said}>
@@ -43,12 +46,34 @@ function Mode({ mode }: { mode: string }) {
   );
 }
 
-const MODES: Readonly<Record<string, string>> = {
+const MODES: Readonly<Record<StateView["daemon"]["mode"], string>> = {
   controlling: "Every difference between plan and host is acted upon",
   observing: "Nothing is changed; the page shows what would be done",
   paused: "Maintenance: nothing is changed until somebody resumes",
   releasing: "Stopping: everything is put back as it was found",
 };
+
+/** Only an enforcing daemon can be paused; one that observes changes nothing anyway. */
+function PauseButton({ mode }: { mode: StateView["daemon"]["mode"] }) {
+  const [said, setSaid] = useState("");
+  if (mode !== "controlling" && mode !== "paused") return null;
+  const press = async (): Promise<void> => {
+    const done = await setPaused(mode === "controlling");
+    setSaid(done.ok ? "" : done.why);
+  };
+  return (
+    <p class="pause">
+      <button type="button" onClick={() => void press()}>
+        {mode === "paused" ? "Resume" : "Pause"}
+      </button>
+      {said === "" ? null : (
+        <span class="warn" role="alert">
+          {said}
+        </span>
+      )}
+    </p>
+  );
+}
 
 function ConnectionSign({ connection, atMs }: { connection: Connection; atMs: number }) {
   const lost = connection.kind === "lost";

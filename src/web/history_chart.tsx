@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { HistoryView } from "../protocol/api_history.ts";
-import { send } from "./api.ts";
+import { readHistory } from "./api.ts";
 import { linesOf } from "./history_lines.ts";
 
 export function HistoryChart({ domain }: { domain: string | null }) {
@@ -15,7 +15,8 @@ export function HistoryChart({ domain }: { domain: string | null }) {
     let chart: uPlot | null = null;
     let isOver = false;
     const draw = async (): Promise<void> => {
-      const history = await readHistory(domain, hours);
+      const to = Date.now();
+      const history = await readHistory(domain, { from: to - hours * MS_PER_HOUR, to, points: POINTS });
       if (isOver || place.current === null) return;
       if (!history.ok) return setSaid(history.why);
       if (history.value.atMs.length < 2) return setSaid("Nothing is recorded for this time yet.");
@@ -62,14 +63,6 @@ const SPANS = [
 ] as const;
 const HEIGHT = 180;
 const REDRAW_MS = 10_000;
-
-function readHistory(domain: string | null, hours: number) {
-  const to = Date.now();
-  const from = to - hours * MS_PER_HOUR;
-  const query = new URLSearchParams({ from: String(from), to: String(to), points: String(POINTS) });
-  if (domain !== null) query.set("domain", domain);
-  return send<HistoryView>("GET", `/v1/history?${query}`);
-}
 
 const MS_PER_HOUR = 3_600_000;
 /** As many as a panel has pixels to show them. */
