@@ -71,7 +71,7 @@ export class Agent {
   stop(): boolean {
     this.#stopped = true;
     this.#cancelWake();
-    this.#monitor.stop();
+    this.#monitor.stop({ forGood: true });
     writeHostLayer(this.#platform, this.#options.hostLayerPath, null);
     this.#pipe.close();
     const problems = this.#balloon.restore();
@@ -148,7 +148,7 @@ export class Agent {
         this.#monitor.start();
         break;
       case "stop-monitor":
-        this.#monitor.stop();
+        this.#monitor.stop({ forGood: false });
         writeHostLayer(this.#platform, this.#options.hostLayerPath, null);
         break;
       case "run-times":

@@ -14,7 +14,7 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
   const { thresholds } = options;
   const finish = (): void => {
     const { atMs, intervalMs, vcpus } = monitor.sample(NO_HOST);
-    monitor.stop();
+    monitor.stop({ forGood: true });
     const plain = measureAll(vcpus);
     const thresholdOf = (id: string): number | null => thresholds.get(id)?.value ?? null;
     const measured = [...plain, ...combineAll(vcpus, plain, { thresholdOf })];

@@ -17,6 +17,8 @@ export class MonitorLoop {
   readonly #options: MonitorLoopOptions;
   /** Measured once: the guest's switches cost the same when the monitor is turned on again. */
   #cost: SwitchCost | string | null = null;
+  /** The last one that was stopped for a while. */
+  #rested: LoadMonitor | null = null;
   #running: { readonly monitor: LoadMonitor; detector: Detector; cancel: readonly (() => void)[] } | null =
     null;
 
@@ -35,10 +37,12 @@ export class MonitorLoop {
     this.#schedule();
   }
 
-  /** Nothing is left attached to the kernel. */
-  stop(): void {
+  /** `forGood`: the agent ends. */
+  stop(options: { readonly forGood: boolean }): void {
     for (const cancel of this.#running?.cancel ?? []) cancel();
-    this.#running?.monitor.stop();
+    this.#running?.monitor.stop(options);
+    if (this.#running === null && options.forGood) this.#rested?.stop(options);
+    this.#rested = this.#running?.monitor ?? this.#rested;
     this.#running = null;
   }
 

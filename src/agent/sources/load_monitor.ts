@@ -111,8 +111,8 @@ export class LoadMonitor {
     return { atMs: after.atMs, intervalMs, vcpus, degraded: [...this.#rareness(), ...degradedOf(vcpus)] };
   }
 
-  #afterTrace(): "count" | "pause" | "detach" {
-    if (this.#rare) return "detach";
+  #afterTrace(): "count" | "pause" | "rest" {
+    if (this.#rare) return "rest";
     return TRACE_ON_SHARE <= traceShare(this.#perSecond ?? 0) ? "count" : "pause";
   }
 
@@ -144,8 +144,10 @@ export class LoadMonitor {
     this.#times.add(this.#lone.pairs());
   }
 
-  stop(): void {
-    this.#trace.detach();
+  /** `forGood`: nothing is left attached to the kernel, also where that is not safe under load (switch_trace.ts). */
+  stop(options: { readonly forGood: boolean }): void {
+    if (options.forGood) this.#trace.detach();
+    else this.#trace.rest();
   }
 }
 

@@ -111,6 +111,22 @@ describe("the kernel's table of switches", () => {
     expect(guest.started.at(-1)![2]).toContain(":clear'");
   });
 
+  test.each([
+    { processor: "Intel(R) Xeon(R) CPU E7", after: "detached" },
+    { processor: "QEMU TCG CPU version 2.5+", after: "paused: patching it again might hang the emulator" },
+  ])("resting on $processor it is $after", ({ processor, after }) => {
+    const guest = new GuestOfData(1);
+    guest.files.set(`${EVENT}/trigger`, "# none\n").set("/proc/cpuinfo", `model name\t: ${processor}\n`);
+    const trace = new SwitchTrace(guest, 7);
+    trace.attach();
+    trace.count();
+    trace.rest();
+    expect(guest.writes.at(-1)!.endsWith(":pause")).toBe(after !== "detached");
+    expect(guest.started).toHaveLength(after === "detached" ? 2 : 1);
+    trace.detach();
+    expect(guest.started).toHaveLength(2);
+  });
+
   test("a kernel that never takes the trigger is asked three times, not for ever", () => {
     const guest = new GuestOfData(1);
     guest.files.set(`${EVENT}/trigger`, "# none\n");

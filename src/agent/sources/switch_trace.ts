@@ -7,6 +7,11 @@
  * nothing. So the trigger is attached once, paused, and by a process of its own; it is paused and continued from then
  * on, and detached only where a paused one costs too much, which is the caller's choice: while it counts, a switch
  * costs some hundred nanoseconds more (20 microseconds emulated), paused half of that, detached nothing.
+ *
+ * QEMU's own emulation of a processor (TCG) does not survive the patching for sure: it may keep the translation of the
+ * breakpoint that the kernel puts there for a moment, and then every vCPU that switches runs into it for ever, with
+ * interrupts off. Seen in QEMU 7.2: all vCPUs at one address whose memory holds the final instruction again. Such a
+ * guest is patched once, when the monitor starts; what would be detached later is paused until the agent ends.
  */
 import type { Platform } from "../platform.ts";
 
@@ -21,6 +26,7 @@ export class SwitchTrace {
   #seenHits = 0;
   /** How often, one after the other, the kernel did not have the trigger that it was given. */
   #refusals = 0;
+  readonly #isEmulated: boolean;
   /** Whether the last process that changed the trigger has ended. */
   #isChanged: () => boolean = () => true;
 
@@ -28,6 +34,7 @@ export class SwitchTrace {
   constructor(platform: Platform, owner: number) {
     this.#platform = platform;
     this.#trigger = triggerOf(`${NAME}${owner}`);
+    this.#isEmulated = /^model name\s*:.*\bQEMU\b/m.test(platform.readFile("/proc/cpuinfo") ?? "");
     this.#event = EVENTS.find((event) => platform.readFile(`${event}/trigger`) !== null) ?? null;
     if (this.#event !== null) removeLeftovers(platform, this.#event);
   }
@@ -69,7 +76,7 @@ export class SwitchTrace {
   }
 
   /** What was counted since `count` or the last call; afterwards the trigger is as `then` says. */
-  take(then: "count" | "pause" | "detach"): Trace | string {
+  take(then: "count" | "pause" | "rest"): Trace | string {
     if (this.#event === null || this.#state !== "counting") return NO_TRACEFS;
     const table = parseTable(this.#platform.readFile(`${this.#event}/hist`) ?? "", this.#trigger);
     const nowMs = this.#platform.nowMs();
@@ -77,16 +84,27 @@ export class SwitchTrace {
     this.#sinceMs = nowMs;
     const isFull = typeof table !== "string" && TABLE_FULL <= table.entries;
     const trace = typeof table === "string" ? table : { tracedMs, ...this.#grown(table) };
-    if (then === "detach") this.detach();
+    if (then === "rest") this.rest();
     else if (then === "pause" || isFull) this.#pause();
-    if (isFull && then !== "detach") this.#clear();
+    if (isFull && this.#isAttached()) this.#clear();
     return trace;
   }
 
+  /** For longer: detached, or paused where patching is not safe. */
+  rest(): void {
+    if (!this.#isEmulated) this.detach();
+    else if (this.#state === "counting") this.#pause();
+  }
+
+  /** For good. */
   detach(): void {
     if (this.#event === null || this.#state === "detached") return;
     this.#change(`!${this.#trigger}`);
     this.#state = "detached";
+  }
+
+  #isAttached(): boolean {
+    return this.#state !== "detached";
   }
 
   #pause(): void {

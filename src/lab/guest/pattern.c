@@ -3,7 +3,8 @@
  *   pattern hold PROCESSES THREADS SECONDS    that many processes with that many threads each, all of them runnable
  *   pattern ring PROCESSES THREADS SECONDS    one byte goes round all threads, so one of them is runnable at a time;
  *                                             of the hops of a round, PROCESSES x (THREADS - 1) are within a process
- * Start it with taskset to keep it on certain vCPUs. Prints {"seconds":..,"hops":..,"hopsWithin":..} at the end.
+ * Start it with taskset to keep it on certain vCPUs. Prints {"startMs":..,"seconds":..,"hops":..,"hopsWithin":..} at
+ * the end; startMs is on the guest's monotonic clock.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MEMBERS_MAX = 256, NS_PER_SECOND = 1000000000 };
+enum { MEMBERS_MAX = 256, NS_PER_SECOND = 1000000000, NS_PER_MS = 1000000 };
 
 static struct shared {
   volatile uint64_t hops, hops_within;
@@ -93,7 +94,8 @@ int main(int argc, char **argv) {
   char byte = 0;
   if (ring && write(pipes[0][1], &byte, 1) != 1) return 1;
   for (int i = 0; i < processes; i++) wait(NULL);
-  printf("{\"seconds\":%.6f,\"hops\":%llu,\"hopsWithin\":%llu}\n", (double)(now() - start) / NS_PER_SECOND,
+  printf("{\"startMs\":%.3f,\"seconds\":%.6f,\"hops\":%llu,\"hopsWithin\":%llu}\n", (double)start / NS_PER_MS,
+         (double)(now() - start) / NS_PER_SECOND,
          (unsigned long long)shared->hops, (unsigned long long)shared->hops_within);
   return 0;
 }
