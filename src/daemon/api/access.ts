@@ -6,6 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { ApiRefusal } from "./api_refusal.ts";
 import type { Role } from "./api_route.ts";
+import type { RateLimits } from "./request_limits.ts";
 
 /** The way by which a request came in. */
 export type Door =
@@ -21,9 +22,11 @@ export interface AccessToken {
   readonly secret: string;
 }
 
-export function allowAt(door: Door): (role: Role) => MiddlewareHandler {
+/** Lets those through who have the role, at a bounded rate. */
+export function allowAt(door: Door, limits: RateLimits): (role: Role) => MiddlewareHandler {
   return (needed) => async (c, next) => {
     const role = roleAt(door, c.req.header("authorization"));
+    limits.take(role === null ? "refused" : needed, performance.now());
     if (role === null) {
       c.header("www-authenticate", "Bearer");
       throw new ApiRefusal(

@@ -13,7 +13,7 @@ import { historyRoute } from "./history_route.ts";
 import { addMetrics, countAnswers, type MetricsParts } from "./metrics_route.ts";
 import { type PageFile, servePageFile } from "./page_files.ts";
 import { previewRoute } from "./preview_route.ts";
-import { BODY_BYTES_MAX, limitRate, type RateLimit } from "./request_limits.ts";
+import { BODY_BYTES_MAX, RateLimits, type Rates } from "./request_limits.ts";
 import { routes } from "./routes.ts";
 import { onlySameSite } from "./same_site.ts";
 
@@ -22,22 +22,15 @@ export interface ApiParts extends MetricsParts {
   /** The history's database; `null` where none is kept. */
   readonly history: string | null;
   readonly page: ReadonlyMap<string, PageFile>;
-  readonly rates: Readonly<Record<"read" | "write", RateLimit>>;
+  readonly rates: Rates;
   readonly takeDeadlineMs?: number;
   readonly onFault: (text: string) => void;
 }
 
 export function createApi(parts: ApiParts, door: Door): OpenAPIHono {
   const app = new OpenAPIHono({ defaultHook: onlyWhatFits });
-  const allow = allowAt(door);
-  app.use(
-    countAnswers(parts.metrics),
-    secured,
-    onlyReadablePaths,
-    onlySameSite(door),
-    limitRate(parts.rates),
-    limitBody,
-  );
+  const allow = allowAt(door, new RateLimits(parts.rates, performance.now()));
+  app.use(countAnswers(parts.metrics), secured, onlyReadablePaths, onlySameSite(door), limitBody);
   const json = [stateRoute(parts), ...routes(parts), previewRoute(parts), historyRoute(parts.history)];
   for (const route of json) addRoute(app, { route, allow });
   addEventStream(app, { ...parts, allow });
@@ -67,14 +60,21 @@ function document(app: OpenAPIHono, version: string): void {
     scheme: "bearer",
     description: "Over TCP: a token of control.tcp.tokens. The unix socket's owner needs none",
   });
-  app.doc31("/openapi.json", {
-    openapi: "3.1.0",
-    info: {
-      title: "vbal",
-      version,
-      description:
-        "The daemon that gives pCPUs by weight: what it sees, wants and does, and how to change it",
-    },
+  let text: string | null = null;
+  app.get("/openapi.json", (c) => {
+    // Made once: it needs no token, and whoever asks for it a thousand times must not cost more than a file.
+    text ??= `${JSON.stringify(
+      app.getOpenAPI31Document({
+        openapi: "3.1.0",
+        info: {
+          title: "vbal",
+          version,
+          description:
+            "The daemon that gives pCPUs by weight: what it sees, wants and does, and how to change it",
+        },
+      }),
+    )}\n`;
+    return c.body(text, 200, JSON_TYPE);
   });
 }
 
@@ -173,5 +173,6 @@ function refusalOf(error: Error, onFault: (text: string) => void): ApiRefusal {
 }
 
 function refuse(c: Context, refusal: ApiRefusal): Response {
+  if (refusal.code === "too-many-requests") c.header("retry-after", "1");
   return c.body(`${JSON.stringify(refusal.toJson())}\n`, refusal.status, JSON_TYPE);
 }

@@ -1,5 +1,4 @@
 /** How much of the API one client, and all together, may take up. Each bound is far above what the page and the CLI need. */
-import type { MiddlewareHandler } from "hono";
 import { ApiRefusal } from "./api_refusal.ts";
 
 /** A policy change is a few fields; anything longer is a mistake. */
@@ -11,11 +10,17 @@ export const HEADERS_MAX = 64;
 /** A hundred pollers and twenty pages, twice. */
 export const CONNECTIONS_MAX = 256;
 
-/** The looks of a hundred clients a second, and the changes of a person with a script. */
-export const RATES: Readonly<Record<"read" | "write", Rate>> = {
+/**
+ * Of each door, all its clients together: the looks of a hundred clients a second, the changes of a person with a script, and
+ * a few mistyped tokens. Whoever has no token takes nothing from those who have one.
+ */
+export const RATES: Rates = {
   read: { perSecond: 1_000, burst: 2_000 },
   write: { perSecond: 20, burst: 40 },
+  refused: { perSecond: 10, burst: 50 },
 };
+
+export type Rates = Readonly<Record<"read" | "write" | "refused", Rate>>;
 
 export interface Rate {
   readonly perSecond: number;
@@ -45,17 +50,27 @@ export class RateLimit {
   }
 }
 
-export function limitRate(limits: Readonly<Record<"read" | "write", RateLimit>>): MiddlewareHandler {
-  return async (c, next) => {
-    const kind = c.req.method === "GET" || c.req.method === "HEAD" ? "read" : "write";
-    if (!limits[kind].take(performance.now())) {
-      c.header("retry-after", "1");
-      throw new ApiRefusal(
-        "too-many-requests",
-        `More than ${RATES[kind].perSecond} requests a second of all clients together`,
-        "Ask less often, or follow GET /v1/events",
-      );
-    }
-    await next();
-  };
+/** The bounds of one door. */
+export class RateLimits {
+  readonly #rates: Rates;
+  readonly #limits: Readonly<Record<keyof Rates, RateLimit>>;
+
+  constructor(rates: Rates, nowMs: number) {
+    this.#rates = rates;
+    this.#limits = {
+      read: new RateLimit(rates.read, nowMs),
+      write: new RateLimit(rates.write, nowMs),
+      refused: new RateLimit(rates.refused, nowMs),
+    };
+  }
+
+  /** Throws a refusal when one more of this kind is too many. */
+  take(kind: keyof Rates, nowMs: number): void {
+    if (this.#limits[kind].take(nowMs)) return;
+    throw new ApiRefusal(
+      "too-many-requests",
+      `More than ${this.#rates[kind].perSecond} requests of this kind a second, of all clients together`,
+      "Ask less often, or follow GET /v1/events",
+    );
+  }
 }

@@ -49,6 +49,7 @@ const target: ApiTarget = {
       ? { ok: true, request: { ...REQUEST, node } }
       : { ok: false, errors: [`There is no domain "${name}". There are: web`] },
   reload: () => ({ ok: true, message: "read again" }),
+  setPaused: (paused) => ({ ok: true, message: paused ? "paused" : "resumed" }),
   previewParts: () => ({ ok: false, errors: ["no preview"] }),
   meters: () => ({ usage: [], journalBytes: 0, history: null }),
 };

@@ -11,7 +11,7 @@ import type { ApiTarget } from "./api_target.ts";
 import { answerBrokenRequest } from "./broken_request.ts";
 import { type ApiParts, createApi } from "./create_api.ts";
 import { readPageFiles } from "./page_files.ts";
-import { CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, RATES, RateLimit } from "./request_limits.ts";
+import { CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, RATES, type Rates } from "./request_limits.ts";
 import { StateSource } from "./state_source.ts";
 import { clearSocket, listenOnSocket } from "./unix_socket.ts";
 
@@ -33,6 +33,7 @@ export interface ServeOptions {
   readonly onFault: (text: string) => void;
   readonly requestDeadlineMs?: Milliseconds;
   readonly takeDeadlineMs?: Milliseconds;
+  readonly rates?: Rates;
 }
 
 export interface ApiServer {
@@ -75,8 +76,15 @@ export async function serveApi(options: ServeOptions): Promise<ApiServer> {
   };
 }
 
-function partsOf({ target, version, history, pageFolder, onFault, takeDeadlineMs }: ServeOptions): ApiParts {
-  const now = performance.now();
+function partsOf({
+  target,
+  version,
+  history,
+  pageFolder,
+  onFault,
+  takeDeadlineMs,
+  rates = RATES,
+}: ServeOptions): ApiParts {
   return {
     target,
     states: new StateSource(() => target.view()),
@@ -85,7 +93,7 @@ function partsOf({ target, version, history, pageFolder, onFault, takeDeadlineMs
     history,
     page: readPageFiles(pageFolder),
     onFault,
-    rates: { read: new RateLimit(RATES.read, now), write: new RateLimit(RATES.write, now) },
+    rates,
     open: { count: 0 },
     ...(takeDeadlineMs === undefined ? {} : { takeDeadlineMs }),
   };
