@@ -4,7 +4,7 @@ import { newCooperation } from "./cooperation.ts";
 import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import type { DomainPlan } from "./plan.ts";
-import { lookAtPlugged } from "./plugged_vcpus.ts";
+import { afterRestart, lookAtPlugged } from "./plugged_vcpus.ts";
 import { onlineOf, sameList } from "./reconcile.ts";
 import type { Milliseconds, PcpuId } from "./units.ts";
 import { sameSlot } from "./vcpu_slot.ts";
@@ -110,15 +110,22 @@ function newDomain(domain: DomainSnapshot, { pcpus, now }: Circumstances): Domai
 
 /** Who was there in an earlier life is awaited, so that a monitor that is slow to answer costs its domain nothing. */
 export function awaitAll(state: ControllerState, now: Milliseconds): ControllerState {
-  const awaited = state.domains.map((memory) => ({ memory: notQuiet(memory), since: now, awaited: true }));
+  const awaited = state.domains.map((memory) => ({
+    memory: ofAnEarlierLife(memory),
+    since: now,
+    awaited: true,
+  }));
   return { ...state, snapshot: null, domains: [], absent: byId([...state.absent, ...awaited]) };
 }
 
-/** Whether it was quiet while nobody looked, nobody knows. */
-function notQuiet(memory: DomainState): DomainState {
-  const { demand } = memory;
-  if (demand == null) return memory;
-  return { ...memory, demand: { ...demand, use: { ...demand.use, quietSince: null } } };
+/** Whether it was quiet while nobody looked, and what came of commands, nobody knows. */
+function ofAnEarlierLife(memory: DomainState): DomainState {
+  const { demand, plugged } = memory;
+  return {
+    ...memory,
+    ...(demand == null ? {} : { demand: { ...demand, use: { ...demand.use, quietSince: null } } }),
+    ...(plugged === undefined ? {} : { plugged: afterRestart(plugged) }),
+  };
 }
 
 /** Ends the waiting, and in the end the memory, for those that do not come. */

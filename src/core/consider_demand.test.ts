@@ -189,6 +189,30 @@ describe("plugging", () => {
     expect(world.domain("a").vcpus).toHaveLength(2);
   });
 
+  it("a second try that finds the slot taken, by the first one, still makes it vbal's own", () => {
+    const world = withSlots();
+    const [plug] = world
+      .feed({
+        kind: "requested",
+        requests: [{ domain: "a", id: "r", origin: "administrator", exceeded: null, target: null }],
+      })
+      .flatMap((action) => ("id" in action ? [action] : []));
+    const lost = { ok: false, failure: "timed-out", why: "No answer" } as const;
+    world.feed({ kind: "command-ended", id: plug!.id, outcome: lost });
+    world.now += 3000;
+    const again = world.observe().flatMap((action) => ("id" in action ? [action] : []));
+    expect(again).toMatchObject([{ kind: "plug-vcpu" }]);
+    // The first one took effect after all.
+    world.carryOut({ ...plug!, id: 999 });
+    const taken = { ok: false, failure: "no-such-slot", why: "The slot is taken" } as const;
+    world.feed({ kind: "command-ended", id: again[0]!.id, outcome: taken });
+    world.settle();
+    expect(world.told()).toEqual(["granted 2"]);
+    world.play({ kind: "release" });
+    world.settle();
+    expect(world.domain("a").vcpus).toHaveLength(2);
+  });
+
   it("after give-back what vbal plugged goes, slowly, and never what was found", () => {
     const world = withSlots();
     world.ask("a").settle();

@@ -148,7 +148,8 @@ function demandOf(domains: readonly DomainState[]): DemandState {
 
 function withDemand(domains: readonly DomainState[], demand: DemandState): readonly DomainState[] {
   const entries = new Map<DomainId, DomainDemand>(demand.domains.map((entry) => [entry.id, entry]));
-  return domains.map((domain) => ({ ...domain, demand: entries.get(domain.id) ?? null }));
+  // One that is not managed just now keeps its answers.
+  return domains.map((domain) => ({ ...domain, demand: entries.get(domain.id) ?? domain.demand ?? null }));
 }
 
 function allottedOf({ domains }: DemandState, id: DomainId): number {

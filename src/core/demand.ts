@@ -122,8 +122,8 @@ export function withEntry(demand: DemandState, entry: DomainDemand): DemandState
   return { domains: demand.domains.map((other) => (other.id === entry.id ? entry : other)) };
 }
 
-/** So many answers are remembered for each domain: a guest asks one at a time, and a late repetition is rare. */
-const ANSWERS_KEPT = 8;
+/** So many answers are remembered for each domain: a guest that asks once a second may repeat one a quarter of a minute late. */
+const ANSWERS_KEPT = 16;
 
 export function remembering(entry: DomainDemand, id: string, answer: Answer): DomainDemand {
   return { ...entry, answers: [...entry.answers, { id, answer }].slice(-ANSWERS_KEPT) };

@@ -20,6 +20,8 @@ export interface PluggedSlot {
   readonly slot: VcpuSlot;
   /** Its vCPU was seen. */
   readonly seen: boolean;
+  /** Of some command to plug there nobody knows whether it took effect. */
+  readonly unsure: boolean;
   /** Since when the guest is known not to use that; `null` while it does, or while nobody knows. */
   readonly unusedSince: Milliseconds | null;
 }
@@ -40,20 +42,29 @@ export function lookAtPlugged(
 
 export function withPluggedSlot(plugged: readonly PluggedSlot[], slot: VcpuSlot): readonly PluggedSlot[] {
   if (plugged.some((one) => sameSlot(one.slot, slot))) return plugged;
-  return [...plugged, { slot, seen: false, unusedSince: null }];
+  return [...plugged, { slot, seen: false, unsure: false, unusedSince: null }];
 }
 
 /** What a domain remembers when a command to plug has ended. */
 export function afterPlug(domain: DomainState, command: Command, outcome: CommandOutcome): DomainState {
-  const isUncertain = outcome.ok || UNCERTAIN.includes(outcome.failure);
-  if (command.kind !== "plug-vcpu" || isUncertain) return domain;
+  if (command.kind !== "plug-vcpu" || outcome.ok) return domain;
   const { demand, plugged = [] } = domain;
-  const isMeant = demand?.plugging != null && sameSlot(demand.plugging.slot, command.slot);
+  const isIt = (slot: VcpuSlot) => sameSlot(slot, command.slot);
+  if (UNCERTAIN.includes(outcome.failure)) {
+    return { ...domain, plugged: plugged.map((one) => (isIt(one.slot) ? { ...one, unsure: true } : one)) };
+  }
+  const isMeant = demand?.plugging != null && isIt(demand.plugging.slot);
   return {
     ...domain,
-    plugged: plugged.filter(({ seen, slot }) => seen || !sameSlot(slot, command.slot)),
+    // An earlier try may have filled the slot, so that this one found it taken.
+    plugged: plugged.filter(({ seen, unsure, slot }) => seen || unsure || !isIt(slot)),
     ...(isMeant ? { demand: { ...demand, plugging: { ...demand.plugging!, failed: outcome.why } } } : {}),
   };
+}
+
+/** A daemon that starts anew does not hear what came of the commands of an earlier life. */
+export function afterRestart(plugged: readonly PluggedSlot[]): readonly PluggedSlot[] {
+  return plugged.map((one) => (one.seen ? one : { ...one, unsure: true }));
 }
 
 /** Of these failures nobody knows whether the vCPU comes yet. */

@@ -176,14 +176,17 @@ function demandFaults({ domains, dues, snapshot, absent }: ControllerState): str
   const faults: string[] = [];
   // Nothing is decided as long as domains of an earlier life are awaited.
   if (absent.some(({ awaited }) => awaited)) return faults;
-  const [allotted, due] = [
-    domains.reduce((sum, { demand }) => sum + (demand?.allotted ?? 0), 0),
-    domains.reduce((sum, { demand }) => sum + (demand?.due ?? 0), 0),
-  ];
+  const managed = new Set(dues?.domains.map(({ id }) => id));
+  let [allotted, due] = [0, 0];
+  for (const { id, demand } of domains) {
+    if (demand == null || !managed.has(id)) continue;
+    allotted += demand.allotted;
+    due += demand.due;
+  }
   if (dues !== null && Math.max(dues.capacity, due) < allotted)
     faults.push(`${allotted} vCPUs are allotted on ${dues.capacity} pCPUs, ${due} are due`);
   for (const { id, demand, plugged = [] } of domains) {
-    if (demand == null) continue;
+    if (demand == null || !managed.has(id)) continue;
     const guest = snapshot?.domains.find((domain) => domain.id === id)?.guest;
     if (demand.allotted < Math.min(demand.wants, demand.due))
       faults.push(`${id} wants ${demand.wants}, is due ${demand.due} and may use ${demand.allotted} vCPUs`);

@@ -24,7 +24,7 @@ describe("canaries: with a safeguard switched off, the swarm fails", () => {
     ["confirmTakes", /Invariant 3: .* was given pCPU/],
     ["placeBeforeOnline", /Invariant 3: .* belongs on/],
     ["breakCircles", /Not converged/],
-    ["answerOnce", /P-18: .* was granted as .* and again as/],
+    ["answerOnce", /P-18: .* was told .*granted.* and then/],
   ])("%s", (safeguard, complaint) => {
     const failed = firstFailure({ ...ALL_SAFEGUARDS, [safeguard]: false });
     expect(failed?.faults.join("\n")).toMatch(complaint);
