@@ -5,6 +5,7 @@ import { command } from "@optique/core/primitives";
 import type { Command } from "./command.ts";
 import { commandExamples } from "./examples.ts";
 import { simCalibrateCommand } from "./sim_calibrate.ts";
+import { simLabCommand } from "./sim_lab.ts";
 import { simListCommand } from "./sim_list.ts";
 import { simReproduceCommand } from "./sim_reproduce.ts";
 import { simRunCommand } from "./sim_run.ts";
@@ -25,6 +26,7 @@ export const simCommand: Command = command(
     simSweepCommand,
     simSwarmCommand,
     simTable1Command,
+    simLabCommand,
     simListCommand,
   ),
   {
