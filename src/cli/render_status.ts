@@ -168,10 +168,10 @@ interface AskingColumn {
 function askingColumns(domains: readonly DomainView[]): AskingColumn[] {
   const columns: AskingColumn[] = [];
   if (domains.some(({ loan = 0 }) => loan !== 0)) {
-    columns.push({ column: { title: "loan", align: "right", dropRank: 7 }, cell: loanCell });
+    columns.push({ column: { title: "loan", align: "right", dropRank: 4.5 }, cell: loanCell });
   }
   if (domains.some(({ load }) => load !== undefined)) {
-    columns.push({ column: { title: "load", align: "right", dropRank: 8 }, cell: loadCell });
+    columns.push({ column: { title: "load", align: "right", dropRank: 2.5 }, cell: loadCell });
   }
   return columns;
 }

@@ -50,3 +50,24 @@ test("what was never read stays unknown, and so does who is not there", () => {
   expect(usage.shareOf("b", 0)).toEqual({ runPercent: null, waitPercent: null, stealPercent: null });
   expect([usage.lastPcpuOf("a", 0), usage.lastPcpuOf("b", 0)]).toEqual([3, null]);
 });
+
+test("use is told in steps of the core, once, and again only when it is clearly another", () => {
+  const usage = new UsageWindow();
+  let run = 0;
+  const told = [500, 510, 490, 530, 560, 980, 1_010, 1_040, 1_080, 0, 0].map((ranMs, second) => {
+    run += ranMs;
+    usage.push(look(run * MS), second * 1_000);
+    return usage.newUse()?.map(({ used }) => used) ?? null;
+  });
+  // The first look has nothing to compare with.
+  expect(told).toEqual([null, [500], null, null, [550], [1_000], null, null, [1_100], [0], null]);
+});
+
+test("a domain that could not be measured is missing, and a burst of looks is not measured anew", () => {
+  const usage = new UsageWindow();
+  usage.push([...look(0), { domain: "b", vcpus: [{ ...look(null)[0]!.vcpus[0]! }] }], 0);
+  for (let at = 10; at < 500; at += 10) usage.push(look(at * MS), at);
+  expect(usage.newUse()).toBe(null);
+  usage.push([...look(1_000 * MS), { domain: "b", vcpus: [{ ...look(null)[0]!.vcpus[0]! }] }], 1_000);
+  expect(usage.newUse()).toEqual([{ domain: "a", used: 1_000 }]);
+});

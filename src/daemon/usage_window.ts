@@ -20,8 +20,12 @@ const WINDOW_MS_MIN: Milliseconds = 900;
 const SAMPLE_GAP_MS: Milliseconds = 100;
 /** After a start, what was used is not told before so much time was watched. */
 const USE_MS_MIN: Milliseconds = 500;
-/** The step that was told holds until the use is this far from it, so that one at the edge of two steps is no news. */
+/**
+ * The step that was told holds until the use is this far from it, so that neither the edge of two steps nor the usual
+ * unrest of a busy guest is news: every news is a line of the journal.
+ */
 const USE_HOLD = 0.75 * USE_STEP;
+const USE_HOLD_PART = 0.05;
 const NS_PER_MS = 1_000_000;
 
 export interface VcpuShare {
@@ -113,7 +117,7 @@ export class UsageWindow {
 }
 
 function inSteps(used: number, told: number | undefined): number {
-  if (told !== undefined && Math.abs(used - told) < USE_HOLD) return told;
+  if (told !== undefined && Math.abs(used - told) < Math.max(USE_HOLD, USE_HOLD_PART * told)) return told;
   return USE_STEP * Math.round(used / USE_STEP);
 }
 
