@@ -100,7 +100,7 @@ test("load bound to node 1: the guest asks for node 1, a new host hears the same
   await guest.output([
     "sh",
     "-c",
-    "for t in /proc/$(pidof -s pattern)/task/*; do taskset -p c ${t##*/}; done; for p in $(pidof pattern); do for t in /proc/$p/task/*; do taskset -p c ${t##*/}; done; done",
+    "for p in $(pidof pattern); do for t in /proc/$p/task/*; do taskset -p c ${t##*/}; done; done",
   ]);
   const runnableOn3 = (): number => {
     const report = channel.load()?.measures.find(({ measure }) => measure === "vcpu.runnable-threads");

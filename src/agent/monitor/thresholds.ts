@@ -67,8 +67,8 @@ const RUNNABLE_DEFAULT = 1.5;
 /**
  * The composite measure of claim 1 at each level. Waiting decides: on average half a thread more than can run.
  * The other two only keep a vCPU out that waits for one long-running thread after another without switching; measured
- * in lab guests, idle ones stay below 0.2 runnable threads, and two computing threads on a vCPU switch 40 to 150 times
- * a second, which at some microseconds each is a hundredth of a percent, divided by the number of vCPUs.
+ * in lab guests (docs/assumptions.md), idle ones stay below 0.1 runnable threads, and two computing threads on a vCPU
+ * switch 31 to 78 times a second, which is some hundredths of a percent of what the VM consumes.
  */
 export const DEFAULT_THRESHOLDS: ThresholdLayer = {
   origin: "default",

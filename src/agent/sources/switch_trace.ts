@@ -11,7 +11,8 @@
  * QEMU's own emulation of a processor (TCG) does not survive the patching for sure: it may keep the translation of the
  * breakpoint that the kernel puts there for a moment, and then every vCPU that switches runs into it for ever, with
  * interrupts off. Seen in QEMU 7.2: all vCPUs at one address whose memory holds the final instruction again. Such a
- * guest is patched once, when the monitor starts; what would be detached later is paused until the agent ends.
+ * guest is patched once, when the monitor starts; what would be detached later is paused until the agent ends. (A real
+ * processor under KVM may call itself QEMU's too; it then pays for the paused trigger, no more.)
  */
 import type { Platform } from "../platform.ts";
 
