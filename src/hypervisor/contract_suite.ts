@@ -5,6 +5,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { DomainSnapshot } from "../core/model.ts";
 import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../core/units.ts";
+import { type ContractHand, describeAsking, describePlugging } from "./contract_hotplug_suite.ts";
 import { CommandError, type CommandFailure, type Hypervisor, type HypervisorChange } from "./port.ts";
 
 export interface ContractFixture {
@@ -15,8 +16,15 @@ export interface ContractFixture {
   /** Starts a domain. `obedient`: its guest has an agent that does as told; `silent`: it has none. */
   arrive(
     domain: DomainId,
-    spec: { readonly vcpus: number; readonly guest: "obedient" | "silent" },
+    spec: {
+      readonly vcpus: number;
+      /** vCPUs can be plugged up to so many; the same as `vcpus` where not given. */
+      readonly vcpusMax?: number;
+      readonly guest: "obedient" | "silent";
+    },
   ): Promise<void>;
+  /** For adapters that plug vCPUs, or whose guests ask for them. */
+  readonly guests?: GuestHand;
   /** Ends the domain's process at once. */
   kill(domain: DomainId): Promise<void>;
   reset(domain: DomainId): Promise<void>;
@@ -30,11 +38,25 @@ export interface ContractFixture {
   dispose(): Promise<void>;
 }
 
+/** What happens inside the guests. */
+export interface GuestHand {
+  /** Resolves when the guest's kernel is up. */
+  booted(domain: DomainId): Promise<void>;
+  /** From now on the guest keeps every vCPU that it uses, until the returned function is called. */
+  hold(domain: DomainId): Promise<() => Promise<void>>;
+  /** A person in the guest asks for a vCPU on this node; `heard` is all that came back so far. */
+  ask(domain: DomainId, node: number): Promise<{ heard(): Promise<string> }>;
+}
+
 export interface ContractOptions {
   /** How long a guest may take to boot and to follow, on this host. */
   readonly patienceMs: Milliseconds;
   /** For one test, on the wall's clock. */
   readonly timeoutMs: Milliseconds;
+  /** It plugs vCPUs; needs `guests` of the fixture, as the next. */
+  readonly plugs?: boolean;
+  /** Requests and measures of its guests reach it. */
+  readonly asks?: boolean;
 }
 
 const STEP_MS = 20;
@@ -44,7 +66,7 @@ const SHORT_DEADLINE_MS = 300;
 export function describeHypervisorContract(
   name: string,
   makeFixture: () => Promise<ContractFixture>,
-  { patienceMs, timeoutMs }: ContractOptions,
+  { patienceMs, timeoutMs, plugs, asks }: ContractOptions,
 ): void {
   describe(`the ${name} adapter keeps the port's contract`, { timeout: timeoutMs }, () => {
     let fixture: ContractFixture;
@@ -321,6 +343,25 @@ export function describeHypervisorContract(
         );
       });
     });
+
+    const hand: ContractHand = {
+      fixture: () => fixture,
+      guests() {
+        if (fixture.guests !== undefined) return fixture.guests;
+        throw new Error("An adapter that plugs, or whose guests ask, needs a fixture with `guests`");
+      },
+      hypervisor: () => hypervisor,
+      changes: () => changes,
+      patienceMs,
+      deadlineMs: DEADLINE_MS,
+      observe,
+      seen,
+      until,
+      settle,
+      failureOf,
+    };
+    if (plugs === true) describePlugging(hand);
+    if (asks === true) describeAsking(hand);
 
     test("closing leaves everything as it is; a second connection finds it so", async () => {
       await fixture.arrive("a", { vcpus: 2, guest: "silent" });

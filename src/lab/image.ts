@@ -86,6 +86,7 @@ interface Compiled {
   readonly runner: Uint8Array;
   readonly vcpuWrite: Uint8Array;
   readonly pattern: Uint8Array;
+  readonly hold: Uint8Array;
   readonly load: Uint8Array;
 }
 
@@ -105,6 +106,7 @@ function imageEntries(parts: {
     { path: "lab/runner", bytes: compiled.runner },
     { path: "lab/vcpu_write", bytes: compiled.vcpuWrite },
     { path: "lab/pattern", bytes: compiled.pattern },
+    { path: "lab/hold", bytes: compiled.hold },
     { path: "lab/load", bytes: compiled.load },
     { path: "init", bytes: readFileSync(join(root, "src/lab/guest/init.sh")) },
     ...(agent === null ? [] : [{ path: "bin/vbal-agent", bytes: agent }]),
@@ -143,16 +145,17 @@ function readAgent(root: string): Uint8Array | null {
 
 async function compilePrograms(root: string, scratch: string): Promise<Compiled> {
   const programs = readdirSync(join(root, "src/lab/programs")).filter((name) => name.endsWith(".c"));
-  const [runner, vcpuWrite, pattern, load] = await Promise.all([
+  const [runner, vcpuWrite, pattern, hold, load] = await Promise.all([
     compile(["src/lab/guest/runner.c"], "runner"),
     compile(["src/lab/guest/vcpu_write.c"], "vcpu_write"),
     compile(["src/lab/guest/pattern.c"], "pattern"),
+    compile(["src/lab/guest/hold.c"], "hold"),
     compile(
       programs.sort().map((name) => join("src/lab/programs", name)),
       "load",
     ),
   ]);
-  return { runner, vcpuWrite, pattern, load };
+  return { runner, vcpuWrite, pattern, hold, load };
 
   async function compile(sources: readonly string[], name: string): Promise<Uint8Array> {
     const output = join(scratch, name);

@@ -6,13 +6,19 @@ import { parseCpuList } from "../hypervisor/linux/cpu_list.ts";
 import type { HypervisorChange, Observation } from "../hypervisor/port.ts";
 import { createQmpAdapter } from "../hypervisor/qmp/qmp_adapter.ts";
 import type { Guest } from "./guest.ts";
+import { hold } from "./hold.ts";
 import { type Lab, startLab } from "./lab.ts";
 
 const BOOT_MS = 60_000;
 const DEADLINE_MS = 5_000;
 const STEP_MS = 50;
 
-describeHypervisorContract("QMP", makeFixture, { patienceMs: BOOT_MS, timeoutMs: 2 * BOOT_MS });
+describeHypervisorContract("QMP", makeFixture, {
+  patienceMs: BOOT_MS,
+  timeoutMs: 2 * BOOT_MS,
+  plugs: true,
+  asks: true,
+});
 
 describe("a real QEMU", { timeout: 2 * BOOT_MS }, () => {
   test("pitfall 23: a vCPU hotplugged later is seen, and can be pinned", async () => {
@@ -200,9 +206,25 @@ async function makeFixture(): Promise<ContractFixture> {
   return {
     hypervisor: createQmpAdapter({ directory: lab.folder }),
     connectAgain: () => createQmpAdapter({ directory: lab.folder }),
-    async arrive(name, { vcpus, guest }) {
+    async arrive(name, { vcpus, vcpusMax, guest }) {
       await guests.get(name)?.stop();
-      guests.set(name, await lab.boot({ name, vcpus, agent: guest === "obedient" ? "vbal" : "none" }));
+      const agent = guest === "obedient" ? "vbal" : "none";
+      guests.set(name, await lab.boot({ name, vcpus: vcpusMax ?? vcpus, bootVcpus: vcpus, agent }));
+    },
+    guests: {
+      booted: (name) => guestOf(name).waitReady(),
+      hold: (name) => hold(guestOf(name)),
+      async ask(name, node) {
+        const guest = guestOf(name);
+        let heard = "";
+        const onLine = (line: string) => {
+          heard += line;
+        };
+        void guest
+          .exec(["vbal-agent", "request", "--node", String(node), "--json"], { onLine })
+          .catch(() => undefined);
+        return { heard: async () => heard };
+      },
     },
     kill: async (name) => void guestOf(name).kill("SIGKILL"),
     reset: (name) => monitor(name, "system_reset"),

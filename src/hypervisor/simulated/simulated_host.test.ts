@@ -1,19 +1,45 @@
 import { expect, test } from "vitest";
 import { type ContractFixture, describeHypervisorContract } from "../contract_suite.ts";
 import { eventually } from "../peer_suite.ts";
-import type { HypervisorChange } from "../port.ts";
+import type { CommandError, HypervisorChange } from "../port.ts";
 import { runInRealTime, TICK_MS } from "./run_in_real_time.ts";
 import { createSimulatedHost, type SimulatedHost } from "./simulated_host.ts";
-import { FLAP_AFTER_MS, type GuestBehaviour, SLOW_STEP_MS } from "./world.ts";
+import {
+  FLAP_AFTER_MS,
+  type GuestBehaviour,
+  HOTPLUG_SLOW_MS,
+  type HotplugBehaviour,
+  SLOW_STEP_MS,
+} from "./world.ts";
 
-describeHypervisorContract("simulated", makeFixture, { patienceMs: 5_000, timeoutMs: 10_000 });
+describeHypervisorContract("simulated", makeFixture, {
+  patienceMs: 5_000,
+  timeoutMs: 10_000,
+  plugs: true,
+  asks: true,
+});
 
 async function makeFixture(): Promise<ContractFixture> {
   const host = createSimulatedHost({ pcpus: 2 });
   return {
     hypervisor: host.connect(),
     connectAgain: () => host.connect(),
-    arrive: async (id, { vcpus, guest }) => host.arrive({ id, vcpus, guest }),
+    async arrive(id, { vcpus, vcpusMax, guest }) {
+      host.arrive({ id, vcpus, guest, hasMonitor: true, ...(vcpusMax === undefined ? {} : { vcpusMax }) });
+      host.setMeasures(id, [{ measure: "runnable-threads/vm", subjects: [-1], values: [3] }]);
+    },
+    guests: {
+      booted: async () => undefined,
+      async hold(id) {
+        host.behaveAtHotplug(id, "refusing");
+        return async () => host.behaveAtHotplug(id, "obedient");
+      },
+      async ask(domain, node) {
+        const target = { kind: "node", node } as const;
+        host.ask({ domain, id: "by-hand-1", origin: "administrator", exceeded: null, target });
+        return { heard: async () => JSON.stringify(host.answersTo(domain)) };
+      },
+    },
     kill: async (id) => host.depart(id),
     reset: async (id) => host.reset(id),
     pause: async (id) => host.pause(id),
@@ -164,4 +190,58 @@ test("in real time, a simulated host lives by itself until it is stopped", async
   await eventually(() => 0 < host.now());
   stop();
   expect(host.now() % TICK_MS).toBe(0);
+});
+
+test.each<[string, HotplugBehaviour, string, number, string, number]>([
+  // what, behaviour, outcome at the deadline, vCPUs then, what happens next, vCPUs after it
+  ["pitfall 7: slow, the effect comes after the deadline", "slow", "timed-out", 1, "time", 2],
+  ["refused", "refusing", "guest-refused", 1, "time", 1],
+  ["pitfall 1: unanswered until the guest comes round", "stuck", "timed-out", 1, "obedient", 2],
+  ["unanswered until the guest starts anew, which forgets it", "stuck", "timed-out", 1, "reset", 1],
+])("a plug, %s", async (_, behaviour, outcome, atDeadline, then, after) => {
+  const host = createSimulatedHost({ pcpus: 2 });
+  host.arrive({ id: "a", vcpus: 1, vcpusMax: 2 });
+  host.behaveAtHotplug("a", behaviour);
+  const hypervisor = host.connect();
+  const vcpus = async () => (await hypervisor.observe(0)).snapshot.domains[0]!.vcpus.length;
+  const slot = (await hypervisor.observe(0)).snapshot.domains[0]!.freeSlots![0]!;
+  const ended = hypervisor.plugVcpu("a", slot, DEADLINE_MS).catch((error: CommandError) => error.failure);
+  await host.advance(DEADLINE_MS);
+  expect([await ended, await vcpus()]).toEqual([outcome, atDeadline]);
+  if (then === "reset") host.reset("a");
+  else if (then !== "time") host.behaveAtHotplug("a", "obedient");
+  await host.advance(HOTPLUG_SLOW_MS);
+  expect(await vcpus()).toBe(after);
+});
+
+test("pitfall 1: while an unplug is unanswered no other vCPU is asked for; then it goes, or a reset forgets it", async () => {
+  const host = createSimulatedHost({ pcpus: 2 });
+  host.arrive({ id: "a", vcpus: 1, vcpusMax: 4, nodes: 2 });
+  const hypervisor = host.connect();
+  const domain = async () => (await hypervisor.observe(0)).snapshot.domains[0]!;
+  for (const slot of (await domain()).freeSlots!.toReversed()) {
+    const plugged = hypervisor.plugVcpu("a", slot, DEADLINE_MS);
+    await host.advance(DEADLINE_MS);
+    await plugged;
+  }
+  // The guest counts in the order of plugging: the last place came first.
+  const places = async () => (await domain()).vcpus.map((vcpu) => `${vcpu.guestNode}/${vcpu.guestCore}`);
+  expect(await places()).toEqual(["0/0", "1/1", "1/0", "0/1"]);
+  host.behaveAtHotplug("a", "stuck");
+  const ask = async (vcpu: number) => {
+    const ended = hypervisor.unplugVcpu("a", vcpu, DEADLINE_MS).catch((error: CommandError) => error.failure);
+    await host.advance(DEADLINE_MS);
+    return ended;
+  };
+  expect([await ask(1), await ask(2), await ask(1)]).toEqual(["timed-out", "not-applied", "timed-out"]);
+  host.behaveAtHotplug("a", "obedient");
+  await host.advance(DEADLINE_MS);
+  expect(await places()).toEqual(["0/0", "1/0", "0/1"]);
+  host.behaveAtHotplug("a", "stuck");
+  expect(await ask(2)).toBe("timed-out");
+  host.reset("a");
+  host.behaveAtHotplug("a", "obedient");
+  await host.advance(DEADLINE_MS);
+  // All stay, and are counted by their places.
+  expect(await places()).toEqual(["0/0", "0/1", "1/0"]);
 });
