@@ -2,8 +2,9 @@
  * Admission: a guest asks for one more vCPU (P-12) and gets an answer (P-16 to P-18).
  *
  * - Within its entitlement it is always granted, also when others have borrowed its pCPUs: they lose the loan with the
- *   same decision, and take, confirm, give (reconcile.ts) hands the pCPU over. What bounds the wait is the patience
- *   that the borrowing guest is given (`stuckAfter`), after which its pins are simply narrowed.
+ *   same decision, and take, confirm, give (reconcile.ts) hands the pCPU over. The wait for each vCPU is bounded: the
+ *   patience that the borrowing guest is given (`stuckAfter`), after which its pins are simply narrowed, and two seconds
+ *   for the looks and pins (steady_load.test.ts). A guest that uses what it is due never gives any of it back.
  * - Beyond it, it is lent what others leave unused, by weighted max-min fairness (allotment.ts).
  * - A guest cannot do harm by asking: what it says decides nothing but its own allotment. It is heard only so often
  *   (request_rate.ts), lent only what the host sees it use (pitfalls 11 and 28), and a grant has to be online before
