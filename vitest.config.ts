@@ -9,7 +9,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts"],
-          exclude: ["src/lab/**/*.{lab,measures}.test.ts", "src/sim/**"],
+          exclude: ["src/**/*.{lab,measures,browser}.test.ts", "src/sim/**"],
           // No module has a state of its own, so files can share a process: half the time.
           isolate: false,
           // A property test on a busy machine; a test that hangs is still found.
@@ -28,7 +28,9 @@ export default defineConfig({
       {
         test: {
           name: "lab",
-          include: ["src/lab/**/*.lab.test.ts"],
+          // What a real guest or a browser does on a busy machine is waited for, not timed.
+          expect: { poll: { timeout: 30_000, interval: 50 } },
+          include: ["src/lab/**/*.lab.test.ts", "src/web/**/*.browser.test.ts"],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 180_000,

@@ -34,6 +34,16 @@ const LIBVIRT_PACKAGES = [
   { name: "libvirt-clients", proof: "/usr/bin/virsh", purpose: "virsh, which the tests compare with" },
 ];
 
+/** For the tests of the page. */
+const BROWSER_PACKAGES = [
+  { name: "chromium", proof: "/usr/bin/chromium", purpose: "shows the dashboard to its tests" },
+  {
+    name: "fonts-dejavu-core",
+    proof: "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+    purpose: "the letters on its screen",
+  },
+];
+
 /** What `vbal bench sim` measures the simulator against, and nothing else needs. */
 const BENCH_PACKAGES = [
   { name: "g++", proof: "/usr/bin/g++", purpose: "compiles the small model's C++ twin" },
@@ -56,7 +66,7 @@ const INSTALL_MAX_MS = 900_000;
 export async function setUp({ root, purpose = "start", yes = false, log = console.log }) {
   refuseOldNode(process.versions.node);
   installNpmDependencies({ root, log });
-  build({ root, log });
+  await build({ root, log });
   if (purpose === "unit") return { lab: false, why: "real guests were not asked for" };
   if (purpose === "bench") {
     const refusal = await installHostPackages({
@@ -91,9 +101,11 @@ function installNpmDependencies({ root, log }) {
   run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root });
 }
 
-function build({ root, log }) {
+async function build({ root, log }) {
   if (!existsSync(join(root, "dist"))) log("Building (tsc -b)");
   run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-b"], { cwd: root });
+  const { buildWeb } = await import("./build_web.mjs");
+  await buildWeb({ root, log });
 }
 
 /** `null` when real guests can be booted now, else the reason why not. */
@@ -102,7 +114,8 @@ async function prepareRealHost({ root, purpose, yes, log }) {
   if (unfit !== null) return unfit;
   try {
     const use = `${purpose === "test" ? "test on" : "run"} real guests`;
-    const packages = purpose === "test" ? [...HOST_PACKAGES, ...LIBVIRT_PACKAGES] : HOST_PACKAGES;
+    const packages =
+      purpose === "test" ? [...HOST_PACKAGES, ...LIBVIRT_PACKAGES, ...BROWSER_PACKAGES] : HOST_PACKAGES;
     const refusal = await installHostPackages({ packages, use, yes, log });
     if (refusal !== null) return refusal;
     if (!haveGuestPackages(root)) {

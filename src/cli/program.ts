@@ -14,6 +14,7 @@ import { examples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { explainCommand } from "./explain.ts";
 import { labCommand } from "./lab.ts";
+import { pageCommand } from "./page.ts";
 import { pauseCommand, resumeCommand } from "./pause.ts";
 import { planCommand } from "./plan.ts";
 import { adoptCommand, releaseCommand } from "./release.ts";
@@ -42,6 +43,7 @@ const operating: Parser<"sync", Deed> = or(
   adoptCommand,
   pauseCommand,
   resumeCommand,
+  pageCommand,
 );
 const studying: Parser<"sync", Deed> = or(
   doctorCommand,

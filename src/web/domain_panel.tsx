@@ -99,7 +99,8 @@ function Details({ domain }: { domain: DomainView }) {
       {requests.length === 0 ? null : (
         <section>
           <h3>Its requests</h3>
-          <ul class="feed">
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse */}
+          <ul class="feed" tabIndex={0}>
             {requests.toReversed().map((request) => (
               <li key={`${request.id} ${request.atMs}`}>
                 <time>{clockTime(request.atMs)}</time>

@@ -39,7 +39,8 @@ export function Requests({ state }: { state: StateView }) {
           No guest has asked for a vCPU yet. A guest asks when a measure stays over its threshold.
         </p>
       ) : (
-        <ul class="feed">
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse
+        <ul class="feed" tabIndex={0}>
           {requests.map(({ name, request }) => (
             <li key={`${name} ${request.id} ${request.atMs}`}>
               <time>{clockTime(request.atMs)}</time>
@@ -86,7 +87,8 @@ export function Notes({ notes }: { notes: readonly NoteView[] }) {
       {notes.length === 0 ? (
         <p class="faint">Nothing yet.</p>
       ) : (
-        <ol class="feed" reversed>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable without a mouse
+        <ol class="feed" reversed tabIndex={0}>
           {notes.toReversed().map(({ atMs, text }, place) => (
             <li key={notes.length - place}>
               <time>{clockTime(atMs)}</time>
