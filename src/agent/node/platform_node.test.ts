@@ -1,5 +1,5 @@
 /** The same agent code over the real files of this machine; nothing of them is written. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,6 +21,18 @@ describe.runIf(process.platform === "linux")("on this machine", () => {
       Math.min(1, cpus().length),
     );
     expect(parseGuestMessage({ kind: "report", ...report })).toMatchObject({ ok: true });
+  });
+
+  test("a pipe with a name: whoever may write to it is heard, and without a listener a writer does not wait", async () => {
+    const path = join(directory, "pipe");
+    const heard: string[] = [];
+    const pipe = nodePlatform.openPipe(path, (chunk) => void heard.push(Buffer.from(chunk).toString()));
+    if (typeof pipe === "string") throw new Error(pipe);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(nodePlatform.writePipe(path, "one\n")).toBeNull();
+    await expect.poll(() => heard.join("")).toBe("one\n");
+    pipe.close();
+    await expect.poll(() => nodePlatform.writePipe(path, "two\n")).toContain("ENXIO");
   });
 
   test("over a socket: hello, report, ping", async () => {
