@@ -90,12 +90,16 @@ describe("shipped scenarios", () => {
   });
 });
 
-test("the example of docs/simulator.md runs as the scenario that it stands for", () => {
+test("the examples of docs/simulator.md run as the scenarios that they stand for", () => {
   const text = readFileSync(join(FOLDER, "../docs/simulator.md"), "utf8");
-  const [, example = ""] = /```yaml\n(why: M\/M\/1[^`]*)```/.exec(text) ?? [];
-  const parsed = parseScenario({ file: "simulator.md", text: example }, () => "");
-  if ("faults" in parsed) throw new Error(parsed.faults.map(renderFault).join("\n"));
-  expect(runScenario(parsed.value, 0, null).digest).toBe(GOLDEN["mm1"]!.digest);
+  const digests = [...text.matchAll(/```yaml\n(why: [^`]*)```/g)].map(([, example = ""]) => {
+    const parsed = parseScenario({ file: "simulator.md", text: example }, () => "");
+    if ("faults" in parsed) throw new Error(parsed.faults.map(renderFault).join("\n"));
+    return runScenario(parsed.value, 0, null).digest;
+  });
+  expect(digests).toEqual(
+    ["mm1", "barrier-exponential", "gangs-8-on-12"].map((name) => GOLDEN[name]!.digest),
+  );
 });
 
 describe("what they show", () => {
