@@ -213,6 +213,15 @@ const vcpu = z.object({
 
 const thresholdOrigin = z.enum(["default", "file", "host", "other"]);
 
+const monitor = z.object({
+  on: z.boolean(),
+  measuresEveryMs: count,
+  thresholds: z.record(z.string(), z.number().nullable()),
+  inForce: z
+    .array(z.object({ measure: z.string(), value: z.number().nullable(), origin: thresholdOrigin }))
+    .optional(),
+});
+
 const load = z.object({
   measures: z.array(
     z.object({
@@ -266,10 +275,11 @@ export const domainViewSchema: z.ZodType<unknown> = z
     vcpus: z.array(vcpu),
     reasons: z.array(z.object(explained)),
     pending: z.array(z.string()),
-  changed: z.literal(true).optional(),
+    changed: z.literal(true).optional(),
     load: load.optional(),
     requests: z.array(requestViewSchema).optional(),
     loan: z.number().int().optional(),
+    monitor: monitor.optional(),
   })
   .meta({ id: "DomainView" });
 
