@@ -74,7 +74,7 @@ function tokenIn({ tokens }: TcpConfig, readOnly: boolean): string {
     const token = readFileSync(file, "utf8")
       .split("\n")
       .map((line) => line.trim())
-      .find((line) => line !== "" && !line.startsWith("#"));
+      .find((line) => line !== "");
     if (token !== undefined) return token;
   } catch (error) {
     throw new CliError(
