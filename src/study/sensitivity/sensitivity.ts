@@ -35,10 +35,10 @@ export interface SensitivityOptions {
 }
 
 const REPLICATIONS = 2;
-const TRAJECTORIES = 6;
-const SAMPLES = 48;
+const TRAJECTORIES = 5;
+const SAMPLES = 32;
 /** How many go on from screening to Sobol. */
-const KEPT = 5;
+const KEPT = 4;
 const SEED = 11;
 const PHASE_NS = 60_000_000;
 
