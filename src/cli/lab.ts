@@ -1,7 +1,7 @@
 /** `vbal lab`: real guests to try things out on. They outlive the command until `vbal lab down`. */
 import { object, or } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { map, multiple, withDefault } from "@optique/core/modifiers";
+import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
 import { argument, command, option } from "@optique/core/primitives";
 import { choice, float, integer, string } from "@optique/core/valueparser";
 import { GUEST_PROGRAMS } from "../lab/guest_program.ts";
@@ -28,6 +28,17 @@ const upLab = command(
         }),
         2,
       ),
+      vcpusMax: optional(
+        option("--vcpus-max", integer({ min: 1, max: 64, metavar: "K" }), {
+          description: message`vCPUs can be plugged up to so many; none when absent.`,
+        }),
+      ),
+      nodes: withDefault(
+        option("--nodes", integer({ min: 1, max: 8, metavar: "N" }), {
+          description: message`NUMA nodes of each, 1 when absent; they fill with vCPUs one after another.`,
+        }),
+        1,
+      ),
       agent: withDefault(
         option("--agent", choice(["vbal", "qga", "none"]), {
           description: message`What runs in the guests: our agent, the stock one, or none.`,
@@ -36,13 +47,22 @@ const upLab = command(
       ),
       json: jsonOption(),
     }),
-    ({ guests, vcpus, agent, json }): Deed =>
+    ({ guests, vcpus, vcpusMax = vcpus, nodes, agent, json }): Deed =>
       async (terminal) => {
         const lab = await startLab({ keep: true });
         const names = Array.from({ length: guests }, (_, i) => `guest-${String.fromCharCode(97 + i)}`);
         terminal.printError(`Booting ${guests} guests of ${vcpus} vCPUs (${lab.accelerator}) ...`);
         const booted = await Promise.all(
-          names.map((name) => lab.boot({ name, vcpus, agent, respawnAgent: true })),
+          names.map((name) =>
+            lab.boot({
+              name,
+              vcpus: vcpusMax,
+              bootVcpus: vcpus,
+              numaNodes: nodes,
+              agent,
+              respawnAgent: true,
+            }),
+          ),
         );
         await Promise.all(booted.map((guest) => guest.waitReady()));
         for (const guest of booted) guest.detach();
@@ -127,6 +147,7 @@ export const labCommand: Command = command("lab", or(upLab, downLab, runLab), {
   brief: message`Real guests under QEMU to try things out on.`,
   footer: commandExamples(
     ["vbal lab up --guests 2 --vcpus 2", "boot them"],
+    ["vbal lab up --guests 1 --vcpus 3 --vcpus-max 4 --nodes 2", "one more can be plugged, into node 1"],
     ["vbal lab run futex-barrier --scale 0.5", "in all of them at once"],
     ["vbal lab down", "end them"],
   ),
