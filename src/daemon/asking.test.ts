@@ -1,23 +1,17 @@
 /** Guests and people ask for vCPUs, and guests are told how to watch their load: the daemon's part of it, as stories. */
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { VcpuRequest } from "../core/request.ts";
 import type { MonitorSettings } from "../hypervisor/port.ts";
 import type { RequestView } from "../protocol/state_view.ts";
-import { DaemonWorld, type DaemonWorldOptions } from "./daemon_world_suite.ts";
+import { type DaemonWorld, type DaemonWorldOptions, worlds } from "./daemon_world_suite.ts";
 import { replay } from "./replay.ts";
 import { REQUESTS_KEPT } from "./request_log.ts";
 
-let open: DaemonWorld[] = [];
-
-afterEach(async () => {
-  for (const world of open) await world.dispose();
-  open = [];
-});
+const worldOf = worlds();
 
 /** Two guests with four vCPUs each on four pCPUs: two each by weights, as busy as they can be. */
 async function pair(options: Partial<DaemonWorldOptions> = {}): Promise<DaemonWorld> {
-  const world = new DaemonWorld({ pcpus: 4, ...options });
-  open.push(world);
+  const world = worldOf({ pcpus: 4, ...options });
   for (const id of ["a", "b"]) world.host.arrive({ id, vcpus: 4, busyThreads: 4, hasMonitor: true });
   await world.start();
   await world.pass(3_000);
@@ -128,11 +122,10 @@ describe("a guest asks", () => {
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const world = new DaemonWorld({
+    const world = worldOf({
       pcpus: 2,
       between: (door) => ({ ...door, observe: (deadline) => held.then(() => door.observe(deadline)) }),
     });
-    open.push(world);
     world.host.arrive({ id: "a", vcpus: 2, hasMonitor: true });
     const starting = world.start();
     await world.pass(500);
@@ -191,8 +184,7 @@ describe("P-15: a person on the host asks", () => {
   });
 
   test("one that plugs a vCPU is told that it waits, and the view shows how that ends", async () => {
-    const world = new DaemonWorld({ pcpus: 4 });
-    open.push(world);
+    const world = worldOf({ pcpus: 4 });
     world.host.arrive({ id: "a", vcpus: 1, vcpusMax: 2, busyThreads: 2, hasMonitor: true });
     world.host.behaveAtHotplug("a", "slow");
     await world.start();

@@ -1,22 +1,15 @@
 /** The daemon on a simulated host: faults of the host, of guests and of the daemon itself, as stories. */
 import { readdirSync } from "node:fs";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { DEFAULT_DOMAIN_POLICY, type DomainPolicy, type Policy } from "../core/policy.ts";
-import { DaemonWorld, type DaemonWorldOptions } from "./daemon_world_suite.ts";
+import { worlds } from "./daemon_world_suite.ts";
 import { replay } from "./replay.ts";
 
-let open: DaemonWorld[] = [];
+const worldOf = worlds();
 
-afterEach(async () => {
-  for (const world of open) await world.dispose();
-  open = [];
-});
-
-function worldOf(options: DaemonWorldOptions): DaemonWorld {
-  const world = new DaemonWorld(options);
-  open.push(world);
-  return world;
-}
+/** Two equal guests on as many pCPUs as one of them has vCPUs: each is due half. */
+const PAIR_OF_TWO = ["a", "b"].map((id) => ({ id, vcpus: 2 }));
+const PAIR_OF_FOUR = ["a", "b"].map((id) => ({ id, vcpus: 4 }));
 
 function weights(domains: Readonly<Record<string, Partial<DomainPolicy>>>): Partial<Policy> {
   return {
@@ -28,12 +21,16 @@ function weights(domains: Readonly<Record<string, Partial<DomainPolicy>>>): Part
 
 describe("the host", () => {
   test("B-5..B-7: weights become vCPUs and pins, and a clean stop puts everything back", async () => {
-    const world = worldOf({ pcpus: 12, policy: weights({ vm1: { weight: 512 } }) });
-    world.host.arrive({ id: "vm1", vcpus: 12 });
-    world.host.arrive({ id: "vm2", vcpus: 12 });
+    const world = worldOf({
+      pcpus: 12,
+      policy: weights({ vm1: { weight: 512 } }),
+      domains: [
+        { id: "vm1", vcpus: 12 },
+        { id: "vm2", vcpus: 12 },
+      ],
+    });
     const before = await world.truth();
-    await world.start();
-    await world.pass(3_000);
+    await world.settle();
     expect((await world.online("vm1"))?.length).toBe(8);
     expect(await world.online("vm2")).toEqual([0, 1, 2, 3]);
     expect((await world.pins("vm2")).slice(0, 4)).toEqual([[8], [9], [10], [11]]);
@@ -42,11 +39,8 @@ describe("the host", () => {
   });
 
   test("a pCPU goes offline: its domain moves, nobody is left on it; it comes back and is used again", async () => {
-    const world = worldOf({ pcpus: 4 });
-    world.host.arrive({ id: "a", vcpus: 4 });
-    world.host.arrive({ id: "b", vcpus: 4 });
-    await world.start();
-    await world.pass(3_000);
+    const world = worldOf({ pcpus: 4, domains: PAIR_OF_FOUR });
+    await world.settle();
     world.host.pcpuOffline(3);
     await world.pass(3_000);
     expect([await world.online("a"), await world.online("b")]).toEqual([[0, 1], [0]]);
@@ -58,11 +52,8 @@ describe("the host", () => {
   });
 
   test("a stop while a pCPU is offline puts back what is possible, and says nothing is left", async () => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2 });
-    world.host.arrive({ id: "b", vcpus: 2 });
-    await world.start();
-    await world.pass(2_000);
+    const world = worldOf({ pcpus: 2, domains: PAIR_OF_TWO });
+    await world.settle(2_000);
     world.host.pcpuOffline(1);
     await world.pass(2_000);
     expect(await world.stop()).toEqual([]);
@@ -76,8 +67,7 @@ describe("the host", () => {
   test("more domains than pCPUs: everybody keeps one vCPU, and who shares is named", async () => {
     const world = worldOf({ pcpus: 2 });
     for (const id of ["a", "b", "c", "d", "e"]) world.host.arrive({ id, vcpus: 2 });
-    await world.start();
-    await world.pass(3_000);
+    await world.settle();
     for (const { name, online, sharesWith, vcpus } of world.daemon.view().domains) {
       expect({ name, online, shares: sharesWith.length > 0 }).toEqual({ name, online: 1, shares: true });
       expect(vcpus[0]?.pcpus?.length).toBeGreaterThan(0);
@@ -85,11 +75,15 @@ describe("the host", () => {
   });
 
   test("a domain with more weight than it can use: the others get the rest", async () => {
-    const world = worldOf({ pcpus: 4, policy: weights({ big: { weight: 65_535 } }) });
-    world.host.arrive({ id: "big", vcpus: 1 });
-    world.host.arrive({ id: "small", vcpus: 4 });
-    await world.start();
-    await world.pass(3_000);
+    const world = worldOf({
+      pcpus: 4,
+      policy: weights({ big: { weight: 65_535 } }),
+      domains: [
+        { id: "big", vcpus: 1 },
+        { id: "small", vcpus: 4 },
+      ],
+    });
+    await world.settle();
     expect([await world.online("big"), await world.online("small")]).toEqual([[0], [0, 1, 2]]);
   });
 
@@ -110,11 +104,8 @@ describe("the host", () => {
   });
 
   test("pitfall 23: the pins of a vCPU that is plugged later are put back too, and nobody takes it from the guest", async () => {
-    const world = worldOf({ pcpus: 4 });
-    world.host.arrive({ id: "a", vcpus: 2 });
-    world.host.arrive({ id: "b", vcpus: 2 });
-    await world.start();
-    await world.pass(2_000);
+    const world = worldOf({ pcpus: 4, domains: PAIR_OF_TWO });
+    await world.settle(2_000);
     world.host.plugVcpu("a");
     // Its thread starts with the pins of the emulator.
     world.host.repinBehindOurBack("a", 2, (await world.domain("a")).emulatorPins ?? []);
@@ -139,11 +130,14 @@ describe("guests", () => {
     { guest: "silent", other: [0], message: /./ },
     { guest: "flapping", other: [0], message: /a: vCPUs 0-1 are online though 0 were asked for/ },
   ] as const)("a $guest guest is kept on its pCPU and affects nobody", async ({ guest, other, message }) => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2, guest });
-    world.host.arrive({ id: "b", vcpus: 2 });
-    await world.start();
-    await world.pass(40_000);
+    const world = worldOf({
+      pcpus: 2,
+      domains: [
+        { id: "a", vcpus: 2, guest },
+        { id: "b", vcpus: 2 },
+      ],
+    });
+    await world.settle(40_000);
     expect(await world.pins("a")).toEqual([[0], [0]]);
     expect({ online: await world.online("b"), pins: await world.pins("b") }).toEqual({
       online: other,
@@ -153,11 +147,8 @@ describe("guests", () => {
   });
 
   test("an agent that falls silent for a moment moves nothing; its guest was heard a moment ago", async () => {
-    const world = worldOf({ pcpus: 4 });
-    world.host.arrive({ id: "a", vcpus: 4 });
-    world.host.arrive({ id: "b", vcpus: 4 });
-    await world.start();
-    await world.pass(3_000);
+    const world = worldOf({ pcpus: 4, domains: PAIR_OF_FOUR });
+    await world.settle();
     const before = await world.truth();
     const lines = world.log.length;
     world.host.behave("a", "silent");
@@ -172,13 +163,16 @@ describe("guests", () => {
   });
 
   test("a reboot brings every vCPU back; vbal takes them again, and puts back the pins of before the first change", async () => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2, bootMs: 7_000 });
-    world.host.arrive({ id: "b", vcpus: 2 });
+    const world = worldOf({
+      pcpus: 2,
+      domains: [
+        { id: "a", vcpus: 2, bootMs: 7_000 },
+        { id: "b", vcpus: 2 },
+      ],
+    });
     await world.pass(8_000);
     const before = await world.truth();
-    await world.start();
-    await world.pass(3_000);
+    await world.settle();
     world.host.reset("a");
     await world.pass(20_000);
     expect(await world.online("a")).toEqual([0]);
@@ -190,10 +184,8 @@ describe("guests", () => {
   });
 
   test("a plan that changes back before a stuck guest followed leaves nobody uncooperative", async () => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2, guest: "stuck" });
-    await world.start();
-    await world.pass(2_000);
+    const world = worldOf({ pcpus: 2, domains: [{ id: "a", vcpus: 2, guest: "stuck" }] });
+    await world.settle(2_000);
     world.host.arrive({ id: "b", vcpus: 2 });
     await world.pass(2_000);
     world.host.depart("b");
@@ -202,11 +194,8 @@ describe("guests", () => {
   });
 
   test("a stop while a guest is silent says that its vCPUs could not be put back", async () => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2 });
-    world.host.arrive({ id: "b", vcpus: 2 });
-    await world.start();
-    await world.pass(2_000);
+    const world = worldOf({ pcpus: 2, domains: PAIR_OF_TWO });
+    await world.settle(2_000);
     world.host.behave("a", "silent");
     await world.pass(1_000);
     expect(await world.stop()).toEqual(["a"]);
@@ -219,12 +208,15 @@ describe("guests", () => {
   });
 
   test("a stop during which the guest comes back waits for it", async () => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2, bootMs: 6_000 });
-    world.host.arrive({ id: "b", vcpus: 2 });
+    const world = worldOf({
+      pcpus: 2,
+      domains: [
+        { id: "a", vcpus: 2, bootMs: 6_000 },
+        { id: "b", vcpus: 2 },
+      ],
+    });
     await world.pass(8_000);
-    await world.start();
-    await world.pass(3_000);
+    await world.settle();
     world.host.pause("a");
     await world.pass(1_000);
     const stopping = world.stop();
@@ -256,16 +248,14 @@ describe("the daemon is killed", () => {
     world.host.repinBehindOurBack("a", 1, [1, 2]);
     world.host.guestOfflines("b", [2]);
     const before = await world.truth();
-    await world.start();
-    await world.pass(3_000);
+    await world.settle();
     await world.kill();
     await world.pass(20_000);
     calls.length = 0;
     // The guests need a moment to be heard again, as over a real channel.
     world.host.behave("a", "silent");
     world.host.behave("b", "silent");
-    await world.start();
-    await world.pass(500);
+    await world.settle(500);
     world.host.behave("a", "obedient");
     world.host.behave("b", "obedient");
     await world.pass(3_000);
@@ -296,17 +286,13 @@ describe("the daemon is killed", () => {
   );
 
   test("a domain that the next life does not see at once is neither forgotten nor robbed", async () => {
-    const world = worldOf({ pcpus: 4, looksUntilAllSeen: 3 });
-    world.host.arrive({ id: "a", vcpus: 4 });
-    world.host.arrive({ id: "b", vcpus: 4 });
+    const world = worldOf({ pcpus: 4, looksUntilAllSeen: 3, domains: PAIR_OF_FOUR });
     const before = await world.truth();
-    await world.start();
-    await world.pass(12_000);
+    await world.settle(12_000);
     await world.kill();
     const lines = world.log.length;
     const there = await world.truth();
-    await world.start();
-    await world.pass(2_000);
+    await world.settle(2_000);
     expect(await world.truth()).toEqual(there);
     await world.pass(10_000);
     expect(await world.truth()).toEqual(there);
@@ -318,15 +304,11 @@ describe("the daemon is killed", () => {
   });
 
   test("a domain that left while there was no daemon is waited for, and then its share is given away", async () => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2 });
-    world.host.arrive({ id: "b", vcpus: 2 });
-    await world.start();
-    await world.pass(2_000);
+    const world = worldOf({ pcpus: 2, domains: PAIR_OF_TWO });
+    await world.settle(2_000);
     await world.kill();
     world.host.depart("b");
-    await world.start();
-    await world.pass(2_000);
+    await world.settle(2_000);
     expect(await world.online("a")).toEqual([0]);
     await world.pass(10_000);
     expect(await world.online("a")).toEqual([0, 1]);
@@ -334,19 +316,21 @@ describe("the daemon is killed", () => {
   });
 
   test("killed during a clean stop: the next life takes control again and restores what was found first", async () => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2, guest: "slow" });
-    world.host.arrive({ id: "b", vcpus: 2 });
+    const world = worldOf({
+      pcpus: 2,
+      domains: [
+        { id: "a", vcpus: 2, guest: "slow" },
+        { id: "b", vcpus: 2 },
+      ],
+    });
     const before = await world.truth();
-    await world.start();
-    await world.pass(4_000);
+    await world.settle(4_000);
     const stopping = world.daemon.stop();
     await world.pass(250);
     await world.daemon.kill();
     void stopping.catch(() => undefined);
     await world.pass(1_000);
-    await world.start();
-    await world.pass(5_000);
+    await world.settle(5_000);
     expect(await world.online("a")).toEqual([0]);
     expect(await world.stop()).toEqual([]);
     expect(await world.truth()).toEqual(before);
@@ -391,11 +375,8 @@ describe("invariant 9: the journal replays", () => {
   });
 
   test("a record that was tampered with is found", async () => {
-    const world = worldOf({ pcpus: 2 });
-    world.host.arrive({ id: "a", vcpus: 2 });
-    world.host.arrive({ id: "b", vcpus: 2 });
-    await world.start();
-    await world.pass(2_000);
+    const world = worldOf({ pcpus: 2, domains: PAIR_OF_TWO });
+    await world.settle(2_000);
     await world.kill();
     const records = world.journals()[0]!.map((numbered) => {
       const { record } = numbered;

@@ -5,13 +5,14 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { vi } from "vitest";
+import { afterEach, vi } from "vitest";
 import type { ControllerState } from "../core/controller_state.ts";
 import type { ControllerEvent } from "../core/event.ts";
 import type { DomainSnapshot, Pcpu, Snapshot } from "../core/model.ts";
 import { DEFAULT_POLICY, type Policy } from "../core/policy.ts";
 import type { Hypervisor, Observation } from "../hypervisor/port.ts";
 import { createSimulatedHost, type SimulatedHost } from "../hypervisor/simulated/simulated_host.ts";
+import type { SimulatedDomainSpec } from "../hypervisor/simulated/world.ts";
 import { type Config, DEFAULT_CONFIG } from "../protocol/config.ts";
 import { decodeJournal } from "../protocol/journal.ts";
 import { startApiHere } from "./api/start_api_here.ts";
@@ -30,6 +31,8 @@ export interface DaemonWorldOptions {
   readonly maxBytes?: number;
   /** So many looks after a start do not show every domain yet, as with a monitor that is slow to answer. */
   readonly looksUntilAllSeen?: number;
+  /** Who is there from the beginning. */
+  readonly domains?: readonly SimulatedDomainSpec[];
   /** Stands between the daemon and the host. */
   readonly between?: (door: Hypervisor) => Hypervisor;
 }
@@ -39,6 +42,19 @@ const NO_HISTORY: History = {
   meters: { bytes: null, waiting: 0, leftOut: 0 },
   close: () => Promise.resolve(),
 };
+
+/** To be called once in a test file: opens worlds that are closed after each test. */
+export function worlds(): (options: DaemonWorldOptions) => DaemonWorld {
+  const open: DaemonWorld[] = [];
+  afterEach(async () => {
+    for (const world of open.splice(0)) await world.dispose();
+  });
+  return (options) => {
+    const world = new DaemonWorld(options);
+    open.push(world);
+    return world;
+  };
+}
 
 export class DaemonWorld {
   readonly host: SimulatedHost;
@@ -55,6 +71,7 @@ export class DaemonWorld {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
     this.#options = options;
     this.host = createSimulatedHost({ pcpus: options.pcpus });
+    for (const spec of options.domains ?? []) this.host.arrive(spec);
     this.#eye = this.host.connect();
     const { maxBytes = DEFAULT_CONFIG.journal.maxBytes } = options;
     this.config = {
@@ -119,6 +136,12 @@ export class DaemonWorld {
     while (!over) await this.pass(STEP_MS);
     this.#daemon = null;
     return stopping;
+  }
+
+  /** Starts a daemon and gives it time to do what it wants at first. */
+  async settle(ms = 3_000): Promise<this> {
+    await this.start();
+    return this.pass(ms);
   }
 
   async pass(ms: number): Promise<this> {
