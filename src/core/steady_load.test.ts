@@ -52,7 +52,7 @@ describe("steady and noisy load", () => {
     "%i vCPUs: a steady load at the edge of the threshold changes once in ten minutes at most",
     (vcpus) => {
       for (const count of [1, Math.ceil(vcpus / 2), vcpus - 1]) {
-        for (const edge of [-USE_STEP, 0, USE_STEP]) {
+        for (const edge of [0 - USE_STEP, 0, USE_STEP]) {
           const load = count * 10 * THRESHOLD + edge;
           const world = atRest(vcpus, load);
           expect(changesOf(world, "a", () => load, TEN_MINUTES)).toBeLessThanOrEqual(1);
