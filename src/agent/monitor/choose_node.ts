@@ -5,11 +5,11 @@ import type { VcpuLoad } from "./vcpu_load.ts";
 
 /**
  * The node that is short itself, or that of the vCPU that is; for the VM the node with the most runnable threads per
- * vCPU, the lowest of equals. `null` in a guest with fewer than two nodes.
+ * vCPU, the lowest of equals. A node is named also where it alone has vCPUs online: on the others there may be some that
+ * are offline, which are of no use to load that is bound to this one. `null` in a guest that shows no nodes.
  */
 export function chooseNode(level: Level, subject: number | null, vcpus: readonly VcpuLoad[]): number | null {
   const nodes = subjectsOf("node", vcpus);
-  if (nodes.length < 2) return null;
   if (level === "node") return subject;
   if (level === "vcpu") {
     const node = vcpus.find(({ vcpu }) => vcpu === subject)?.node ?? -1;

@@ -128,7 +128,11 @@ describe("the order of FIG. 4, and what the request says", () => {
     expect(check([even, even], settingsOf({ "vm.runnable-threads": 2 }))[1]).toMatchObject({ node: 0 });
   });
 
-  test("P-65: a guest with one node asks for none", () => {
-    expect(check([runnable(3), runnable(3)], THREADS_2)[1]).toMatchObject({ subject: 0, node: null });
+  test("P-65: the node is named also where it alone has vCPUs online; a guest that shows no nodes names none", () => {
+    const alone = [loadOf(0, { node: 1, "runnable-threads": 3 })];
+    expect(check([alone, alone], THREADS_2)[1]).toMatchObject({ subject: 0, node: 1 });
+    const flat = [loadOf(0, { node: -1, "runnable-threads": 3 })];
+    expect(check([flat, flat], THREADS_2)[1]).toMatchObject({ subject: 0, node: null });
+    expect(check([flat, flat], settingsOf({ "vm.runnable-threads": 2 }))[1]).toMatchObject({ node: null });
   });
 });
