@@ -65,6 +65,7 @@ export class LoadMonitor {
 
   /** `false`: not yet, since the kernel is still at work on the trigger; call again. */
   traceFrom(): boolean {
+    if (!this.#isTraceDue(this.#platform.nowMs())) return true;
     if (!this.#trace.counting) this.#troubleTracing = this.#trace.count() ?? "";
     return !this.#trace.changing;
   }
@@ -103,8 +104,7 @@ export class LoadMonitor {
       },
     });
     this.#lookForLone(vcpus);
-    const sinceTraceMs = after.atMs - (this.#kinds?.atMs ?? Number.NEGATIVE_INFINITY);
-    if (!this.#rare || RARE_EVERY_MS <= sinceTraceMs) this.#trace.attach();
+    if (this.#isTraceDue(after.atMs)) this.#trace.attach();
     // What this very sample cost belongs to the next interval, where it is subtracted.
     this.#before = after;
     this.#selfBefore = self;
@@ -114,6 +114,10 @@ export class LoadMonitor {
   #afterTrace(): "count" | "pause" | "rest" {
     if (this.#rare) return "rest";
     return TRACE_ON_SHARE <= traceShare(this.#perSecond ?? 0) ? "count" : "pause";
+  }
+
+  #isTraceDue(nowMs: number): boolean {
+    return !this.#rare || this.#kinds === null || RARE_EVERY_MS <= nowMs - this.#kinds.atMs;
   }
 
   #kindsNow(nowMs: number, trouble: string): SwitchKinds | string {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { GuestOfData } from "../guest_of_data.ts";
 import { readCounters } from "./counters.ts";
+import { LoadMonitor } from "./load_monitor.ts";
 import { LoneThreads } from "./lone_threads.ts";
 import { parseTable, SwitchTrace } from "./switch_trace.ts";
 import { Threads } from "./threads.ts";
@@ -205,4 +206,39 @@ test("the node of a vCPU that came later, or came back elsewhere, is read anew (
   nodes.heed([0]);
   nodes.heed([0, 1]);
   expect(nodes.nodeOf(1)).toBe(1);
+});
+
+describe("a guest that switches too often to be watched all the time", () => {
+  test("is traced for a moment once in 20 s, says so, and goes on knowing what it saw", () => {
+    const guest = new GuestOfData(1);
+    guest.files.set(`${EVENT}/trigger`, "# none\n");
+    let switches = 0;
+    const second = (perSecond: number): ReturnType<LoadMonitor["sample"]> => {
+      monitor.traceFrom();
+      switches += perSecond;
+      guest.pass(1_000);
+      const rows = [[0, 7, 8, switches] as [number, number, number, number]];
+      guest.files
+        .set("/proc/stat", `cpu0 0 0 0 0 0 0 0 0\nctxt ${switches}\n`)
+        .set("/proc/schedstat", `version 15\ncpu0 0 0 0 0 0 0 0 0 ${switches}\n`)
+        .set(`${EVENT}/hist`, tableOf("vbal_77", rows));
+      return monitor.sample(() => null);
+    };
+    guest.files
+      .set("/proc/self/stat", "77 (vbal-agent) S 1\n")
+      .set("/proc/stat", "cpu0 0 0 0 0 0 0 0 0\nctxt 0\n");
+    guest.files.set("/proc/schedstat", "version 15\ncpu0 0 0 0 0 0 0 0 0 0\n");
+    for (const tid of [7, 8]) guest.files.set(`/proc/${tid}/status`, `Name:\tx\nTgid:\t${tid}\nPPid:\t1\n`);
+    const monitor = new LoadMonitor(guest, "not measured");
+    monitor.attach();
+    expect(second(1_000).degraded.join()).not.toContain("told apart once");
+    const started = guest.started.length;
+    for (let i = 0; i < 40; i++) {
+      const { degraded, vcpus } = second(100_000);
+      expect(degraded[0]).toMatch(/told apart once in 20 s: there are 100000 a second/);
+      expect(vcpus[0]!.readings["switches-other-process"].value).toBe(100_000);
+    }
+    // Detached at once, then attached and detached for one more look, and the next one is under way.
+    expect(guest.started.length - started).toBeLessThanOrEqual(5);
+  });
 });
