@@ -16,13 +16,14 @@ const COLOURS: Readonly<Record<string, string>> = {
   affinity: "#4c9fd4",
   "vcpu-bal": "#35b08a",
   "VCPU-Bal": "#35b08a",
+  "vcpu-bal static": "#a9dcc9",
   vScale: "#8a5fb0",
   "strict co": "#d6739f",
   "relaxed co": "#a03d78",
   balance: "#1f6fa8",
   "dynamic allocation": "#e0b12e",
-  hinted: "#35b08a",
-  observed: "#4c9fd4",
+  hinted: "#6f8f3a",
+  observed: "#c2a33c",
   histogram: "#1f6fa8",
   wordcount: "#e0912e",
 };
@@ -46,7 +47,9 @@ const COUNTS = [
 const OTHERS = ["#5b6570", "#c2a33c", "#6f8f3a", "#a55f4f"];
 
 function hash(name: string): number {
-  return [...name].reduce((sum, character) => sum + character.codePointAt(0)!, 0);
+  let sum = 0;
+  for (let i = 0; i < name.length; i++) sum += name.charCodeAt(i);
+  return sum;
 }
 
 /** What the paper published: a mark of its own, never a policy's colour. */

@@ -54,7 +54,8 @@ ${bands.unmodelled.map(({ id, what, published, why }) => `<tr><td>${escaped(id)}
 function sensitivityHtml(sensitivity: Sensitivity): string {
   return `<section id="sensitivity">
 <h2>On what the gain hangs</h2>
-<p>What VCPU-Bal takes off the execution time of swaptions, streamcluster and histogram on Xen, in percent, when one constant at a time is half or twice what we use; and Sobol's indices of those that matter most by Morris' screening.</p>
+<p>What VCPU-Bal takes off the execution time of swaptions, streamcluster and histogram on Xen, in percent, when one constant
+at a time is half or twice what we use; and Sobol's indices of those that matter most by Morris' screening.</p>
 <div class="plots">${figuresHtml(sensitivityPlots(sensitivity))}</div>
 </section>`;
 }
@@ -74,11 +75,14 @@ function sectionHtml({ experiment, claims, plots }: Section): string {
 <p>${escaped(experiment.text)}</p>
 <div class="plots">${figuresHtml(plots)}</div>
 <details><summary>${escaped(score(claims))}: the numbers</summary>
-<div class="wide"><table><thead><tr><th>id</th><th>claim</th><th>published</th><th>predicted</th><th>95 % interval</th><th>band</th><th>verdict</th><th>note</th></tr></thead><tbody>
+<div class="wide"><table>
+<thead><tr>${TITLES.map((title) => `<th>${title}</th>`).join("")}</tr></thead><tbody>
 ${claims.map(rowHtml).join("\n")}
 </tbody></table></div></details>
 </section>`;
 }
+
+const TITLES = ["id", "claim", "published", "predicted", "95 % interval", "band", "verdict", "note"];
 
 function rowHtml(claim: Claim): string {
   const { id, what, unit, published, predicted, role, note } = claim;

@@ -79,7 +79,7 @@ describe("slips", () => {
     {
       name: "a field that the scenario does not have",
       lines: ["vary: [{ host.schedular: [cfs] }]"],
-      says: 'study.yaml:3:27: vary[0].host.schedular[0]: In the scenario, at host.schedular: There is no field "schedular" here, not "cfs". Did you mean "scheduler"?',
+      says: 'study.yaml:3:27: vary[0].host.schedular[0]: In the scenario, at host.schedular: There is no field "schedular" here. Did you mean "scheduler"?',
     },
     {
       name: "a value that the scenario refuses",

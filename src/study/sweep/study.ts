@@ -159,7 +159,8 @@ function fromScenario(located: LocatedYaml, fault: Fault, origins: readonly Orig
   return faultAt(located, origin?.at ?? ["vary"], {
     rule,
     fix: fault.fix,
-    ...(origin === undefined ? { value: undefined } : {}),
+    // A field that is not there has no value to quote.
+    ...(origin === undefined || fault.value === "" ? { value: undefined } : {}),
   });
 }
 

@@ -114,7 +114,7 @@ function picture(results: Results) {
   return bars({
     name: "southern",
     title: "Two VMs on half of the machine each",
-    axis: "work done, half of the machine alone = 1",
+    axis: "work, half a machine alone = 1",
     groups: kinds,
     series: ALL,
     reference: 1,
