@@ -132,6 +132,25 @@ describe("lock-holder and lock-waiter preemption", () => {
     expect(fair).toBeLessThan(unfair);
   });
 
+  test("slices far shorter than a section: hardly anybody waits for a preempted holder long, but switching costs more", () => {
+    const spinning = (slice: number): { stalled: number; switching: number } => {
+      const all = runs({
+        scheduler: { kind: "round-robin", slice },
+        domains: pair(4, locking(4, "ticket", 200_000)),
+      });
+      const causes = all.map((run) => run.domains[0]!.causes);
+      const stalled = causes.map((each) => each["spin-holder-preempted"] + each["spin-waiter-preempted"]);
+      return {
+        stalled:
+          sum(stalled) / sum(all.map((run) => run.counts.holderPreemptions + run.counts.waiterPreemptions)),
+        switching: sum(all.flatMap((run) => run.pcpus.map((pcpu) => pcpu.switching))),
+      };
+    };
+    const [long, short] = [spinning(30 * MS), spinning(0.1 * MS)];
+    expect(short.stalled).toBeLessThan(0.05 * long.stalled);
+    expect(short.switching).toBeGreaterThan(10 * long.switching);
+  });
+
   test("gangs never lose a holder's siblings: strict co-scheduling keeps the throughput", () => {
     expect(efficiency(4, locking(4, "ticket", 5_000), { scheduler: { kind: "strict-co" } })).toBeGreaterThan(
       0.9,
@@ -173,6 +192,25 @@ describe("kernel time", () => {
     const scheduler = { kind: "strict-co" } as const;
     const alone = kernelPerMark({ scheduler, domains: [{ name: "a", vcpus: 4, workload: shooting(4) }] });
     expect(kernelPerMark({ scheduler, domains: pair(4, shooting(4)) })).toBeLessThan(1.5 * alone);
+  });
+});
+
+describe("cache warmth", () => {
+  /** Two domains of one vCPU that never wait on one pCPU: they change places at every slice. */
+  const changing = (costs: SimulationConfig["machine"]["costs"]): number =>
+    marks({
+      scheduler: { kind: "round-robin", slice: MS },
+      pcpus: 1,
+      costs: { vcpuSwitch: 0, ...costs },
+      domains: ["a", "b"].map((name) => ({ name, vcpus: 1, workload: computing(1) })),
+    });
+
+  test("whoever comes back to a pCPU that another used pays for its caches; at no cost it pays nothing", () => {
+    const free = changing({ cacheRefillSamePcpu: 0 });
+    // A tenth of every slice.
+    const paid = changing({ cacheRefillSamePcpu: 0.1 * MS });
+    expect(paid / free).toBeGreaterThan(0.87);
+    expect(paid / free).toBeLessThan(0.93);
   });
 });
 

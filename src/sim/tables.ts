@@ -122,6 +122,10 @@ export class Vcpus {
   readonly queue: Int32Array;
   /** The address space is loaded here, so a shootdown must reach it. */
   readonly mmActive: Uint8Array;
+  /** What the guest's kernel counts of it: times it turned to another task, and the integral of its queue's length. */
+  readonly arrivals: Float64Array;
+  readonly queueTime: Float64Array;
+  readonly queueCountedAt: Float64Array;
   /** OPEN, or how it was taken: the guest puts no task on a vCPU that is not open. */
   readonly balloon: Uint8Array;
   /** Tasks that do not exist but count in the guest's load balance: Uhlig's time ballooning. */
@@ -176,6 +180,9 @@ export class Vcpus {
     }
     this.queue = ints(base, NOBODY);
     this.mmActive = new Uint8Array(n);
+    this.arrivals = floats(n);
+    this.queueTime = floats(n);
+    this.queueCountedAt = floats(n);
     this.balloon = new Uint8Array(n);
     this.artificialLoad = ints(n);
     this.balloonAim = new Uint8Array(n);

@@ -6,6 +6,9 @@
  * A pin takes effect at once. A guest changes one vCPU after the other, as vbal-agent does, each at the cost of its
  * mechanism; a vCPU without a pCPU cannot empty itself, and the guest waits for it. A command that takes longer than
  * its deadline is told as timed out, while the guest goes on.
+ *
+ * With `monitor` every guest runs the shipped load monitor and asks for a vCPU when it is short of one (automatic hotplug); the
+ * shipped admission answers, and the host's measure of what the domains use goes with every look.
  */
 import type { CommandOutcome } from "../../core/event.ts";
 import type { BalloonMechanism } from "../../core/model.ts";
@@ -13,7 +16,9 @@ import { DEFAULT_DOMAIN_POLICY, DEFAULT_POLICY, type Policy, type Rounding } fro
 import type { Milliseconds, VcpuIndex } from "../../core/units.ts";
 import { unreachable } from "../../core/unreachable.ts";
 import type { Control, Controller, SimulatedMechanism } from "../host/control.ts";
+import { SimulatedMonitor } from "./simulated_monitor.ts";
 import { type CommandAction, SimulatedShell } from "./simulated_shell.ts";
+import { UseMeter } from "./use_meter.ts";
 import { worldSnapshot } from "./world_snapshot.ts";
 
 export interface VcpuBalConfig {
@@ -24,10 +29,17 @@ export interface VcpuBalConfig {
   readonly hotplug?: "light" | "stock";
   /** Default `largest-remainder`, the daemon's. */
   readonly rounding?: Rounding;
+  /** Guests ask for what they are short of; without it, weights alone decide. Default false. */
+  readonly monitor?: boolean;
 }
 
 /** A controller is made anew for every run: it has state. */
-export function vcpuBal({ interval = INTERVAL, hotplug = "light", rounding }: VcpuBalConfig): Controller {
+export function vcpuBal({
+  interval = INTERVAL,
+  hotplug = "light",
+  rounding,
+  monitor = false,
+}: VcpuBalConfig): Controller {
   let world: Control;
   let shell: SimulatedShell;
   /** Of each domain, the request that its guest is carrying out. */
@@ -35,9 +47,21 @@ export function vcpuBal({ interval = INTERVAL, hotplug = "light", rounding }: Vc
 
   const nowMs = (): Milliseconds => Math.floor(world.now() / NS_PER_MS);
 
+  let monitors: readonly SimulatedMonitor[] = [];
+  let meter: UseMeter;
+
   function look(): void {
     shell.beginLook();
-    shell.endLook(worldSnapshot(world), nowMs());
+    const snapshot = worldSnapshot(world, monitor);
+    if (monitor) shell.endLook(snapshot, nowMs(), meter.use());
+    else shell.endLook(snapshot, nowMs());
+  }
+
+  function listen(): void {
+    world.arm(MONITOR_TIMER, world.now() + MONITOR_INTERVAL_NS);
+    meter.measure();
+    const requests = monitors.flatMap((each, d) => (world.isPresent(d) ? (each.sample() ?? []) : []));
+    if (requests.length > 0) shell.request(requests, nowMs());
   }
 
   function ended(id: number, outcome: CommandOutcome): void {
@@ -113,6 +137,9 @@ export function vcpuBal({ interval = INTERVAL, hotplug = "light", rounding }: Vc
         wakeAt: (at) => world.arm(WAKE_TIMER, Math.max(at * NS_PER_MS, world.now())),
       });
       shell.start(nowMs());
+      monitors = control.domains.map((_, d) => new SimulatedMonitor(control, d));
+      meter = new UseMeter(control);
+      if (monitor) world.arm(MONITOR_TIMER, MONITOR_INTERVAL_NS);
       // Domains that power on at time 0 are there when it looks.
       world.arm(TICK_TIMER, LOOK_GAP_NS);
     },
@@ -121,6 +148,9 @@ export function vcpuBal({ interval = INTERVAL, hotplug = "light", rounding }: Vc
         case TICK_TIMER:
           world.arm(TICK_TIMER, world.now() + interval);
           look();
+          return;
+        case MONITOR_TIMER:
+          listen();
           return;
         case DEADLINE_TIMER:
           endLate();
@@ -150,8 +180,11 @@ const TICK_TIMER = 0;
 const SOON_TIMER = 1;
 const WAKE_TIMER = 2;
 const DEADLINE_TIMER = 3;
+const MONITOR_TIMER = 4;
 const NS_PER_MS = 1_000_000;
 const INTERVAL = 1_000 * NS_PER_MS;
+/** As the agent's. */
+const MONITOR_INTERVAL_NS = 1_000 * NS_PER_MS;
 /** As the daemon: looks that are asked for in a burst become one. */
 const LOOK_GAP_NS = 10 * NS_PER_MS;
 /** As the daemon's. */

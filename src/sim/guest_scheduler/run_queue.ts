@@ -48,6 +48,7 @@ export function pickTask(w: World, v: number): number {
     vcpus.lastTask[v] = h;
     vcpus.overhead[v] += w.costs.taskSwitch;
     w.taskSwitches++;
+    vcpus.arrivals[v]++;
   }
   setSlice(w, v);
   enterPcpu(w, h, Math.max(w.now, vcpus.mark[v]));
@@ -109,6 +110,7 @@ function sendReschedule(w: World, from: number, to: number): void {
 /** Adds to a queue. Whoever runs there now gets a slice, since it is no longer alone. */
 export function enqueue(w: World, v: number, h: number): void {
   const { vcpus, tasks } = w;
+  countQueue(w, v);
   vcpus.queue[vcpus.queueBase[v] + vcpus.queueLength[v]++] = h;
   tasks.vcpu[h] = v;
   tasks.state[h] = TASK_READY;
@@ -259,6 +261,14 @@ function removeAt(w: World, v: number, place: number): number {
   const { vcpus } = w;
   const base = vcpus.queueBase[v];
   const h = vcpus.queue[base + place];
+  countQueue(w, v);
   vcpus.queue[base + place] = vcpus.queue[base + --vcpus.queueLength[v]];
   return h;
+}
+
+/** Before the length of a queue changes, and for who wants to know it: how long tasks have waited there, all together. */
+export function countQueue(w: World, v: number): void {
+  const { vcpus } = w;
+  vcpus.queueTime[v] += vcpus.queueLength[v] * (w.now - vcpus.queueCountedAt[v]);
+  vcpus.queueCountedAt[v] = w.now;
 }

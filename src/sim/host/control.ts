@@ -4,11 +4,13 @@
  */
 import { EVENT_CONTROL } from "../engine/event_kinds.ts";
 import { beginBalloon } from "../guest/balloon.ts";
+import { countQueue } from "../guest_scheduler/run_queue.ts";
 import {
   BALLOON_ISOLATED,
   BALLOON_OFFLINE,
   BALLOON_OPEN,
   NEVER,
+  VCPU_HALTED,
   VCPU_RUNNABLE,
   VCPU_RUNNING,
   VCPU_STATES,
@@ -53,11 +55,22 @@ export interface Control {
   waitedOf(domain: number, index: number): number;
   /** Tasks of the guest that run or want to. */
   runnableTasksOf(domain: number): number;
+  /** What the guest's kernel has counted of a vCPU since power-on, in nanoseconds and switches. */
+  countersOf(domain: number, index: number): GuestCounters;
   weightOf(domain: number): number;
   /** Thousandths of a pCPU, 0 for no cap. */
   capOf(domain: number): number;
   /** Interrupts between its vCPUs and pause-loop exits so far: what the host sees of synchronisation. */
   signalsOf(domain: number): number;
+}
+
+export interface GuestCounters {
+  readonly idle: number;
+  readonly steal: number;
+  /** Of tasks on this vCPU's queue, all together. */
+  readonly waited: number;
+  /** Switches to another task. */
+  readonly arrivals: number;
 }
 
 export function createControl(w: World): Control {
@@ -90,6 +103,16 @@ export function createControl(w: World): Control {
     tasksOn: (d, i) => vcpus.queueLength[id(d, i)] + (vcpus.current[id(d, i)] < 0 ? 0 : 1),
     ranOf: (d, i) => timeIn(w, id(d, i), VCPU_RUNNING),
     waitedOf: (d, i) => timeIn(w, id(d, i), VCPU_RUNNABLE),
+    countersOf(d, i) {
+      const v = id(d, i);
+      countQueue(w, v);
+      return {
+        idle: timeIn(w, v, VCPU_HALTED),
+        steal: timeIn(w, v, VCPU_RUNNABLE),
+        waited: vcpus.queueTime[v],
+        arrivals: vcpus.arrivals[v],
+      };
+    },
     weightOf: (d) => domains.weight[d],
     capOf: (d) => domains.cap[d],
     signalsOf: (d) => domains.ipis[d] + domains.pauseLoopExits[d],

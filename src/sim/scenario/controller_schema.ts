@@ -19,6 +19,7 @@ const CONTROLLERS: { readonly [K in Kind]: z.ZodType<Extract<ControllerConfig, {
     interval,
     hotplug: word(["light", "stock"]).exactOptional(),
     rounding: word(["floor", "ceil", "largest-remainder"]).exactOptional(),
+    monitor: z.boolean().exactOptional(),
   }),
   affinity: z.strictObject({ kind: z.literal("affinity") }),
   vscale: z.strictObject({ kind: z.literal("vscale"), period: interval }),
