@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { DEFAULT_POLICY } from "../core/policy.ts";
 import { startApiHere } from "../daemon/api/start_api_here.ts";
 import { Daemon } from "../daemon/daemon.ts";
@@ -46,7 +46,7 @@ beforeEach(async () => {
     threads: { startApi: startApiHere, startHistory: () => NO_HISTORY },
   });
   await daemon.start();
-  await expect.poll(() => daemon.view().domains[0]?.online).toBe(2);
+  await vi.waitUntil(() => daemon.view().domains[0]?.online === 2);
 });
 
 afterEach(async () => {

@@ -1,22 +1,18 @@
 /**
  * The daemon: puts the loop, the journal, the config file and the control socket together. It decides nothing.
  */
-import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { THRESHOLD_IDS } from "../agent/monitor/thresholds.ts";
-import { explainNote } from "../core/explain_note.ts";
-import type { Note } from "../core/note.ts";
 import type { Policy } from "../core/policy.ts";
 import type { Milliseconds } from "../core/units.ts";
 import type { DefinedDomain, DomainLoad, Hypervisor, Observation, Problem } from "../hypervisor/port.ts";
-import { closest } from "../protocol/closest.ts";
 import { type Config, parseConfig } from "../protocol/config.ts";
 import { digestOf } from "../protocol/digest.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { type PlanView, planView } from "../protocol/plan_view.ts";
-import type { NoteView, StateView } from "../protocol/state_view.ts";
+import type { StateView } from "../protocol/state_view.ts";
 import type { Answer, Refused, RequestAnswer } from "./api/api_target.ts";
 import type { ChangesByDomain, PreviewParts } from "./api/preview.ts";
 import type { ApiServer } from "./api/serve_api.ts";
@@ -31,8 +27,10 @@ import {
   monitorChanges,
 } from "./guest_monitors.ts";
 import { type History, type HistoryOptions, startHistory } from "./history/start_history.ts";
+import { HostRequests } from "./host_requests.ts";
 import { JournalFile } from "./journal_file.ts";
 import type { Meters } from "./metrics/meters.ts";
+import { NoteLog } from "./note_log.ts";
 import {
   monitorOverrides,
   type Overrides,
@@ -48,13 +46,6 @@ import { stateViewOf } from "./state_view_of.ts";
 import { Telemetry } from "./telemetry.ts";
 import { threadFile } from "./thread_file.ts";
 import { UsageWindow } from "./usage_window.ts";
-
-/** The notes that are kept in memory for `vbal status` and `vbal explain`; the journal has all. */
-const NOTES_KEPT = 500;
-/** Whoever asks for a vCPU hears within this what was decided, or that one is being plugged meanwhile. */
-const REQUEST_ANSWER_MS: Milliseconds = 2_000;
-/** So many on this host may wait for an answer at the same time; others are turned away. */
-const REQUESTS_HEARING_MAX = 16;
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -104,8 +95,8 @@ export class Daemon {
   #problems: readonly Problem[] = [];
   #defined: readonly DefinedDomain[] = [];
   #load: readonly DomainLoad[] = [];
-  #requestsHearing = 0;
-  #notes: NoteView[] = [];
+  readonly #notes = new NoteLog();
+  readonly #hostRequests: HostRequests;
   #revision = 0;
   #server: ApiServer | null = null;
   #watch: ConfigWatch | null = null;
@@ -135,6 +126,7 @@ export class Daemon {
       onTook: (what, ms) => this.#telemetry.took(what, ms),
       onFault: (text) => this.#tell("error", text),
     });
+    this.#hostRequests = new HostRequests(this.#loop, this.#requests);
   }
 
   /**
@@ -195,7 +187,7 @@ export class Daemon {
     const text = paused ? `Paused by ${by}: nothing is changed until somebody resumes` : `Resumed by ${by}`;
     const now = this.#clock.now();
     this.#append({ kind: "note", now, text });
-    this.#keepNote({ code: paused ? "paused" : "resumed", text, atMs: now, domain: null });
+    this.#notes.keep({ code: paused ? "paused" : "resumed", text, atMs: now, domain: null });
     this.#tell("info", text);
     this.#changePolicy();
     return { ok: true, message: paused ? "Paused: every domain keeps what it has" : "Resumed" };
@@ -239,7 +231,7 @@ export class Daemon {
       state: this.#loop.state,
       usage: this.#usage,
       problems: this.#problems,
-      notes: this.#notes,
+      notes: this.#notes.notes,
       load: this.#load,
       requests: this.#requests,
       monitors: this.#monitorLayers(),
@@ -304,27 +296,9 @@ export class Daemon {
     return start({ path: this.#historyPath, maxBytes, onFault: (text) => this.#tell("error", text) });
   }
 
-  /**
-   * Asks for one more vCPU for a domain, for a person on the host (P-15). Where one is being plugged for it, the fate is
-   * `waiting` and the view shows how that ends.
-   */
-  async requestVcpu(name: string, node: number | null): Promise<RequestAnswer> {
-    if (!this.#isPresent(name)) return { ok: false, errors: [this.#noSuchDomain(name)] };
-    if (REQUESTS_HEARING_MAX <= this.#requestsHearing) {
-      return { ok: false, errors: ["Too many requests wait for an answer; try again in a second"] };
-    }
-    // No guest can guess this id and take it first.
-    const id = randomUUID();
-    this.#requestsHearing += 1;
-    const target = node === null ? null : ({ kind: "node", node } as const);
-    await this.#loop.request(
-      { domain: name, id, origin: "administrator", exceeded: null, target },
-      REQUEST_ANSWER_MS,
-    );
-    this.#requestsHearing -= 1;
-    const request = this.#requests.of(name).find((view) => view.id === id);
-    if (request !== undefined) return { ok: true, request };
-    return { ok: false, errors: [`Nothing was decided about ${name}; look at the daemon's log`] };
+  /** Asks for one more vCPU for a domain, for a person on the host (P-15). */
+  requestVcpu(name: string, node: number | null): Promise<RequestAnswer> {
+    return this.#hostRequests.ask(name, node);
   }
 
   /** Reads the config file again. A bad edit changes nothing and is told. */
@@ -384,7 +358,7 @@ export class Daemon {
       const now = this.#clock.now();
       this.#append({ kind: "note", now, text });
       const { domain } = change;
-      this.#keepNote({ code: "monitor-changed", text, data: { ...change, by }, atMs: now, domain });
+      this.#notes.keep({ code: "monitor-changed", text, data: { ...change, by }, atMs: now, domain });
       this.#tell("info", text);
     }
     const domains = this.#loop.state.snapshot?.domains ?? [];
@@ -426,17 +400,10 @@ export class Daemon {
     return this.#loop.state.snapshot?.domains.some(({ id }) => id === name) ?? false;
   }
 
-  #noSuchDomain(name: string): string {
-    const names = this.#loop.state.snapshot?.domains.map(({ id }) => id) ?? [];
-    const near = closest(name, names);
-    const hint = near === null ? `There are: ${names.join(", ") || "none"}` : `Did you mean ${near}?`;
-    return `There is no domain ${JSON.stringify(name)}. ${hint}`;
-  }
-
   #onStep(taken: StepTaken): void {
     const { event, now, step } = taken;
     this.#append({ kind: "event", now, event, actions: digestOf(step.actions) });
-    for (const note of step.notes) this.#note(note, now);
+    for (const note of step.notes) this.#options.log(this.#notes.keepStep(note, now));
     this.#requests.take(taken);
     this.#telemetry.onStep(taken);
   }
@@ -448,18 +415,6 @@ export class Daemon {
       policy: this.#policy,
       state: this.#loop.state,
     }));
-  }
-
-  #note(note: Note, now: Milliseconds): void {
-    const text = explainNote(note);
-    const domain = "domain" in note ? note.domain : null;
-    this.#keepNote({ code: note.code, text, data: note, atMs: now, domain });
-    this.#options.log({ level: levelOf(note), text });
-  }
-
-  #keepNote(note: NoteView): void {
-    this.#notes.push(note);
-    if (NOTES_KEPT < this.#notes.length) this.#notes = this.#notes.slice(-NOTES_KEPT);
   }
 
   #onProblems(problems: readonly Problem[]): void {
@@ -481,18 +436,4 @@ const OBSERVING =
 function needsRestart(before: Config, after: Config): readonly string[] {
   const parts = ["interval", "hypervisor", "journal", "control", "history"] as const;
   return parts.filter((part) => JSON.stringify(before[part]) !== JSON.stringify(after[part]));
-}
-
-function levelOf(note: Note): LogLine["level"] {
-  switch (note.code) {
-    case "command-failed":
-    case "guest-silent":
-    case "guest-changed-by-itself":
-    case "growth-given-up":
-      return "warning";
-    case "standing-changed":
-      return note.to === "active" ? "info" : "warning";
-    default:
-      return "info";
-  }
 }
