@@ -4,25 +4,26 @@
  * through our agent's virtio-serial port, or the stock guest agent by way of libvirt.
  */
 import type { Pcpu } from "../../core/model.ts";
-import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
+import type { DomainId, Milliseconds, PcpuId } from "../../core/units.ts";
 import { createCommandQueue } from "../command_queue.ts";
 import { askGuest } from "../guest/ask_guest.ts";
 import type { VbalAgentPace } from "../guest/vbal_agent_channel.ts";
 import { type KeptConnection, keepConnected } from "../keep_connected.ts";
-import { linuxAffinity } from "../linux/affinity.ts";
 import { hostSysTree, readTopology, topologyStamp } from "../linux/topology.ts";
-import { CommandError, type Hypervisor, type HypervisorChange, type Problem } from "../port.ts";
-import { nodeTimers, type Timers } from "../timers.ts";
-import { LibvirtError, NO_DOMAIN } from "./libvirt_calls.ts";
 import {
-  type Ask,
-  createLibvirtDomain,
-  type DomainEvent,
-  type KnownDomain,
-  type LibvirtDomain,
-} from "./libvirt_domain.ts";
+  CommandError,
+  type Hypervisor,
+  type HypervisorChange,
+  type MonitorSettings,
+  type Problem,
+} from "../port.ts";
+import { nodeTimers, type Timers } from "../timers.ts";
+import { parseHostPcpus } from "./host_pcpus.ts";
+import { withStats } from "./known_domain.ts";
+import { type Ask, createLibvirtDomain, type DomainEvent, type LibvirtDomain } from "./libvirt_domain.ts";
 import { connectLibvirt, type LibvirtLink } from "./libvirt_link.ts";
 import type { LibvirtEvent } from "./libvirt_process.ts";
+import { demandVcpus, pinEmulator, pinVcpu, rethrow } from "./pin_domain.ts";
 
 export interface LibvirtAdapterOptions {
   /** As for `virsh -c`: qemu:///system, qemu+ssh://host/system, ... */
@@ -37,8 +38,8 @@ const CONNECT_DEADLINE_MS: Milliseconds = 30_000;
 const ASK_DEADLINE_MS: Milliseconds = 5_000;
 /** So often all domains are listed, events or not: a lost event is no lost domain. */
 const LIST_EVERY_MS: Milliseconds = 2_000;
-/** New emulator threads may appear while we pin the old ones, with the old pins; this many rounds catch them. */
-const PIN_ROUNDS_MAX = 5;
+/** The pCPUs of another host are asked for with one list in so many: they hardly ever change, and the answer is long. */
+const LISTS_PER_CAPABILITIES = 15;
 
 export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor {
   const { uri, timers = nodeTimers, agent = {} } = options;
@@ -46,6 +47,7 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
   const queue = createCommandQueue(timers);
   /** By UUID. */
   const domains = new Map<string, LibvirtDomain>();
+  const monitors = new Map<DomainId, MonitorSettings>();
   let link: LibvirtLink | null = null;
   let linkProblem: string | null = null;
   let listProblem: string | null = null;
@@ -53,6 +55,7 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
   let cancelList: () => void = () => undefined;
   let onChange: (change: HypervisorChange) => void = () => undefined;
   let topology: { stamp: string; pcpus: Pcpu[] } | null = null;
+  let listsToCapabilities = 0;
 
   const ask: Ask = (name, deadline, ...args) =>
     link === null
@@ -76,6 +79,7 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
   async function list(): Promise<void> {
     cancelList();
     try {
+      if (!isLocal) await askHostPcpus();
       const listed = await ask("domains", ASK_DEADLINE_MS);
       listProblem = null;
       for (const key of listed) meet(key.name, key);
@@ -101,6 +105,7 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
       isLocal,
       agent,
       timers,
+      monitor: () => monitors.get(name) ?? null,
       onChange: (change) => onChange(change),
       onGone() {
         if (domains.get(uuid) === domain) domains.delete(uuid);
@@ -109,7 +114,11 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
     });
     domains.set(uuid, domain);
   }
-  function heed({ kind, domain: key, name, detail }: LibvirtEvent): void {
+  function heed({ kind, domain: key, name, detail, text }: LibvirtEvent): void {
+    if (kind === "vcpu") {
+      domains.get(key.uuid)?.heedKernel(text ?? "");
+      return;
+    }
     const event = kind === "lifecycle" ? LIFECYCLE[detail] : kind === "reboot" ? "reset" : OTHERS[kind];
     if (event === "started") meet(name, key);
     else if (event !== undefined) {
@@ -119,7 +128,17 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
     }
   }
 
+  async function askHostPcpus(): Promise<void> {
+    if (topology !== null && 0 < listsToCapabilities--) return;
+    listsToCapabilities = LISTS_PER_CAPABILITIES;
+    const pcpus = parseHostPcpus(await ask("capabilities", ASK_DEADLINE_MS));
+    const stamp = JSON.stringify(pcpus);
+    const changed = topology !== null && topology.stamp !== stamp;
+    topology = { stamp, pcpus };
+    if (changed) onChange({ kind: "host-topology" });
+  }
   function readPcpus(): Pcpu[] {
+    if (!isLocal) return topology?.pcpus ?? [];
     const stamp = topologyStamp(hostSysTree);
     if (topology?.stamp !== stamp) {
       const first = topology === null;
@@ -153,28 +172,6 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
     return [...new Set(pcpus)].sort((a, b) => a - b);
   }
 
-  async function pinVcpu(id: DomainId, index: VcpuIndex, wanted: readonly PcpuId[], deadline: Milliseconds) {
-    const { key, definition, machine } = await demandDomain(id).demand(deadline);
-    const plugged = definition.vcpus.filter((vcpu) => vcpu.plugged).map((vcpu) => vcpu.index);
-    if (!plugged.includes(index)) throw noSuchVcpu(id, [index], plugged);
-    const pcpus = demandPcpus(wanted);
-    await ask("pinVcpu", deadline, key, index, pcpus);
-    const real =
-      machine === null
-        ? (await ask("vcpuPins", deadline, key, definition.vcpus.length))[index]
-        : machine.vcpuPins(index);
-    if (String(real) !== String(pcpus)) throw notAsAsked(`vCPU ${index} of ${id}`, pcpus, real);
-  }
-  async function pinEmulator(id: DomainId, wanted: readonly PcpuId[], deadline: Milliseconds) {
-    const { key, definition, machine } = await demandDomain(id).demand(deadline);
-    const pcpus = demandPcpus(wanted);
-    await ask("pinEmulator", deadline, key, pcpus);
-    for (const thread of definition.ioThreads) await ask("pinIoThread", deadline, key, thread, pcpus);
-    if (machine !== null) pinTheRest({ key, definition, machine }, pcpus);
-    const real = machine === null ? await ask("emulatorPins", deadline, key) : machine.otherPins();
-    if (String(real) !== String(pcpus)) throw notAsAsked(`The emulator of ${id}`, pcpus, real);
-  }
-
   return {
     kind: "libvirt",
     async start(listener) {
@@ -203,6 +200,8 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
     async observe(deadline) {
       const observed = await Promise.all(present().map((domain) => domain.observe(deadline)));
       const there = observed.filter((one) => one !== null);
+      // On this machine /proc tells without libvirt, which may wait for a QEMU that hangs.
+      const stats = isLocal ? [] : await ask("vcpuStats", deadline).catch(() => []);
       const problems: Problem[] = [linkProblem, listProblem]
         .filter((message) => message !== null)
         .map((message) => ({ domain: null, message }));
@@ -210,20 +209,26 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
         for (const message of domain.problems()) problems.push({ domain: domain.name, message });
       return {
         snapshot: { pcpus: readPcpus(), domains: there.map((one) => one.snapshot) },
-        usage: there.map((one) => one.usage).filter((one) => one !== null),
+        usage: there.map((one) => withStats(one, stats)),
+        load: there.flatMap((one) => one.load ?? []),
         defined: there.map((one) => one.defined).filter(({ fields }) => Object.keys(fields).length > 0),
         preflight: there.flatMap((one) => one.preflight),
         problems,
       };
     },
     pinVcpu: (id, index, pcpus, deadline) =>
-      queue.run({ domain: id, deadline, what: `Pinning vCPU ${index} of ${id}` }, () =>
-        pinVcpu(id, index, pcpus, deadline).catch(rethrow),
-      ),
+      queue.run({ domain: id, deadline, what: `Pinning vCPU ${index} of ${id}` }, async () => {
+        const domain = demandDomain(id);
+        const known = await domain.demand(deadline);
+        const vcpu = { index, channels: domain.channels() };
+        demandVcpus(known, vcpu.channels, [index]);
+        await pinVcpu({ known, pcpus: demandPcpus(pcpus), ask, deadline }, vcpu);
+      }),
     pinEmulator: (id, pcpus, deadline) =>
-      queue.run({ domain: id, deadline, what: `Pinning the emulator of ${id}` }, () =>
-        pinEmulator(id, pcpus, deadline).catch(rethrow),
-      ),
+      queue.run({ domain: id, deadline, what: `Pinning the emulator of ${id}` }, async () => {
+        const known = await demandDomain(id).demand(deadline);
+        await pinEmulator({ known, pcpus: demandPcpus(pcpus), ask, deadline });
+      }),
     setOnline(id, online, mechanism, deadline) {
       const what = `Asking ${id} to use vCPUs ${online.join(",")}`;
       const late = () => {
@@ -237,10 +242,7 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
       };
       return queue.run({ domain: id, deadline, what, late }, async (signal) => {
         const domain = demandDomain(id);
-        const { definition } = await domain.demand(deadline);
-        const plugged = definition.vcpus.filter((vcpu) => vcpu.plugged).map((vcpu) => vcpu.index);
-        const unknown = online.filter((index) => !plugged.includes(index));
-        if (unknown.length > 0) throw noSuchVcpu(id, unknown, plugged);
+        demandVcpus(await domain.demand(deadline), domain.channels(), online);
         if (!online.includes(0))
           throw new CommandError("not-applied", `vCPU 0 of ${id} is never taken: ask with it in the set`);
         if (domain.isPaused())
@@ -248,13 +250,22 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
         return askGuest({ domain: id, channels: domain.channels(), online, mechanism, timers, signal });
       });
     },
-    plugVcpu: (id) => Promise.reject(new CommandError("not-supported", `No vCPU is plugged into ${id} yet`)),
-    unplugVcpu: (id) =>
-      Promise.reject(new CommandError("not-supported", `No vCPU is unplugged from ${id} yet`)),
+    plugVcpu(id, slot, deadline) {
+      const { guestSocket, guestCore, guestThread } = slot;
+      const what = `Plugging a vCPU into ${id} at socket ${guestSocket}, core ${guestCore}, thread ${guestThread}`;
+      return queue.run({ domain: id, deadline, what }, (signal) =>
+        demandDomain(id).plug(slot, signal).catch(rethrow),
+      );
+    },
+    unplugVcpu: (id, index, deadline) =>
+      queue.run({ domain: id, deadline, what: `Unplugging vCPU ${index} of ${id}` }, (signal) =>
+        demandDomain(id).unplug(index, signal).catch(rethrow),
+      ),
     answer(id, request, answer) {
       for (const channel of domainNamed(id)?.channels() ?? []) channel.answer(request, answer);
     },
     setMonitor(id, settings) {
+      monitors.set(id, settings);
       for (const channel of domainNamed(id)?.channels() ?? []) channel.setMonitor(settings);
     },
     async close() {
@@ -285,51 +296,16 @@ const LIFECYCLE: Readonly<Record<number, DomainEvent | "started">> = {
   8: "changed",
 };
 
-const OTHERS: Readonly<Record<Exclude<LibvirtEvent["kind"], "lifecycle" | "reboot">, DomainEvent>> = {
-  definition: "changed",
-  job: "changed",
-  agent: "agent",
-};
+const OTHERS: Readonly<Record<Exclude<LibvirtEvent["kind"], "lifecycle" | "reboot" | "vcpu">, DomainEvent>> =
+  {
+    definition: "changed",
+    job: "changed",
+    agent: "agent",
+  };
 
 /** Whether a URI without a host, as qemu:///system: then QEMU's processes and sockets are within reach. */
 export function isOnThisMachine(uri: string): boolean {
   return /^qemu(\+unix)?:\/\/\//.test(uri);
-}
-
-/** libvirt pins the process and its I/O threads; QEMU has others, for which libvirt has no call. */
-function pinTheRest({ machine }: KnownDomain, pcpus: readonly PcpuId[]): void {
-  for (let round = 0; round < PIN_ROUNDS_MAX; round++) {
-    const left = (machine?.otherThreads() ?? []).filter(
-      (thread) => String(linuxAffinity.get(thread) ?? pcpus) !== String(pcpus),
-    );
-    if (left.length === 0) return;
-    // What the kernel refuses shows when the outcome is read back.
-    for (const thread of left) linuxAffinity.set(thread, pcpus);
-  }
-}
-
-function rethrow(error: unknown): never {
-  if (!(error instanceof LibvirtError)) throw error;
-  const failure = error.code === NO_DOMAIN ? "no-such-domain" : "not-applied";
-  throw new CommandError(failure, `libvirt refused: ${error.message}`);
-}
-
-function noSuchVcpu(id: DomainId, asked: readonly number[], plugged: readonly number[]): CommandError {
-  return new CommandError(
-    "no-such-vcpu",
-    `Domain ${id} has vCPUs ${plugged.join(",")}, not ${asked.join(",")}; observe again`,
-  );
-}
-
-function notAsAsked(
-  what: string,
-  pcpus: readonly PcpuId[],
-  real: readonly PcpuId[] | null | undefined,
-): CommandError {
-  return new CommandError(
-    "not-applied",
-    `${what} may run on ${real?.join(",") ?? "nobody knows where"} instead of ${pcpus.join(",")}: its cpuset holds no others, or somebody else pins it`,
-  );
 }
 
 function messageOf(error: unknown): string {

@@ -41,9 +41,18 @@ export interface LibvirtCalls {
   pinEmulator(domain: DomainKey, pcpus: readonly PcpuId[]): Promise<void>;
   pinIoThread(domain: DomainKey, thread: number, pcpus: readonly PcpuId[]): Promise<void>;
   setVcpu(domain: DomainKey, vcpu: VcpuIndex, plugged: boolean): Promise<void>;
+  /** Writes an element into the live definition's metadata. */
+  setMetadata(domain: DomainKey, element: XmlMark): Promise<void>;
   /** The stock guest agent's answer as it came. */
   agentCommand(domain: DomainKey, command: string, timeoutSeconds: number): Promise<string>;
   vcpuStats(): Promise<readonly DomainStats[]>;
+}
+
+export interface XmlMark {
+  /** As text: `<unplugged/>`. */
+  readonly element: string;
+  readonly prefix: string;
+  readonly namespace: string;
 }
 
 export class LibvirtError extends Error {
@@ -193,6 +202,9 @@ export function libvirtCalls(library: LibvirtLibrary, uri: string): LibvirtCalls
     },
     async setVcpu(key, vcpu, plugged) {
       await callDomain(key, (domain) => library.setVcpu(domain, String(vcpu), plugged ? 1 : 0));
+    },
+    async setMetadata(key, { element, prefix, namespace }) {
+      await callDomain(key, (domain) => library.setMetadata(domain, element, prefix, namespace));
     },
     agentCommand: (key, command, timeoutSeconds) =>
       callDomain(key, (domain) => library.agentCommand(domain, command, timeoutSeconds)),

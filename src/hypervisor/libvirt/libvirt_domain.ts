@@ -3,30 +3,28 @@
  * threads, shows that it may have changed; on the same machine all else is read from /proc at each observation, so that
  * a libvirt that hangs or restarts delays nothing and hides nothing.
  */
-import type { DomainSnapshot } from "../../core/model.ts";
-import type { DomainId, Milliseconds, PcpuId } from "../../core/units.ts";
+import type { VcpuSlot } from "../../core/model.ts";
+import type { DomainId, Milliseconds, VcpuIndex } from "../../core/units.ts";
 import type { GuestChannel } from "../guest/guest_channel.ts";
 import { createQemuGuestAgent } from "../guest/qemu_guest_agent.ts";
 import { createVbalAgentChannel, type VbalAgentPace } from "../guest/vbal_agent_channel.ts";
-import {
-  CommandError,
-  type DefinedDomain,
-  type DomainFinding,
-  type DomainUsage,
-  type HypervisorChange,
-} from "../port.ts";
+import { CommandError, type HypervisorChange, type MonitorSettings } from "../port.ts";
 import type { Timers } from "../timers.ts";
-import { type DefinedPolicy, definedPolicy } from "./domain_policy.ts";
-import { libvirtAgent } from "./libvirt_agent.ts";
+import { definedPolicy } from "./domain_policy.ts";
 import {
-  type DomainKey,
-  type DomainState,
-  type LibvirtCalls,
-  LibvirtError,
-  NO_DOMAIN,
-} from "./libvirt_calls.ts";
+  contradictionsOf,
+  type DomainObservation,
+  forgetNumbers,
+  freeSlotsOf,
+  type KnownDomain,
+  look,
+  runs,
+} from "./known_domain.ts";
+import { libvirtAgent } from "./libvirt_agent.ts";
+import { type DomainKey, type LibvirtCalls, LibvirtError, NO_DOMAIN } from "./libvirt_calls.ts";
 import { type LiveDefinition, parseLiveDefinition } from "./live_definition.ts";
-import { findMachineProcess, type Machine, openMachine } from "./machine_process.ts";
+import { findMachineProcess, openMachine } from "./machine_process.ts";
+import { createVcpuHotplug } from "./vcpu_hotplug.ts";
 
 /** Asks libvirt; rejects with `connection-lost` while there is no connection. */
 export type Ask = <Name extends keyof LibvirtCalls>(
@@ -43,6 +41,8 @@ export interface LibvirtDomainOptions {
   readonly isLocal: boolean;
   readonly agent: VbalAgentPace;
   readonly timers: Timers;
+  /** How the load monitor of its guest is to work, where somebody said so. */
+  readonly monitor: () => MonitorSettings | null;
   readonly onChange: (change: HypervisorChange) => void;
   /** Its QEMU ended: commands on it are void. */
   readonly onGone: () => void;
@@ -65,6 +65,10 @@ export interface LibvirtDomain {
   /** What libvirt said last may no longer be so; `now`: ask at once, not with the next observation. */
   doubt(): void;
   heed(event: DomainEvent): void;
+  plug(slot: VcpuSlot, signal: AbortSignal): Promise<VcpuIndex>;
+  unplug(vcpu: VcpuIndex, signal: AbortSignal): Promise<void>;
+  /** What the guest's kernel said of a plug or unplug. */
+  heedKernel(text: string): void;
   /** Resolves when it has been asked about once, with or without success. */
   readonly tried: Promise<void>;
   close(): void;
@@ -72,52 +76,23 @@ export interface LibvirtDomain {
 
 export type DomainEvent = "paused" | "resumed" | "stopped" | "reset" | "changed" | "agent";
 
-export interface KnownDomain {
-  readonly key: DomainKey;
-  readonly definition: LiveDefinition;
-  readonly machine: Machine | null;
-}
-
-export interface DomainObservation {
-  readonly snapshot: DomainSnapshot;
-  /** `null` where only libvirt could tell. */
-  readonly usage: DomainUsage | null;
-  readonly preflight: readonly DomainFinding[];
-  readonly defined: DefinedDomain;
-}
-
-/** What libvirt said of it last. */
-interface Known extends KnownDomain {
-  readonly incarnation: string;
-  definition: LiveDefinition;
-  state: DomainState;
-  job: number;
-  policy: DefinedPolicy;
-  believedPins: readonly (readonly PcpuId[])[];
-  believedEmulatorPins: readonly PcpuId[];
-  stale: boolean;
-}
-
 /** libvirt answers within milliseconds when it is well. */
 const ASK_DEADLINE_MS: Milliseconds = 5_000;
 /** An observation waits no longer for one domain: what was known before is good enough until the next one. */
 const OBSERVE_PATIENCE_MS: Milliseconds = 250;
-/** Numbers of virDomainState in which the guest's vCPUs run. */
-const RUNS = new Set([1, 2]);
-
 export const OUR_PORT = "org.vbal.agent.0";
 export const STOCK_PORT = "org.qemu.guest_agent.0";
 
 export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomain {
   const { key, name, ask, timers, onChange, onGone } = options;
   const channels: GuestChannel[] = [];
-  let known: Known | null = null;
+  let known: KnownDomain | null = null;
   let isOver = false;
   let problem: string | null = null;
   let refreshing: Promise<void> | null = null;
 
   /** Asks for everything that may change, and for the definition. */
-  async function read(): Promise<Omit<Known, "incarnation" | "machine">> {
+  async function read(): Promise<Omit<KnownDomain, "incarnation" | "machine" | "numbers" | "fight">> {
     const definition = parseLiveDefinition(await ask("xml", ASK_DEADLINE_MS, key));
     const [state, job, believedPins, believedEmulatorPins] = await Promise.all([
       ask("state", ASK_DEADLINE_MS, key),
@@ -126,7 +101,9 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
       ask("emulatorPins", ASK_DEADLINE_MS, key),
     ]);
     const policy = definedPolicy(definition);
-    return { key, definition, policy, state, job, believedPins, believedEmulatorPins, stale: false };
+    const freeSlots = freeSlotsOf(definition);
+    const believed = { believedPins, believedEmulatorPins };
+    return { key, definition, policy, freeSlots, state, job, ...believed, stale: false };
   }
 
   async function meet(): Promise<void> {
@@ -138,6 +115,8 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
     const life = found === null ? "" : `/${found.pid}@${found.startTime}`;
     known = {
       ...facts,
+      numbers: new Map(),
+      fight: null,
       incarnation: `${key.uuid}/${key.id}${life}`,
       machine: found === null ? null : openMachine(found),
     };
@@ -145,7 +124,7 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
     problem = null;
     onChange({ kind: "domain-arrived", domain: name });
   }
-  async function reread(old: Known): Promise<void> {
+  async function reread(old: KnownDomain): Promise<void> {
     // An event that comes after the question makes its answer stale again.
     old.stale = false;
     try {
@@ -170,7 +149,7 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
       });
     return refreshing;
   }
-  function threadsChanged({ machine }: Known): boolean {
+  function threadsChanged({ machine }: KnownDomain): boolean {
     return machine?.threadsChanged() ?? false;
   }
 
@@ -202,6 +181,8 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
         }),
       );
     }
+    const monitor = options.monitor();
+    if (monitor !== null) for (const channel of channels) channel.setMonitor(monitor);
   }
 
   function leave(): void {
@@ -232,6 +213,27 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
     });
   }
 
+  async function demand(deadline: Milliseconds): Promise<KnownDomain> {
+    leaveIfDead();
+    if (isOver) throw new CommandError("no-such-domain", `Domain ${name} has ended`);
+    await withinDeadline(refresh(), deadline);
+    if (known === null || isOver) throw new CommandError("no-such-domain", `Domain ${name} has ended`);
+    return known;
+  }
+  function isPaused(): boolean {
+    return known !== null && !runs(known);
+  }
+
+  const hotplug = createVcpuHotplug({
+    ask,
+    timers,
+    channels,
+    isPaused,
+    async demand() {
+      if (known !== null) known.stale = true;
+      return demand(ASK_DEADLINE_MS);
+    },
+  });
   const tried = refresh().catch(() => undefined);
   return {
     key,
@@ -244,18 +246,15 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
       leaveIfDead();
       return known === null || isOver ? null : look(known, channels);
     },
-    async demand(deadline) {
-      leaveIfDead();
-      if (isOver) throw new CommandError("no-such-domain", `Domain ${name} has ended`);
-      await withinDeadline(refresh(), deadline);
-      if (known === null || isOver) throw new CommandError("no-such-domain", `Domain ${name} has ended`);
-      return known;
-    },
-    isPaused: () => known !== null && !runs(known),
+    demand,
+    isPaused,
+    plug: (slot, signal) => hotplug.plug(slot, signal),
+    unplug: (vcpu, signal) => hotplug.unplug(vcpu, signal),
+    heedKernel: (text) => hotplug.heed(text),
     channels: () => channels,
     problems: () => [
       ...channels.flatMap((channel) => channel.problems()),
-      ...(known?.policy.problems ?? []),
+      ...(known === null ? [] : contradictionsOf(known)),
       ...(problem === null ? [] : [`libvirt does not say how ${name} is: ${problem}`]),
     ],
     definition: () => known?.definition ?? null,
@@ -268,7 +267,9 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
       if (known !== null) known.stale = true;
       switch (event) {
         case "stopped":
-          leave();
+          // On this machine the process knows best: an event may be late, and a libvirt that restarts lists nobody.
+          if (known?.machine == null) leave();
+          else leaveIfDead();
           return;
         case "paused":
         case "resumed":
@@ -276,6 +277,7 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
           onChange({ kind: "domain-state", domain: name });
           return;
         case "reset":
+          if (known !== null) forgetNumbers(known);
           for (const channel of channels) channel.forget();
           onChange({ kind: "domain-reset", domain: name });
           return;
@@ -288,50 +290,6 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
     },
     close,
   };
-}
-
-function look(known: Known, channels: readonly GuestChannel[]): DomainObservation {
-  const { definition, machine } = known;
-  const id = definition.name;
-  const word = channels.map((channel) => channel.word()).find((said) => said !== null) ?? null;
-  const plugged = definition.vcpus.filter((vcpu) => vcpu.plugged);
-  return {
-    snapshot: {
-      id,
-      incarnation: known.incarnation,
-      state: runs(known) ? "running" : "paused",
-      vcpus: plugged.map(({ index, guestSocket, guestCore, guestThread, guestNode, removable }) => ({
-        index,
-        pins: machine === null ? (known.believedPins[index] ?? null) : machine.vcpuPins(index),
-        guestSocket,
-        guestCore,
-        guestThread,
-        guestNode,
-        ...(removable ? { removable } : {}),
-      })),
-      ...(definition.memory.length === 0 ? {} : { memory: definition.memory }),
-      emulatorPins: machine === null ? known.believedEmulatorPins : machine.otherPins(),
-      guest: word?.report ?? null,
-    },
-    usage:
-      machine === null
-        ? null
-        : {
-            domain: id,
-            vcpus: plugged.map(({ index }) => ({
-              index,
-              ...machine.vcpuUsage(index),
-              steal: word?.steal.get(index) ?? null,
-            })),
-          },
-    defined: { domain: id, fields: known.policy.fields },
-    preflight: (word?.preflight ?? []).map((finding) => ({ domain: id, ...finding })),
-  };
-}
-
-/** A process stopped by a signal runs no guest, whatever libvirt said last; nor is one touched that is being moved or saved. */
-function runs({ state, job, machine }: Known): boolean {
-  return RUNS.has(state.state) && job === 0 && !/[Tt]/.test(machine?.state()?.letter ?? "");
 }
 
 /** Drivers without jobs have none under way. */

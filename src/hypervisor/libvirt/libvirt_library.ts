@@ -28,6 +28,11 @@ export interface LibvirtLibrary {
   readonly setKeepAlive: Blocking<[connection: Pointer, seconds: number, count: number], number>;
   readonly onClose: Blocking<[connection: Pointer, callback: (reason: number) => void], number>;
   readonly onEvent: Blocking<[connection: Pointer, event: number, callback: EventCallback], number>;
+  /** Tells what an event of QEMU's own says, as JSON. */
+  readonly onMonitorEvent: Blocking<
+    [connection: Pointer, event: string, callback: (domain: Pointer, details: string) => void],
+    number
+  >;
   readonly capabilities: Blocking<[connection: Pointer], string | null>;
   readonly activeDomains: Blocking<[connection: Pointer], readonly Pointer[] | null>;
   readonly lookUp: Blocking<[connection: Pointer, uuid: string], Pointer | null>;
@@ -41,6 +46,11 @@ export interface LibvirtLibrary {
   readonly pinEmulator: Blocking<[domain: Pointer, map: Uint8Array, mapBytes: number], number>;
   readonly pinIoThread: Blocking<
     [domain: Pointer, thread: number, map: Uint8Array, mapBytes: number],
+    number
+  >;
+  /** An element of the live definition only; it stands there under its namespace. */
+  readonly setMetadata: Blocking<
+    [domain: Pointer, element: string, prefix: string, namespace: string],
     number
   >;
   readonly setVcpu: Blocking<[domain: Pointer, vcpus: string, on: number], number>;
@@ -71,6 +81,7 @@ const STATS_VCPU = 1 << 3;
 /** Active domains; and what would have to wait is left out. */
 const STATS_ACTIVE_NOWAIT = (1 << 0) | (1 << 29);
 const EVENT_LIFECYCLE = 0;
+const METADATA_ELEMENT = 2;
 /** The length of a UUID as text, with the closing NUL. */
 const UUID_BYTES = 37;
 
@@ -91,6 +102,9 @@ export function loadLibvirt(): LibvirtLibrary {
     "int OnLifecycle(void *connection, void *domain, int event, int detail, void *data)",
   );
   const onOther = koffi.proto("void OnOther(void *connection, void *domain, void *data)");
+  const onMonitor = koffi.proto(
+    "void OnMonitor(void *connection, void *domain, const char *event, long long seconds, uint micros, const char *details, void *data)",
+  );
   koffi.proto("void OnFree(void *data)");
 
   const faultCallback = (callback: (error: LibvirtFault) => void) =>
@@ -124,6 +138,16 @@ export function loadLibvirt(): LibvirtLibrary {
   const registerEvent = blocking(
     libvirt.func(
       "int virConnectDomainEventRegisterAny(void *connection, void *domain, int event, void *callback, void *data, void *release)",
+    ),
+  );
+  const registerMonitor = blocking(
+    qemu.func(
+      "int virConnectDomainQemuMonitorEventRegister(void *connection, void *domain, const char *event, OnMonitor *callback, void *data, void *release, uint flags)",
+    ),
+  );
+  const setMetadata = blocking(
+    libvirt.func(
+      "int virDomainSetMetadata(void *domain, int type, const char *element, const char *prefix, const char *uri, uint flags)",
     ),
   );
   const listDomains = blocking(
@@ -209,6 +233,20 @@ export function loadLibvirt(): LibvirtLibrary {
             );
       return registerEvent(connection, null, event, registered, null, null) as Promise<number>;
     },
+    onMonitorEvent: (connection, event, callback) => {
+      const registered = koffi.register(
+        (
+          _connection: unknown,
+          domain: Pointer,
+          _event: string,
+          _seconds: unknown,
+          _micros: unknown,
+          details: string | null,
+        ) => callback(domain, details ?? "{}"),
+        koffi.pointer(onMonitor),
+      );
+      return registerMonitor(connection, null, event, registered, null, null, 0) as Promise<number>;
+    },
     capabilities: blocking(libvirt.func("OwnedText virConnectGetCapabilities(void *connection)")),
     async activeDomains(connection) {
       const into: [Pointer | null] = [null];
@@ -239,6 +277,8 @@ export function loadLibvirt(): LibvirtLibrary {
       pinEmulator(domain, map, mapBytes, AFFECT_LIVE) as Promise<number>,
     pinIoThread: (domain, thread, map, mapBytes) =>
       pinIoThread(domain, thread, map, mapBytes, AFFECT_LIVE) as Promise<number>,
+    setMetadata: (domain, element, prefix, namespace) =>
+      setMetadata(domain, METADATA_ELEMENT, element, prefix, namespace, AFFECT_LIVE) as Promise<number>,
     setVcpu: (domain, vcpus, on) => setVcpu(domain, vcpus, on, AFFECT_LIVE) as Promise<number>,
     agentCommand: (domain, command, timeoutSeconds) =>
       agentCommand(domain, command, timeoutSeconds, 0) as Promise<string | null>,

@@ -27,9 +27,11 @@ export interface LibvirtEvent {
   readonly name: string;
   /** What happened, for `lifecycle`: a number of virDomainEventType. */
   readonly detail: number;
+  /** What the guest's kernel made of a plug or unplug, for `vcpu`: QEMU's ACPI_DEVICE_OST as JSON. */
+  readonly text?: string;
 }
 
-export type LibvirtEventKind = keyof typeof EVENTS;
+export type LibvirtEventKind = keyof typeof EVENTS | "vcpu";
 
 /** Numbers of virDomainEventID. `definition`: what the live XML says has changed. */
 const EVENTS = {
@@ -96,18 +98,26 @@ async function watch(
 ): Promise<void> {
   const connection = await library.open(uri);
   if (connection === null) throw new Error(`${uri} could be opened once, and not again`);
+  // What an older libvirt or another driver does not know is left out; the adapter looks for itself every so often.
+  library.setConnectionErrorCallback(connection, () => undefined);
   await library.onClose(connection, (reason) => {
     const message = `libvirt closed the connection (${CLOSE_REASONS[reason] ?? "for no known reason"})`;
     process.send?.({ kind: "fault", message } satisfies LibvirtMessage, () => end());
   });
   // A driver without a daemon behind it (test:///) knows no keepalive, and needs none.
   await library.setKeepAlive(connection, KEEP_ALIVE_SECONDS, KEEP_ALIVE_COUNT);
-  for (const kind of Object.keys(EVENTS) as LibvirtEventKind[]) {
+  const keyOf = (domain: Pointer) => ({ uuid: library.domainUuid(domain), id: library.domainId(domain) });
+  await library.onMonitorEvent(connection, "ACPI_DEVICE_OST", (domain, text) => {
+    const name = library.domainName(domain);
+    send({ kind: "event", event: { kind: "vcpu", domain: keyOf(domain), name, detail: 0, text } });
+  });
+  for (const kind of Object.keys(EVENTS) as (keyof typeof EVENTS)[]) {
     for (const number of EVENTS[kind]) {
-      // An older libvirt does not know every event; the adapter looks for itself every so often.
       await library.onEvent(connection, number, (domain: Pointer, detail) => {
-        const key = { uuid: library.domainUuid(domain), id: library.domainId(domain) };
-        send({ kind: "event", event: { kind, domain: key, name: library.domainName(domain), detail } });
+        send({
+          kind: "event",
+          event: { kind, domain: keyOf(domain), name: library.domainName(domain), detail },
+        });
       });
     }
   }

@@ -10,6 +10,8 @@ import { childOf, childrenOf, parseXml, type XmlElement } from "./xml.ts";
 export interface LiveDefinition {
   readonly name: DomainId;
   readonly uuid: string;
+  /** Its vCPUs are threads of an emulator, without KVM. */
+  readonly isEmulated: boolean;
   /** Every vCPU that the definition has room for, ordered by libvirt's number for it. */
   readonly vcpus: readonly DefinedVcpu[];
   /** On which host node the memory of each guest node is, where it is on exactly one. */
@@ -27,6 +29,8 @@ export interface LiveDefinition {
 export interface DefinedVcpu extends VcpuSlot {
   readonly index: VcpuIndex;
   readonly plugged: boolean;
+  /** Those that are plugged came in this order. */
+  readonly order: number;
   /** libvirt would unplug it. */
   readonly removable: boolean;
 }
@@ -49,6 +53,7 @@ export function parseLiveDefinition(text: string): LiveDefinition {
   return {
     name,
     uuid,
+    isEmulated: domain.attributes["type"] === "qemu",
     vcpus: vcpusOf(domain, { most, now }),
     memory: memoryOf(domain),
     ioThreads: ioThreadsOf(domain),
@@ -63,14 +68,19 @@ function vcpusOf(domain: XmlElement, { most, now }: { most: number; now: number 
   const listed = new Map(
     childrenOf(childOf(domain, "vcpus"), "vcpu").map(({ attributes }) => [
       Number(attributes["id"]),
-      { plugged: attributes["enabled"] === "yes", removable: attributes["hotpluggable"] === "yes" },
+      {
+        plugged: attributes["enabled"] === "yes",
+        removable: attributes["hotpluggable"] === "yes",
+        order: Number(attributes["order"] ?? most),
+      },
     ]),
   );
   const place = placesOf(domain);
   return Array.from({ length: most }, (_, index) => {
     // Without a list the first ones are there, as they were at boot.
-    const { plugged, removable } = listed.get(index) ?? { plugged: index < now, removable: now <= index };
-    return { index, plugged, removable: plugged && removable, ...place(index) };
+    const absent = { plugged: index < now, removable: now <= index, order: index + 1 };
+    const { plugged, removable, order } = listed.get(index) ?? absent;
+    return { index, plugged, order, removable: plugged && removable && index !== 0, ...place(index) };
   });
 }
 
