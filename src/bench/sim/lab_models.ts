@@ -16,7 +16,13 @@ export interface LabModel {
   readonly workload: (threads: number, rounds: number, work: number) => Workload;
 }
 
-const user = (time: number): Step => ({ do: "compute", time: Math.max(1, Math.round(time)) });
+/** Chosen: no two rounds take the same time. Without it two threads fall into step and never meet at a lock. */
+const VARIATION = 0.1;
+
+const user = (time: number): Step => ({
+  do: "compute",
+  time: { mean: Math.max(1, Math.round(time)), cv: VARIATION },
+});
 const kernel = (time: number): Step => ({ ...user(time), mode: "kernel" }) as Step;
 const loop = (threads: number, rounds: number, body: readonly Step[]) => ({
   count: threads,
