@@ -67,6 +67,8 @@ export interface HotplugRow {
   readonly pins: string;
   /** vCPUs on which threads of the load were seen, once it runs. */
   readonly loadOn: readonly number[];
+  /** Requests that were denied before the one that was granted; `null` where nobody asks. */
+  readonly deniedBefore: number | null;
   /** The agent's cost from before the onset to the end of the load; `null` where its monitor is off. */
   readonly agent: { readonly cpuPercent: number; readonly rssBytes: number } | null;
 }
@@ -82,7 +84,15 @@ export interface HotplugBenchResult {
   readonly loadAverageBaseline: { readonly runs: number; readonly onsetToRunningMs: Distribution };
   /** With all measures on, under the load: percent of one vCPU, bytes. */
   readonly agent: { readonly cpuPercent: Distribution; readonly rssBytes: Distribution };
+  /** Runs without a result, each with what was waited for in vain; they count in no distribution. */
+  readonly failures: readonly HotplugFailure[];
   readonly rows: readonly HotplugRow[];
+}
+
+export interface HotplugFailure {
+  readonly run: number;
+  readonly arm: HotplugRow["arm"];
+  readonly why: string;
 }
 
 const VCPUS = 4;
@@ -106,18 +116,29 @@ export async function benchHotplug(options: HotplugBenchOptions): Promise<Hotplu
   const lab = await startLab({ dir: "bench-hotplug" });
   const draw = seeded(0x407);
   const rows: HotplugRow[] = [];
+  const failures: HotplugFailure[] = [];
   try {
     const inAll = Math.max(options.runs, options.baselineRuns);
     for (let run = 0; run < inAll; run++) {
       const stage: Stage = { lab, run, way: options.way, phaseMs: draw(PHASES_MS) };
-      if (run < options.runs) rows.push(await underVbal(stage));
-      if (run < options.baselineRuns) rows.push(await underLoadAverage(stage));
-      for (const row of rows.filter((each) => each.run === run)) options.onProgress(progressLine(row));
+      const attempt = async (arm: HotplugRow["arm"], play: (stage: Stage) => Promise<HotplugRow>) => {
+        try {
+          const row = await play(stage);
+          rows.push(row);
+          options.onProgress(progressLine(row));
+        } catch (error) {
+          const why = error instanceof Error ? error.message : String(error);
+          failures.push({ run, arm, why });
+          options.onProgress(`run ${run + 1}  ${arm}: failed: ${why}`);
+        }
+      };
+      if (run < options.runs) await attempt("vbal", underVbal);
+      if (run < options.baselineRuns) await attempt("load-average", underLoadAverage);
     }
   } finally {
     await lab.down();
   }
-  return { host: { ...host, accelerator: lab.accelerator }, ...summarise(rows, options) };
+  return { host: { ...host, accelerator: lab.accelerator }, ...summarise(rows, options), failures };
 }
 
 interface Stage {
@@ -147,23 +168,31 @@ async function underVbal(stage: Stage): Promise<HotplugRow> {
   try {
     await daemon.start();
     const view = (): DomainView | undefined => daemon.view().domains[0];
-    await until(SETTLE_MS_MAX, `vCPU 0 alone online in ${guest.name}`, () => {
-      const domain = view();
-      return domain?.online === 1 && domain.pending.length === 0 && domain.load !== undefined;
-    });
+    await until(
+      SETTLE_MS_MAX,
+      () => `vCPU 0 alone online in ${guest.name}: ${JSON.stringify(view())}`,
+      () => {
+        const domain = view();
+        return domain?.online === 1 && domain.pending.length === 0 && domain.load !== undefined;
+      },
+    );
     await sleep(stage.phaseMs);
     const heard = view()?.requests?.length ?? 0;
     const before = await agentUsage(guest);
     const load = beginLoad(guest);
-    const request = (): RequestView | undefined =>
-      view()
-        ?.requests?.slice(heard)
-        .find(({ fate }) => fate === "granted");
-    await until(REACTION_MS_MAX, `a granted request of ${guest.name}`, () => request() !== undefined);
+    const asked = (): readonly RequestView[] => view()?.requests?.slice(heard) ?? [];
+    const granted = (): RequestView | undefined => asked().find(({ fate }) => fate === "granted");
+    await until(
+      REACTION_MS_MAX,
+      () => `a granted request of ${guest.name}; it got ${JSON.stringify(asked())}`,
+      () => granted() !== undefined,
+    );
     const seen = await watchedRunning(guest, REACTION_MS_MAX);
     const after = await agentUsage(guest);
     await load.end();
-    const { exceeded, node, vcpu, atMs, answeredAtMs } = request()!;
+    const { exceeded, node, vcpu, answeredAtMs } = granted()!;
+    // From the first one, also where it was denied and the guest asked again.
+    const { atMs } = asked()[0]!;
     return {
       ...rowOf(stage, "vbal", { onset: load.onset, ...seen }),
       onsetToRequestMs: atMs - load.onset,
@@ -172,6 +201,7 @@ async function underVbal(stage: Stage): Promise<HotplugRow> {
       measure: exceeded?.measure ?? null,
       node,
       vcpu: vcpu!,
+      deniedBefore: asked().findIndex(({ fate }) => fate === "granted"),
       agent: costBetween(before, after),
     };
   } finally {
@@ -245,7 +275,7 @@ interface Seen {
   readonly loadOn: readonly number[];
 }
 
-/** Waits until the new vCPU's thread runs, then looks where the load is. */
+/** Waits until the thread of the new vCPU runs, then looks where the load is. */
 async function watchedRunning(guest: Guest, deadlineMs: number): Promise<Seen> {
   const watch = watchThread(guest, NEW_VCPU);
   const end = performance.now() + deadlineMs;
@@ -282,6 +312,7 @@ function rowOf(
     vcpu: NEW_VCPU,
     pins,
     loadOn,
+    deniedBefore: null,
     agent: null,
   };
 }
@@ -291,10 +322,10 @@ function costBetween(before: AgentUsage, after: AgentUsage): HotplugRow["agent"]
   return { cpuPercent: (100 * (after.runMs - before.runMs)) / elapsedMs, rssBytes: after.rssBytes };
 }
 
-async function until(deadlineMs: number, what: string, holds: () => boolean): Promise<void> {
+async function until(deadlineMs: number, what: () => string, holds: () => boolean): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!holds()) {
-    if (end < performance.now()) throw new Error(`Waited ${deadlineMs / 1000} s in vain for ${what}`);
+    if (end < performance.now()) throw new Error(`Waited ${deadlineMs / 1000} s in vain for ${what()}`);
     await sleep(LOOK_EVERY_MS);
   }
 }
@@ -302,7 +333,7 @@ async function until(deadlineMs: number, what: string, holds: () => boolean): Pr
 function summarise(
   rows: readonly HotplugRow[],
   { runs, baselineRuns, way }: HotplugBenchOptions,
-): Omit<HotplugBenchResult, "host"> {
+): Omit<HotplugBenchResult, "host" | "failures"> {
   const ours = rows.filter(({ arm }) => arm === "vbal");
   const theirs = rows.filter(({ arm }) => arm === "load-average");
   const of = (pick: (row: HotplugRow) => number | null | undefined): Distribution =>

@@ -22,6 +22,7 @@ export function renderHotplugTable(result: HotplugBenchResult): string[] {
       row("agent, % of a vCPU", agent.cpuPercent, 2),
       row("agent, resident KiB", inKib(agent.rssBytes)),
     ]),
+    ...result.failures.map(({ run, arm, why }) => `run ${run + 1}, ${arm}, failed: ${why}`),
   ];
 }
 
