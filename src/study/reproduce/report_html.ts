@@ -32,9 +32,10 @@ export function reportHtml(report: Report, about: About): string {
 <header>
 <h1>The evaluation of VCPU-Bal, reproduced by simulation</h1>
 <p class="score">${escaped(score(claims))}</p>
-<p>Every claim has an acceptance band that was written down before any parameter was fitted (studies/bands.yaml). A claim is met
-when the whole 95 % interval of the prediction lies in the band. What is marked <em>calibrated</em> was fitted on single VMs and is no evidence;
-an <em>input</em> is a constant of the model. vbal ${escaped(version)}, ${mode} mode${mode === "quick" ? ": a first look; the full mode has narrower intervals" : ""}.</p>
+<p>Every claim has an acceptance band that was written down before it was first computed, for the figures before any parameter
+was fitted (studies/bands.yaml). A claim is met when the whole 95 % interval of the prediction lies in the band. What is marked
+<em>calibrated</em> was fitted on single VMs and is no evidence; an <em>input</em> is a constant of the model. vbal
+${escaped(version)}, ${mode} mode${mode === "quick" ? ": a first look; the full mode has narrower intervals" : ""}.</p>
 <nav>${sections.map(({ experiment }) => `<a href="#${idOf(experiment.figure)}">${escaped(experiment.title)}</a>`).join("")}</nav>
 </header>
 ${sections.map(sectionHtml).join("\n")}

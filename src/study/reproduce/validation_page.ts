@@ -17,7 +17,7 @@ export function validationPage(
     "",
     `**${score(claims)}.**`,
     "",
-    "Bands were written down before calibration (`studies/bands.yaml`); parameters were fitted on single VMs only",
+    "Bands were written down before calibration (`studies/bands.yaml`; those of ablations before these were first run); parameters were fitted on single VMs only",
     "(`studies/calibration.yaml`). A claim is met when the whole 95 % interval of the prediction lies in the band. *Calibrated* claims",
     "are no evidence; *inputs* are constants of the model.",
     "",
