@@ -160,7 +160,7 @@ function pack({ tree, out, name, version, depends, recommends, summary, descript
   if (conffiles.length > 0) put(tree, "DEBIAN/conffiles", `${conffiles.join("\n")}\n`);
   for (const [script, text] of Object.entries(scripts)) put(tree, `DEBIAN/${script}`, text, 0o755);
   const file = join(out, `${name}_${version}_${ARCHITECTURE}.deb`);
-  run("dpkg-deb", ["--root-owner-group", "-Zxz", "--build", tree, file]);
+  run("dpkg-deb", ["--root-owner-group", "-Zzstd", "--build", tree, file]);
   return file;
 }
 
