@@ -8,6 +8,7 @@ import { THRESHOLD_IDS } from "../agent/monitor/thresholds.ts";
 import { parseDomainChange, parseMonitorAssignments } from "../protocol/domain_change.ts";
 import { renderFault } from "../protocol/fault.ts";
 import type { DomainView } from "../protocol/state_view.ts";
+import { authorOf } from "./author_of.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, jsonOption } from "./command.ts";
 import { connectControl, controlOption } from "./control_client.ts";
@@ -39,7 +40,11 @@ export const agentConfigCommand: Command = command(
           terminal.print(json ? renderJson(jsonOf(domain), terminal) : shown(domain, terminal));
           return EXIT_CODE.ok;
         }
-        const said = await client.set(name, { monitor: changeOf(assignments) }, authorOf(terminal));
+        const said = await client.set(
+          name,
+          { monitor: changeOf(assignments) },
+          authorOf(terminal, "agent-config"),
+        );
         terminal.print(json ? renderJson({ domain: name, message: said }, terminal) : said);
         return EXIT_CODE.ok;
       },
@@ -67,12 +72,6 @@ function changeOf(assignments: readonly string[]): Readonly<Record<string, unkno
       .replace(/^monitor\.(thresholds\.)?/, ""),
   );
   throw new CliError("usage", sentences.join("\n"));
-}
-
-/** Who is at the terminal, for the daemon's account of changes. */
-function authorOf({ environment }: Terminal): string {
-  const user = environment["SUDO_USER"] || environment["USER"] || environment["LOGNAME"] || "somebody";
-  return `${user} with vbal agent-config`;
 }
 
 function jsonOf({ name, monitor, load }: DomainView): object {

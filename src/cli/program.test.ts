@@ -162,7 +162,10 @@ describe("with a daemon", () => {
   });
 
   test("`set` sends fields as in the config file", () => {
-    expect(changes).toEqual(["/v1/domains/web", { weight: 512, vcpus: { max: 2 } }]);
+    expect(changes).toEqual([
+      "/v1/domains/web?by=somebody%20with%20vbal%20set",
+      { weight: 512, vcpus: { max: 2 } },
+    ]);
   });
 });
 

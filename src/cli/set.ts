@@ -8,6 +8,7 @@ import { string } from "@optique/core/valueparser";
 import { THRESHOLD_IDS } from "../agent/monitor/thresholds.ts";
 import { parseDomainChange, parsePolicyAssignments } from "../protocol/domain_change.ts";
 import { renderFault } from "../protocol/fault.ts";
+import { authorOf } from "./author_of.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, jsonOption } from "./command.ts";
 import { connectControl, controlOption } from "./control_client.ts";
@@ -39,7 +40,11 @@ export const setCommand: Command = command(
           const sentences = checked.faults.map((fault) => renderFault(fault).replace(/^[^ ]+ /, ""));
           throw new CliError("usage", sentences.join("\n"), []);
         }
-        const said = await connectControl(control, terminal).set(name, fields.value);
+        const said = await connectControl(control, terminal).set(
+          name,
+          fields.value,
+          authorOf(terminal, "set"),
+        );
         terminal.print(json ? renderJson({ domain: name, message: said }, terminal) : said);
         return EXIT_CODE.ok;
       },
