@@ -12,7 +12,7 @@ import { short } from "../study/plot/verdicts.ts";
 import type { Claim } from "../study/reproduce/claim.ts";
 import { renderBand, score } from "../study/reproduce/claim_text.ts";
 import { EXPERIMENTS } from "../study/reproduce/experiments.ts";
-import { type Report, reproduce, studyName } from "../study/reproduce/reproduce.ts";
+import { logName, type Report, reproduce, studyName } from "../study/reproduce/reproduce.ts";
 import { validationPage } from "../study/reproduce/validation_page.ts";
 import { writeReport } from "../study/reproduce/write_report.ts";
 import { openRunLog } from "../study/runs/run_log.ts";
@@ -65,7 +65,8 @@ export const simReproduceCommand: Command = command(
         const version = packageVersion();
         mkdirSync(out, { recursive: true });
         const report = await simulated(async () => {
-          const log = openRunLog(join(out, "runs.log"), studyName(programDigest(), calibration));
+          const study = studyName(programDigest(), calibration);
+          const log = openRunLog(join(out, logName(study)), study);
           const pool = createRunPool({ workers: workers ?? availableParallelism(), workerFile: RUN_WORKER });
           try {
             const mode = quick ? "quick" : "full";

@@ -9,7 +9,7 @@ import { map, optional } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { integer } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
-import { studyName } from "../study/reproduce/reproduce.ts";
+import { logName, studyName } from "../study/reproduce/reproduce.ts";
 import { openRunLog } from "../study/runs/run_log.ts";
 import { createRunPool } from "../study/runs/run_pool.ts";
 import { sensitivity } from "../study/sensitivity/sensitivity.ts";
@@ -49,7 +49,8 @@ export const simSensitivityCommand: Command = command(
         const { calibration } = readStudyFiles();
         mkdirSync(out, { recursive: true });
         const found = await simulated(async () => {
-          const log = openRunLog(join(out, "sensitivity.log"), studyName(programDigest(), calibration));
+          const study = studyName(programDigest(), calibration);
+          const log = openRunLog(join(out, logName(study)), study);
           const pool = createRunPool({ workers: workers ?? availableParallelism(), workerFile: RUN_WORKER });
           const tell = progressLine(terminal);
           try {

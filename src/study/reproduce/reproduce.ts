@@ -89,6 +89,11 @@ export function studyName(program: string, calibration: Calibration): string {
   return `reproduce by ${program}, calibration ${digestOf(calibration.set)}`;
 }
 
+/** A file of its own for each study, so that a new build begins anew and nothing has to be removed. */
+export function logName(study: string): string {
+  return `runs-${digestOf(study)}.log`;
+}
+
 /** Groups that share a cell become one, so that all its comparisons have equally many replications. */
 export function merged(groups: readonly Group[]): Group[] {
   const result: Group[] = [];

@@ -33,7 +33,10 @@ export const uhlig: Experiment = {
     },
     { cells: [build(setting, false), build(setting, true), fair(), ...balloons(setting)], pairs: [] },
   ],
-  show: (results) => ({ found: findings(results), plots: [spinPicture(results), bandwidthPicture(results)] }),
+  show: (results) => ({
+    found: findings(results),
+    plots: [lockPicture(results), spinPicture(results), bandwidthPicture(results)],
+  }),
 };
 
 function idOf(cpus: number, avoidance: Avoidance): string {
@@ -198,6 +201,29 @@ function others(results: Results): Record<string, Finding> {
       ),
     },
   };
+}
+
+function lockPicture(results: Results) {
+  const held = (id: string): Estimate => {
+    const ended = results.column(id, "endedAtNs");
+    return meanEstimate(
+      results.column(id, "domains.vm1.locks.kernel.heldNs").map((ns, r) => (100 * ns) / ended[r]!),
+    );
+  };
+  return bars({
+    name: "uhlig-lock",
+    title: "Web server: its kernel lock is held",
+    axis: "percent of the time, preempted or not",
+    groups: CPUS.map((cpus) => `${cpus} CPUs`),
+    series: AVOIDANCES,
+    bars: CPUS.flatMap((cpus) =>
+      AVOIDANCES.map((avoidance) => ({
+        group: `${cpus} CPUs`,
+        series: avoidance,
+        estimate: held(idOf(cpus, avoidance)),
+      })),
+    ),
+  });
 }
 
 function spinPicture(results: Results) {
