@@ -17,6 +17,7 @@ import { benchSim } from "../bench/sim/bench_sim.ts";
 import { renderSimBench } from "../bench/sim/render_bench_sim.ts";
 import { keepPlansFast } from "../daemon/tune_v8.ts";
 import { GUEST_PROGRAMS } from "../lab/guest_program.ts";
+import { apiBench } from "./bench_api.ts";
 import { demandBench } from "./bench_demand.ts";
 import { hotplugBench } from "./bench_hotplug.ts";
 import { keep, outOption, report } from "./bench_report.ts";
@@ -188,7 +189,7 @@ const daemonBench = command(
 
 export const benchCommand: Command = command(
   "bench",
-  or(labBench, coreBench, simBench, balloonBench, daemonBench, hotplugBench, demandBench),
+  or(labBench, coreBench, simBench, balloonBench, daemonBench, hotplugBench, demandBench, apiBench),
   {
     brief: message`Run a benchmark.`,
   },

@@ -1,10 +1,13 @@
 /** The API's thread (start_api.ts): serves every client, so that none of them ever takes time from the control loop. */
+import { constants, setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { askingTarget } from "./asking_target.ts";
 import { type ApiServer, serveApi } from "./serve_api.ts";
 import type { FromThread, ThreadStart, ToThread } from "./thread_messages.ts";
 
 const port = parentPort!;
+// On Linux a priority is the calling thread's: where pCPUs are short, the control loop goes first.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 const send = (message: FromThread): void => port.postMessage(message);
 const asking = askingTarget(send);
 let server: ApiServer | null = null;

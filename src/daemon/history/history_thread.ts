@@ -1,10 +1,13 @@
 /** The history's thread (start_history.ts): a slow or full disk keeps nobody waiting but itself. */
+import { constants, setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import type { HistorySample } from "./history_sample.ts";
 import { HistoryStore } from "./history_store.ts";
 import type { FromHistory, HistoryStart } from "./start_history.ts";
 
 const port = parentPort!;
+// On Linux a priority is the calling thread's: where pCPUs are short, the control loop goes first.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 const { path, maxBytes } = workerData as HistoryStart;
 const send = (message: FromHistory): void => port.postMessage(message);
 const onFault = (text: string): void => send({ kind: "fault", text });
