@@ -27,6 +27,8 @@ export interface KnownDomain {
   /** By libvirt's numbers. */
   believedPins: readonly (readonly PcpuId[])[];
   believedEmulatorPins: readonly PcpuId[];
+  /** What the kernel said of the vCPUs that it places otherwise than libvirt believes, both asked at the same time. */
+  disagreeing: ReadonlyMap<VcpuIndex, readonly PcpuId[]>;
   /** In the order in which they should be filled. */
   freeSlots: readonly DefinedVcpu[];
   stale: boolean;
@@ -138,6 +140,24 @@ export function pinsOf({ machine, believedPins }: KnownDomain, index: VcpuIndex)
   return machine === null ? (believedPins[index] ?? null) : machine.vcpuPins(index);
 }
 
+/**
+ * The vCPUs that the kernel places otherwise than libvirt believes: those that it placed so before and after libvirt was
+ * asked, for a pin that is under way changes first the one and then the other.
+ */
+export function disagreements(
+  believed: readonly (readonly PcpuId[])[],
+  before: readonly (readonly PcpuId[] | null)[],
+  after: readonly (readonly PcpuId[] | null)[],
+): ReadonlyMap<VcpuIndex, readonly PcpuId[]> {
+  const found = new Map<VcpuIndex, readonly PcpuId[]>();
+  for (const [index, pins] of believed.entries()) {
+    const real = after[index] ?? null;
+    if (real === null || String(real) === String(pins) || String(real) !== String(before[index])) continue;
+    found.set(index, real);
+  }
+  return found;
+}
+
 /** What in the world does not fit together, each a sentence with advice. */
 export function contradictionsOf(known: KnownDomain): string[] {
   const { definition, machine, policy, job } = known;
@@ -157,11 +177,11 @@ export function contradictionsOf(known: KnownDomain): string[] {
       );
       continue;
     }
-    const real = machine.vcpuPins(index);
-    const believed = known.believedPins[index];
-    if (real !== null && believed !== undefined && !known.stale && String(real) !== String(believed)) {
+    const real = known.disagreeing.get(index);
+    if (real !== undefined && String(machine.vcpuPins(index)) === String(real)) {
+      const believed = known.believedPins[index]?.join(",");
       problems.push(
-        `libvirt believes that vCPU ${index} of ${definition.name} may run on pCPUs ${believed.join(",")}, the kernel says ${real.join(",")}: somebody pins it behind libvirt's back (taskset, numad, a cpuset); stop that, or opt the domain out with managed: false`,
+        `libvirt believes that vCPU ${index} of ${definition.name} may run on pCPUs ${believed}, the kernel says ${real.join(",")}: somebody pins it behind libvirt's back (taskset, numad, a cpuset); stop that, or opt the domain out with managed: false`,
       );
     }
   }

@@ -175,7 +175,6 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
   return {
     kind: "libvirt",
     async start(listener) {
-      onChange = listener;
       let haveTried: () => void = () => undefined;
       const tried = new Promise<void>((resolve) => {
         haveTried = resolve;
@@ -190,12 +189,14 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
         onFailure(error) {
           link = null;
           cancelList();
-          linkProblem = `No connection to libvirt: ${error.message}`;
+          linkProblem = `No connection to libvirt: ${error.message}; is its daemon running? (virsh -c ${uri} version)`;
           haveTried();
           onChange({ kind: "host-topology" });
         },
       });
       await tried;
+      // Before this there is nothing to hint at: who starts looks at all of them at once afterwards.
+      onChange = listener;
     },
     async observe(deadline) {
       const observed = await Promise.all(present().map((domain) => domain.observe(deadline)));

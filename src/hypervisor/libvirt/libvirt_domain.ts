@@ -14,6 +14,7 @@ import { definedPolicy } from "./domain_policy.ts";
 import {
   contradictionsOf,
   type DomainObservation,
+  disagreements,
   forgetNumbers,
   freeSlotsOf,
   type KnownDomain,
@@ -94,6 +95,8 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
   /** Asks for everything that may change, and for the definition. */
   async function read(): Promise<Omit<KnownDomain, "incarnation" | "machine" | "numbers" | "fight">> {
     const definition = parseLiveDefinition(await ask("xml", ASK_DEADLINE_MS, key));
+    const kernelsPins = () => definition.vcpus.map(({ index }) => known?.machine?.vcpuPins(index) ?? null);
+    const before = kernelsPins();
     const [state, job, believedPins, believedEmulatorPins] = await Promise.all([
       ask("state", ASK_DEADLINE_MS, key),
       ask("job", ASK_DEADLINE_MS, key).catch(orNoJob),
@@ -102,7 +105,8 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
     ]);
     const policy = definedPolicy(definition);
     const freeSlots = freeSlotsOf(definition);
-    const believed = { believedPins, believedEmulatorPins };
+    const disagreeing = disagreements(believedPins, before, kernelsPins());
+    const believed = { believedPins, believedEmulatorPins, disagreeing };
     return { key, definition, policy, freeSlots, state, job, ...believed, stale: false };
   }
 
