@@ -2,10 +2,12 @@
 import { existsSync } from "node:fs";
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
-import { map, optional } from "@optique/core/modifiers";
+import { map, optional, withDefault } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
+import { choice } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import { Daemon, type LogLine } from "../daemon/daemon.ts";
+import { structuredLog } from "../daemon/log/structured_log.ts";
 import { openHypervisor } from "../daemon/open_hypervisor.ts";
 import { keepPlansFast } from "../daemon/tune_v8.ts";
 import { DEFAULT_CONFIG, DEFAULT_CONFIG_FILE } from "../protocol/config.ts";
@@ -27,18 +29,24 @@ export const upCommand: Command = command(
           description: message`The config file, by default ${DEFAULT_CONFIG_FILE} where that exists.`,
         }),
       ),
+      log: withDefault(
+        option("--log", choice(["auto", "text", "json"], { metavar: "FORM" }), {
+          description: message`The form of the log: lines for people (text), one JSON value per line (json), or by whether it goes to a screen (auto, when absent).`,
+        }),
+        "auto" as const,
+      ),
       json: jsonOption(),
     }),
-    ({ config, json }) =>
+    ({ config, log, json }) =>
       async (terminal) =>
-        await up(config, json, terminal),
+        await up(config, json || log === "json" || (log === "auto" && !terminal.isScreen), terminal),
   ),
   {
     brief: message`Run the daemon: observe the host, give pCPUs by weight, and follow what changes.`,
     description: message`Reads its config again when the file changes and on SIGHUP. SIGTERM and SIGINT put every domain back as it was found; kill -9 leaves all as it is, and the next start goes on from there.`,
     footer: commandExamples(
       ["vbal up --config examples/vbal.yaml", "with a config file"],
-      ["vbal up --json", "one JSON value per line of the log"],
+      ["vbal up --log json", "one JSON value per line of the log, as where it goes to no screen"],
     ),
   },
 );
@@ -83,9 +91,9 @@ function startable(make: () => Daemon): Daemon {
 }
 
 function logTo(terminal: Terminal, json: boolean): (line: LogLine) => void {
+  if (json) return structuredLog(terminal.print);
   return ({ level, text }) => {
-    if (json) terminal.print(JSON.stringify({ atMs: Date.now(), level, text }));
-    else if (level === "info") terminal.print(text);
+    if (level === "info") terminal.print(text);
     else
       terminal.printError(
         `${level === "error" ? terminal.style.bad("error:") : terminal.style.warn("warning:")} ${text}`,

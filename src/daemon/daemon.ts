@@ -70,6 +70,9 @@ export interface Threads {
 export interface LogLine {
   readonly level: "info" | "warning" | "error";
   readonly text: string;
+  /** What kind of line it is, for programs; absent for what is for people alone. */
+  readonly code?: string;
+  readonly domain?: string | null;
 }
 
 export class Daemon {

@@ -3,6 +3,7 @@ import { explainNote } from "../core/explain_note.ts";
 import type { Note } from "../core/note.ts";
 import type { Milliseconds } from "../core/units.ts";
 import type { NoteView } from "../protocol/state_view.ts";
+import type { LogLine } from "./daemon.ts";
 
 /** In memory, for `vbal status` and `vbal explain`; the journal has all. */
 const NOTES_KEPT = 500;
@@ -21,11 +22,11 @@ export class NoteLog {
   }
 
   /** Returns the line for the log. */
-  keepStep(note: Note, now: Milliseconds): { readonly level: "info" | "warning"; readonly text: string } {
+  keepStep(note: Note, now: Milliseconds): LogLine {
     const text = explainNote(note);
     const domain = "domain" in note ? note.domain : null;
     this.keep({ code: note.code, text, data: note, atMs: now, domain });
-    return { level: levelOf(note), text };
+    return { level: levelOf(note), text, code: note.code, domain };
   }
 }
 

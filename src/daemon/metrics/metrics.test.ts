@@ -73,7 +73,7 @@ describe("the files for operators", () => {
   test("every metric has a unit, a count or a thing in its name, and says what it is", async () => {
     const text = await show(["web"]);
     const lines = [...text.matchAll(/^# HELP (\S+) (.+)$/gm)];
-    expect(lines.map(([, name]) => name).sort()).toEqual([...new Metrics("1").names].sort());
+    expect(new Set(lines.map(([, name]) => name))).toEqual(new Set(new Metrics("1").names));
     for (const [, , help] of lines) expect(help!.length).toBeGreaterThan(10);
   });
 
