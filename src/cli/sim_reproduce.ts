@@ -65,7 +65,7 @@ export const simReproduceCommand: Command = command(
         const version = packageVersion();
         mkdirSync(out, { recursive: true });
         const report = await simulated(async () => {
-          const study = studyName(programDigest(), calibration);
+          const study = studyName(programDigest());
           const log = openRunLog(join(out, logName(study)), study);
           const pool = createRunPool({ workers: workers ?? availableParallelism(), workerFile: RUN_WORKER });
           try {

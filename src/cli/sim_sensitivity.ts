@@ -49,7 +49,7 @@ export const simSensitivityCommand: Command = command(
         const { calibration } = readStudyFiles();
         mkdirSync(out, { recursive: true });
         const found = await simulated(async () => {
-          const study = studyName(programDigest(), calibration);
+          const study = studyName(programDigest());
           const log = openRunLog(join(out, logName(study)), study);
           const pool = createRunPool({ workers: workers ?? availableParallelism(), workerFile: RUN_WORKER });
           const tell = progressLine(terminal);

@@ -13,7 +13,7 @@ export interface Experiment {
   readonly text: string;
   readonly groups: (setting: Setting) => readonly Group[];
   /** Called once, when all runs are there. */
-  readonly show: (results: Results) => Showing;
+  readonly show: (results: Results, setting: Setting) => Showing;
 }
 
 export interface Showing {

@@ -31,6 +31,8 @@ export interface Setting {
   readonly calibration: Calibration;
   /** The amount of work, in parts of a library workload's own. */
   readonly scale: number;
+  /** Replications of what is not compared pair by pair. */
+  readonly pilot: number;
 }
 
 export function workload(

@@ -59,11 +59,12 @@ export interface ReproduceOptions {
 export async function reproduce(options: ReproduceOptions): Promise<Report> {
   const { mode, figures, bands, calibration, explanations, pool, log, onProgress } = options;
   const { precision, scale } = MODES[mode];
+  const setting = { calibration, scale, pilot: precision.pilot };
   const chosen = EXPERIMENTS.filter(({ figure }) => figures.length === 0 || figures.includes(figure));
-  const groups = chosen.flatMap((experiment) => experiment.groups({ calibration, scale }));
+  const groups = chosen.flatMap((experiment) => experiment.groups(setting));
   const results = await collect(merged(groups), { precision, phaseNs: PHASE_NS, pool, log, onProgress });
   const sections = chosen.map((experiment): Section => {
-    const { found, plots } = experiment.show(results);
+    const { found, plots } = experiment.show(results, setting);
     const own = bands.claims.filter(({ figure }) => figure === experiment.figure);
     const unknown = Object.keys(found).filter((id) => !own.some((band) => band.id === id));
     if (unknown.length > 0) throw new Error(`No band is written for ${unknown.join(", ")}`);
@@ -84,9 +85,9 @@ function explained(claim: Claim, explanations: ReproduceOptions["explanations"])
   return { ...claim, note: claim.note === "" ? why : `${why} (${claim.note})` };
 }
 
-/** Names what a log of runs holds results of: runs of another calibration or build are another study. */
-export function studyName(program: string, calibration: Calibration): string {
-  return `reproduce by ${program}, calibration ${digestOf(calibration.set)}`;
+/** Names what a log of runs holds results of: runs of another build are another study. The runs' keys say the rest. */
+export function studyName(program: string): string {
+  return `reproduce by ${program}`;
 }
 
 /** A file of its own for each study, so that a new build begins anew and nothing has to be removed. */

@@ -11,8 +11,11 @@ export const table1Experiment: Experiment = {
   title: "Table 1. Which scheduler has which problem",
   text: "For each problem a world that provokes it, one number, and one threshold for all schedulers. A cell says whether the scheduler has the problem; a red frame, that the paper says otherwise.",
   groups: () => [],
-  show: () => {
-    const measured = table1(TABLE1_COLUMNS.filter(({ inPaper }) => inPaper));
+  show: (_, { pilot }) => {
+    const measured = table1(
+      TABLE1_COLUMNS.filter(({ inPaper }) => inPaper),
+      { replications: pilot },
+    );
     const found: Record<string, Finding> = {};
     for (const { issue, cells } of measured.rows) {
       const wrong = cells.filter((cell) => cell.measured !== cell.paper);
@@ -20,8 +23,8 @@ export const table1Experiment: Experiment = {
         estimate: { value: cells.length - wrong.length },
         note: wrong
           .map(
-            ({ scheduler, value, threshold }) =>
-              `${scheduler}: ${value.toPrecision(2)}, threshold ${threshold}`,
+            ({ scheduler, value, threshold, decided }) =>
+              `${scheduler}: ${value.toPrecision(2)}, threshold ${threshold}${decided ? "" : " within the interval"}`,
           )
           .join("; "),
       };
