@@ -23,7 +23,7 @@ import { withStats } from "./known_domain.ts";
 import { type Ask, createLibvirtDomain, type DomainEvent, type LibvirtDomain } from "./libvirt_domain.ts";
 import { connectLibvirt, type LibvirtLink } from "./libvirt_link.ts";
 import type { LibvirtEvent } from "./libvirt_process.ts";
-import { demandVcpus, pinEmulator, pinVcpu, rethrow } from "./pin_domain.ts";
+import { demandAtRest, demandVcpus, pinEmulator, pinVcpu, rethrow } from "./pin_domain.ts";
 
 export interface LibvirtAdapterOptions {
   /** As for `virsh -c`: qemu:///system, qemu+ssh://host/system, ... */
@@ -243,9 +243,11 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
       };
       return queue.run({ domain: id, deadline, what, late }, async (signal) => {
         const domain = demandDomain(id);
-        demandVcpus(await domain.demand(deadline), domain.channels(), online);
+        const known = await domain.demand(deadline);
+        demandVcpus(known, domain.channels(), online);
         if (!online.includes(0))
           throw new CommandError("not-applied", `vCPU 0 of ${id} is never taken: ask with it in the set`);
+        await demandAtRest({ known, ask, deadline });
         if (domain.isPaused())
           throw new CommandError("paused", `Domain ${id} is paused; its guest cannot answer until resumed`);
         return askGuest({ domain: id, channels: domain.channels(), online, mechanism, timers, signal });

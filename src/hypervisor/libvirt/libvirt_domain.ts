@@ -25,6 +25,7 @@ import { libvirtAgent } from "./libvirt_agent.ts";
 import { type DomainKey, type LibvirtCalls, LibvirtError, NO_DOMAIN } from "./libvirt_calls.ts";
 import { type LiveDefinition, parseLiveDefinition } from "./live_definition.ts";
 import { findMachineProcess, openMachine } from "./machine_process.ts";
+import { orNoJob } from "./pin_domain.ts";
 import { createVcpuHotplug } from "./vcpu_hotplug.ts";
 
 /** Asks libvirt; rejects with `connection-lost` while there is no connection. */
@@ -144,7 +145,7 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
     if (isOver || (known !== null && !known.stale && !threadsChanged(known))) return Promise.resolve();
     refreshing ??= (known === null ? meet() : reread(known))
       .catch((error: unknown) => {
-        if (error instanceof LibvirtError && error.code === NO_DOMAIN) leave();
+        if (isNoDomain(error)) leaveUnlessAlive();
         problem = error instanceof Error ? error.message : String(error);
         throw error;
       })
@@ -203,6 +204,11 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
   }
   function leaveIfDead(): void {
     if (known !== null && known.machine?.state() === null) leave();
+  }
+  /** libvirt says that it is gone. On this machine the process knows best: a libvirt that restarts may list nobody yet. */
+  function leaveUnlessAlive(): void {
+    if (known?.machine == null) leave();
+    else leaveIfDead();
   }
   /** The question goes on when nobody waits for it any longer. */
   function withinDeadline(question: Promise<void>, deadline: Milliseconds): Promise<void> {
@@ -271,9 +277,7 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
       if (known !== null) known.stale = true;
       switch (event) {
         case "stopped":
-          // On this machine the process knows best: an event may be late, and a libvirt that restarts lists nobody.
-          if (known?.machine == null) leave();
-          else leaveIfDead();
+          leaveUnlessAlive();
           return;
         case "paused":
         case "resumed":
@@ -296,8 +300,7 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
   };
 }
 
-/** Drivers without jobs have none under way. */
-function orNoJob(error: unknown): number {
-  if (error instanceof LibvirtError && error.code !== NO_DOMAIN) return 0;
-  throw error;
+function isNoDomain(error: unknown): boolean {
+  if (error instanceof CommandError) return error.failure === "no-such-domain";
+  return error instanceof LibvirtError && error.code === NO_DOMAIN;
 }

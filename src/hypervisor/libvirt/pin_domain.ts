@@ -25,6 +25,7 @@ export async function pinVcpu(
   const { key, definition, machine } = known;
   const place = demandVcpus(known, vcpu.channels, [vcpu.index])[0]!;
   const what = `vCPU ${vcpu.index} of ${definition.name}`;
+  await demandAtRest({ known, ask, deadline });
   demandWithinCeiling(known, machine?.vcpuThread(place) ?? null, { what, pcpus });
   await ask("pinVcpu", deadline, key, place, pcpus).catch(rethrow);
   const real =
@@ -37,6 +38,7 @@ export async function pinVcpu(
 export async function pinEmulator({ known, pcpus, ask, deadline }: Pinning): Promise<void> {
   const { key, definition, machine } = known;
   const what = `The emulator of ${definition.name}`;
+  await demandAtRest({ known, ask, deadline });
   demandWithinCeiling(known, machine?.otherThreads()[0] ?? null, { what, pcpus });
   await ask("pinEmulator", deadline, key, pcpus).catch(rethrow);
   for (const thread of definition.ioThreads)
@@ -44,6 +46,22 @@ export async function pinEmulator({ known, pcpus, ask, deadline }: Pinning): Pro
   if (machine !== null) pinTheRest(machine, pcpus);
   const real = machine === null ? await ask("emulatorPins", deadline, key) : machine.otherPins();
   demandSame(what, pcpus, real);
+}
+
+/** Pitfalls 19, 20: whoever moves or saves a domain may read and restore its pins, too. */
+export async function demandAtRest({ known, ask, deadline }: Omit<Pinning, "pcpus">): Promise<void> {
+  known.job = await ask("job", deadline, known.key).catch(orNoJob);
+  if (known.job === 0) return;
+  throw new CommandError(
+    "paused",
+    `Domain ${known.definition.name} is being migrated, saved, dumped or snapshotted; nothing is done to it until that is over`,
+  );
+}
+
+/** Drivers without jobs have none under way. */
+export function orNoJob(error: unknown): number {
+  if (error instanceof LibvirtError && error.code !== NO_DOMAIN) return 0;
+  return rethrow(error);
 }
 
 /** libvirt's numbers of these vCPUs; throws where one is not there. */
