@@ -115,6 +115,14 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
     }
     return domain;
   }
+  /** Whoever migrates it may read and restore its pins too (pitfall 19). */
+  function demandUnmoved(domain: QmpDomain): QmpDomain {
+    if (!domain.isMigrating()) return domain;
+    throw new CommandError(
+      "paused",
+      `Domain ${domain.id()} is being migrated; its pins stay until that is over`,
+    );
+  }
   function demandPcpus(pcpus: readonly PcpuId[]): readonly PcpuId[] {
     const online = readPcpus()
       .filter((pcpu) => pcpu.online)
@@ -168,7 +176,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
     },
     pinVcpu: (id, index, pcpus, deadline) =>
       queue.run({ domain: id, deadline, what: `Pinning vCPU ${index} of ${id}` }, async () => {
-        const threads = await demandDomain(id).vcpuThreads(deadline);
+        const threads = await demandUnmoved(demandDomain(id)).vcpuThreads(deadline);
         const thread = threads.get(index);
         if (thread === undefined) throw noSuchVcpu(id, [index], [...threads.keys()]);
         if (!pinThread(thread, demandPcpus(pcpus), `vCPU ${index} of ${id}`)) {
@@ -180,7 +188,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
       }),
     pinEmulator: (id, pcpus, deadline) =>
       queue.run({ domain: id, deadline, what: `Pinning the emulator of ${id}` }, async () => {
-        const domain = demandDomain(id);
+        const domain = demandUnmoved(demandDomain(id));
         const wanted = demandPcpus(pcpus);
         const done = new Set<number>();
         for (let round = 0; round < PIN_ROUNDS_MAX; round++) {
@@ -208,7 +216,10 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
           throw new CommandError("not-applied", `vCPU 0 of ${id} is never taken: ask with it in the set`);
         }
         if (domain.isPaused()) {
-          throw new CommandError("paused", `Domain ${id} is paused; its guest cannot answer until resumed`);
+          throw new CommandError(
+            "paused",
+            `Domain ${id} is paused or being migrated; its guest is asked nothing until that is over`,
+          );
         }
         return askGuest({ domain: id, channels: domain.channels(), online, mechanism, timers, signal });
       });

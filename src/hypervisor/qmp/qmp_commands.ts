@@ -5,7 +5,7 @@
 import { z } from "zod";
 import type { Milliseconds } from "../../core/units.ts";
 import { CommandError } from "../port.ts";
-import type { QmpConnection } from "./qmp_connection.ts";
+import { type QmpConnection, QmpError } from "./qmp_connection.ts";
 
 /** Whether the vCPUs run, and QEMU's word for the state: "running", "paused", "prelaunch", "inmigrate", ... */
 export function queryStatus(qmp: QmpConnection, deadline: Milliseconds): Promise<RunStatus> {
@@ -91,6 +91,18 @@ export async function addNote(qmp: QmpConnection, id: string, deadline: Millisec
   await qmp.execute("object-add", { "qom-type": "throttle-group", id }, deadline);
 }
 
+/** Asks for MIGRATION events. During a migration, and from a QEMU that knows none, there will be none. */
+export async function tellOfMigrations(qmp: QmpConnection, deadline: Milliseconds): Promise<void> {
+  const capabilities = [{ capability: "events", state: true }];
+  await orRefused(qmp.execute("migrate-set-capabilities", { capabilities }, deadline), null);
+}
+
+/** QEMU's word for where the last migration stands; "none" where there never was one. */
+export async function migrationStatus(qmp: QmpConnection, deadline: Milliseconds): Promise<string> {
+  const shape = z.object({ status: z.string().default("none") });
+  return (await orRefused(ask(qmp, "query-migrate", shape, deadline), { status: "none" })).status;
+}
+
 /** The backends of the guest's memory, with the host nodes that they are bound to. */
 export function queryMemdev(qmp: QmpConnection, deadline: Milliseconds): Promise<MemoryBackend[]> {
   return ask(qmp, "query-memdev", memdevShape, deadline);
@@ -103,6 +115,16 @@ const backendShape = z.object({
   "host-nodes": z.array(z.number().int()),
 });
 const memdevShape = z.array(backendShape);
+
+/** QEMU does not know the command, refuses it, or the thing is gone meanwhile. */
+export async function orRefused<T, U>(answer: Promise<T>, otherwise: U): Promise<T | U> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof QmpError) return otherwise;
+    throw error;
+  }
+}
 
 async function ask<Shape extends z.ZodType>(
   qmp: QmpConnection,

@@ -14,6 +14,7 @@ import { CommandError, type HypervisorChange, type MonitorSettings } from "../po
 import type { Timers } from "../timers.ts";
 import type { DomainSource } from "./domain_sources.ts";
 import { guestMemory, readMemoryFiles } from "./guest_memory.ts";
+import { createMigrationWatch } from "./migration_watch.ts";
 import { queryMemdev, queryName, queryStatus } from "./qmp_commands.ts";
 import { connectQmp, type QmpConnection, type QmpEvent } from "./qmp_connection.ts";
 import {
@@ -44,8 +45,9 @@ export interface QmpDomain {
   emulatorThreads(deadline: Milliseconds): Promise<readonly number[]>;
   plug(slot: VcpuSlot, signal: AbortSignal): Promise<VcpuIndex>;
   unplug(vcpu: VcpuIndex, signal: AbortSignal): Promise<void>;
-  /** Whether the guest can answer at all. */
+  /** Whether the guest can answer at all, and may be asked. */
   isPaused(): boolean;
+  isMigrating(): boolean;
   /** vbal's own agent first; empty when the config names no channel. */
   channels(): readonly GuestChannel[];
   problems(): readonly string[];
@@ -104,6 +106,12 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     },
   });
 
+  const migration = createMigrationWatch(timers, () => {
+    if (process === null) return;
+    process.migrating = migration.isUnderWay();
+    onChange({ kind: "domain-state", domain: process.id });
+  });
+
   const kept: KeptConnection = keepConnected({
     timers,
     async connect() {
@@ -156,9 +164,12 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     if (process !== null && process.pid === pid && process.startTime === state.startTime) {
       Object.assign(process, fresh);
       unwatch(process, vcpus.cpus);
+      await migration.meet(connection);
       return;
     }
     leave();
+    await migration.meet(connection);
+    if (closed) return;
     const id = source.name ?? name ?? baseName(source.qmp);
     process = {
       id,
@@ -168,6 +179,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       watched: new Map(),
       numbers: new Map(),
       memory: [],
+      migrating: migration.isUnderWay(),
       ...fresh,
     };
     await readMemory(process, connection);
@@ -225,6 +237,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     if (process === null) return;
     const { id } = process;
     cancelMemory();
+    migration.forget();
     unwatch(process, []);
     process = null;
     onGone(id);
@@ -265,6 +278,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
         // QEMU has many events; the others say nothing about vCPUs.
         break;
     }
+    migration.heed(said);
     hotplug.heed(said);
   }
   function isPaused(): boolean {
@@ -357,6 +371,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     plug: (slot, signal) => hotplug.plug(slot, signal),
     unplug: (vcpu, signal) => hotplug.unplug(vcpu, signal),
     isPaused,
+    isMigrating: () => process?.migrating === true,
     channels: () => channels,
     problems() {
       const problems = channels.flatMap((channel) => channel.problems());
@@ -381,6 +396,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       kept.stop();
       qmp?.close();
       cancelMemory();
+      migration.forget();
       for (const channel of channels.splice(0)) channel.close();
       if (process !== null) unwatch(process, []);
       process = null;

@@ -27,6 +27,8 @@ export interface QmpProcess {
   /** The vCPUs' threads with their open files, by thread. */
   readonly watched: Map<number, WatchedThread>;
   running: boolean;
+  /** Its vCPUs must stay as they are. */
+  migrating: boolean;
   stale: boolean;
 }
 
@@ -94,9 +96,12 @@ export function aliveState(known: QmpProcess): ThreadState | null {
   return state !== null && state.startTime === known.startTime && !/[ZX]/.test(state.letter) ? state : null;
 }
 
-/** A process stopped by a signal runs no guest, whatever QMP said last. */
+/**
+ * A process stopped by a signal runs no guest, whatever QMP said last. A guest that is being migrated may run, and
+ * counts as paused: it is asked nothing.
+ */
 export function runs(known: QmpProcess, state: ThreadState | null): boolean {
-  return known.running && state !== null && !/[Tt]/.test(state.letter);
+  return known.running && !known.migrating && state !== null && !/[Tt]/.test(state.letter);
 }
 
 export function emulatorThreadsOf(known: QmpProcess): number[] {

@@ -5,10 +5,11 @@ import {
   isEmulated,
   isHotplugged,
   listObjects,
+  orRefused,
   queryCpusFast,
   queryHotpluggableCpus,
 } from "./qmp_commands.ts";
-import { type QmpConnection, QmpError } from "./qmp_connection.ts";
+import type { QmpConnection } from "./qmp_connection.ts";
 import { type FreeSlot, freeSlotsOf, placeOf } from "./vcpu_slots.ts";
 
 export interface VcpuFacts {
@@ -63,14 +64,4 @@ export async function readVcpuFacts(
 function mayBeHotplugged(cpu: CpuInfo): string[] {
   const path = cpu["qom-path"];
   return path?.startsWith("/machine/peripheral") === true ? [path] : [];
-}
-
-/** QEMU does not know the command, or the thing is gone meanwhile. */
-async function orRefused<T, U>(answer: Promise<T>, otherwise: U): Promise<T | U> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof QmpError) return otherwise;
-    throw error;
-  }
 }
