@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { exampleState } from "../../cli/example_state_suite.ts";
 import type { PlanView } from "../../protocol/plan_view.ts";
-import type { RequestView } from "../../protocol/state_view.ts";
+import type { RequestView, StateView } from "../../protocol/state_view.ts";
 import type { ApiTarget } from "./api_target.ts";
 import type { ApiServer } from "./serve_api.ts";
 import { startApiHere } from "./start_api_here.ts";
@@ -19,6 +19,7 @@ let folder: string;
 let socket: string;
 let server: ApiServer | null = null;
 let wasSet: unknown[];
+let leaky: StateView | null = null;
 let faults: string[];
 
 const STATE = exampleState({ pcpus: 2, domains: [{ name: "web", at: [0, null] }] });
@@ -38,7 +39,7 @@ const REQUEST: RequestView = {
 };
 
 const target: ApiTarget = {
-  view: () => STATE,
+  view: () => leaky ?? STATE,
   plan: () => PLAN,
   setDomain: (name, fields) => {
     wasSet.push([name, fields]);
@@ -58,6 +59,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "vbal-control-test-"));
   socket = join(folder, "run", "control.sock");
   wasSet = [];
+  leaky = null;
   faults = [];
 });
 
@@ -85,7 +87,7 @@ function open(at = socket): Promise<ApiServer> {
   });
 }
 
-function ask(route: string, body?: string): Promise<{ status: number; body: unknown }> {
+function ask(route: string, body?: string, isText = false): Promise<{ status: number; body: unknown }> {
   const [method, path] = route.split(" ") as [string, string];
   const headers = body === undefined ? {} : { "content-type": "application/json" };
   return new Promise((resolve, reject) => {
@@ -94,7 +96,9 @@ function ask(route: string, body?: string): Promise<{ status: number; body: unkn
       answer.on("data", (chunk: Buffer) => {
         text += chunk.toString();
       });
-      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: JSON.parse(text) as unknown }));
+      answer.on("end", () =>
+        resolve({ status: answer.statusCode ?? 0, body: isText ? text : (JSON.parse(text) as unknown) }),
+      );
     });
     asking.on("error", reject);
     asking.end(body);
@@ -139,6 +143,22 @@ describe("answers", () => {
     await ask("POST /v1/domains/a%2Fb%20c", "{}");
     expect(wasSet).toEqual([["a/b c", {}]]);
   });
+});
+
+test("what does not stand in an answer's schema does not leave, however deep it is", async () => {
+  const secret = { secret: "hidden" };
+  const [web] = STATE.domains;
+  leaky = {
+    ...STATE,
+    ...secret,
+    daemon: { ...STATE.daemon, ...secret },
+    domains: [{ ...web!, ...secret, vcpus: web!.vcpus.map((vcpu) => ({ ...vcpu, ...secret })) }],
+  } as StateView;
+  await serve();
+  for (const path of ["/v1/state", "/v1/domains/web", "/metrics"]) {
+    expect(JSON.stringify((await ask(`GET ${path}`, undefined, true)).body)).not.toContain("hidden");
+  }
+  expect(JSON.stringify(leaky)).toContain("hidden");
 });
 
 describe("refusals", () => {
