@@ -89,6 +89,37 @@ describe("queueing", () => {
   });
 });
 
+describe("processor sharing", () => {
+  /** Jobs of 1 s on average every 2 s, all in the guest at once; the form holds for slices that are nothing beside them, here 1 in 200. */
+  function meanPresent(cv: number, replication: number): number {
+    const domain: DomainConfig = {
+      name: "server",
+      vcpus: 1,
+      workload: {
+        queues: { q: { capacity: 1_000_000 } },
+        sources: [{ queue: "q", interval: { mean: 2 * SECOND, cv: 1 }, vcpu: 0 }],
+        tasks: [{ count: 40, program: forever({ do: "pop", queue: "q" }, work({ mean: SECOND, cv })) }],
+      },
+    };
+    const result = run({ pcpus: 1, until: 800 * SECOND, domains: [domain] }, replication);
+    const present = result.domains[0]!.tasks.map(({ causes }) => causes.user + causes.kernel + causes.queued);
+    return present.reduce((sum, time) => sum + time, 0) / result.endedAt;
+  }
+
+  // Insensitive to the kind of work: in a queue that serves one after the other, M/D/1 has 0.75.
+  test.each([
+    { name: "M/M/1", cv: 1 },
+    { name: "M/D/1", cv: 0 },
+  ])("$name shared among all who are there, at load 0.5: 1 is there on average", ({ cv }) => {
+    expect(
+      errorsOff(
+        estimate(10, (r) => meanPresent(cv, r)),
+        1,
+      ),
+    ).toBeLessThanOrEqual(3);
+  });
+});
+
 describe("barriers", () => {
   test.each([2, 4, 12])("%i tasks of exponential work on pCPUs of their own: a round takes H_n", (n) => {
     const harmonic = Array.from({ length: n }, (_, i) => 1 / (i + 1)).reduce((a, b) => a + b, 0);
