@@ -1,5 +1,6 @@
 /** The API in a thread of its own, as the daemon runs it: what reaches the daemon, and what does not. */
 import { readdirSync, readFileSync } from "node:fs";
+import type { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { startHistory } from "../history/start_history.ts";
 import { type Asked, type DaemonApi, openDaemonApi } from "./daemon_api_suite.ts";
@@ -45,6 +46,24 @@ describe("the shipped threads", () => {
     });
     expect(api.overrides()).toEqual({});
     expect(api.daemon.view().domains.map(({ target }) => target)).toEqual([4, 4]);
+  });
+
+  test("a thread of the API that dies is told and started again, and the loop goes on all the while", async () => {
+    const workers: Worker[] = [];
+    const onWorker = (worker: Worker) => void workers.push(worker);
+    process.on("worker", onWorker);
+    api = await openDaemonApi({ startApi, startHistory });
+    process.off("worker", onWorker);
+    const { revision } = api.daemon.view();
+    await workers[0]!.terminate();
+    await expect.poll(() => api!.daemon.view().revision, { timeout: 10_000 }).toBeGreaterThan(revision + 3);
+    const answers = () =>
+      api!.ask({ path: "/v1/state" }).then(
+        ({ status }) => status,
+        () => null,
+      );
+    await expect.poll(answers, { timeout: 15_000 }).toBe(200);
+    expect(api.log).toContain("The API's thread ended; control goes on, and the API is started again in 1 s");
   });
 
   test("where pCPUs are short, the control loop goes before the API and the history", async () => {

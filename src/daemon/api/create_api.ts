@@ -7,7 +7,7 @@ import type { z } from "zod";
 import { stateViewSchema } from "../../protocol/state_view.ts";
 import { allowAt, type Door } from "./access.ts";
 import { ApiRefusal } from "./api_refusal.ts";
-import { addRoute, JSON_TYPE } from "./api_route.ts";
+import { addRoute, CheckedAnswer, JSON_TYPE } from "./api_route.ts";
 import { addEventStream } from "./event_stream.ts";
 import { historyRoute } from "./history_route.ts";
 import { addMetrics, countAnswers, type MetricsParts } from "./metrics_route.ts";
@@ -50,7 +50,7 @@ function stateRoute({ states }: ApiParts): Parameters<typeof addRoute>[1]["route
     role: "read",
     summary: "The host and every domain as they are, with what vbal wants and why",
     answer: stateViewSchema,
-    handle: async () => (await states.latest()).view,
+    handle: async () => new CheckedAnswer((await states.latest()).json),
   };
 }
 
