@@ -68,8 +68,7 @@ export function responseCells(tag: string, point: Point, calibration: Calibratio
     if (where === "slice") slice = Math.round(CREDIT_SLICE * scale);
     else if (where === "cost") costs[key] = `${Math.round(DEFAULT_COSTS[key as keyof Costs] * scale)}ns`;
     else {
-      const value = ownValue(program, key, calibration) * scale;
-      sets[program] = { ...sets[program], [key]: value };
+      sets[program] = { ...sets[program], [key]: scaled({ program, key }, scale, calibration) };
     }
   }
   return RESPONSES.flatMap((program) =>
@@ -93,7 +92,13 @@ export function responseCells(tag: string, point: Point, calibration: Calibratio
   );
 }
 
-function ownValue(program: string, key: string, calibration: Calibration): number {
-  const fitted = calibration.set[program]?.[key];
-  return fitted ?? LIBRARY.find(({ name }) => name === program)!.parameters[key]!.value;
+/** Times stay whole nanoseconds: the simulator knows no others. */
+function scaled(
+  { program, key }: { readonly program: string; readonly key: string },
+  scale: number,
+  calibration: Calibration,
+): number {
+  const { value, unit } = LIBRARY.find(({ name }) => name === program)!.parameters[key]!;
+  const own = (calibration.set[program]?.[key] ?? value) * scale;
+  return unit === "ns" ? Math.round(own) : own;
 }

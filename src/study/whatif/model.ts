@@ -1,0 +1,126 @@
+/**
+ * A model of a recorded host: what the record does not say, filled in. Models are drawn from ranges that were written down before
+ * any comparison, from nothing but the record and a key, so that equal records give equal models; fit.ts keeps those that behave
+ * as the record does.
+ *
+ * How the threads of a domain meet is one of the mechanisms of the workload library, at any intensity from "all the time" to
+ * "hardly ever". What a domain's work is cannot be read from a record; the spread of the answers shows how much hangs on it.
+ */
+import { bits, keyOf, uniform } from "../../sim/engine/draw.ts";
+import type { RecordedDomain, Recording } from "./recording.ts";
+
+export const MEETINGS = ["compute", "spin-barrier", "futex-barrier", "spinlock", "mm"] as const;
+/** The names are those of the library (sim/workload/library/synthetic.ts). */
+export type Meeting = (typeof MEETINGS)[number];
+
+export interface Model {
+  readonly host: HostModel;
+  /** In the order of the recording. */
+  readonly domains: readonly DomainModel[];
+}
+
+export interface HostModel {
+  /** A cgroup for each domain, as libvirt makes them: the host shares by domain, not by vCPU. */
+  readonly groups: boolean;
+  /** On the simulator's costs of interrupts, futexes and hand-overs: hardware, nesting and emulation differ widely. */
+  readonly meetingFactor: number;
+  /** Threads on the host that belong to no recorded domain, always busy. */
+  readonly otherThreads: number;
+}
+
+export interface DomainModel {
+  readonly meeting: Meeting;
+  readonly threads: number;
+  /** Between two meetings, in nanoseconds. */
+  readonly workNs: number;
+  /** The part of it under the lock (`spinlock`), or how often a piece of work unmaps memory (`mm`). */
+  readonly intensity: number;
+  /** Works so long between two sleeps; `null`: never sleeps of its own accord. Nanoseconds. */
+  readonly burst: { readonly workNs: number; readonly sleepNs: number } | null;
+}
+
+/** Below, the costs of meeting are all there is; above, threads that meet are no longer told from those that do not. */
+const WORK_NS: Range = [3_000, 10_000_000];
+/** From fast hardware to emulation. */
+const MEETING_FACTOR: Range = [0.5, 30];
+/** From a hardly used lock, or a rare unmapping, to one in two. */
+const INTENSITY: Range = [0.005, 0.5];
+const BURST_NS: Range = [200_000, 50_000_000];
+/** Half of the hosts do nothing else. */
+const OTHERS_CHANCE = 0.5;
+/** A domain this close to always wanting a pCPU has no sleep in it that a record would show. */
+const ALWAYS_BUSY = 0.97;
+const BUSY_MIN = 0.01;
+
+type Range = readonly [low: number, high: number];
+
+/** The n-th model of a record. */
+export function drawModel(recording: Recording, key: number): Model {
+  return {
+    host: drawHost(recording, keyOf(key, HOST_STREAM)),
+    domains: recording.domains.map((domain, d) => drawDomain(domain, keyOf(key, d))),
+  };
+}
+
+const HOST_STREAM = 0x686f_7374;
+
+export function drawHost({ pcpus }: Recording, key: number): HostModel {
+  const draw = stream(key);
+  return {
+    groups: draw() < 0.5,
+    meetingFactor: logUniform(MEETING_FACTOR, draw()),
+    otherThreads: draw() < OTHERS_CHANCE ? 0 : 1 + Math.floor(draw() * 2 * pcpus.length),
+  };
+}
+
+export function drawDomain({ online, run, wait }: RecordedDomain, key: number): DomainModel {
+  const draw = stream(key);
+  const least = Math.min(online, Math.max(1, Math.ceil(run.mean - 0.05)));
+  // One thread per vCPU is what programs start; the other half is anything that could have run so much.
+  const threads = draw() < 0.5 ? online : least + Math.floor(draw() * (online - least + 1));
+  const meeting = threads === 1 ? "compute" : MEETINGS[Math.floor(draw() * MEETINGS.length)]!;
+  const wanted = run.mean + (wait?.mean ?? draw() * (threads - run.mean));
+  const busy = Math.min(1, Math.max(BUSY_MIN, wanted / threads));
+  // What does not sleep may still block where its threads meet.
+  const sleeps = busy < ALWAYS_BUSY && (meeting === "compute" || meeting === "spin-barrier" || draw() < 0.5);
+  const burstNs = logUniform(BURST_NS, draw());
+  const stretched = burstNs * (run.mean === 0 ? 1 : wanted / run.mean);
+  return {
+    meeting,
+    threads,
+    workNs: logUniform(WORK_NS, draw()),
+    intensity: logUniform(INTENSITY, draw()),
+    burst: sleeps ? { workNs: burstNs, sleepNs: (stretched * (1 - busy)) / busy } : null,
+  };
+}
+
+/** A model near this one: what a second round of fitting tries. */
+export function nearby(model: DomainModel, key: number): DomainModel {
+  const draw = stream(key);
+  const by = (value: number) => value * Math.exp(NEARBY * (2 * draw() - 1));
+  return {
+    ...model,
+    workNs: within(WORK_NS, by(model.workNs)),
+    intensity: within(INTENSITY, by(model.intensity)),
+    burst:
+      model.burst === null
+        ? null
+        : { workNs: within(BURST_NS, by(model.burst.workNs)), sleepNs: by(model.burst.sleepNs) },
+  };
+}
+
+/** A third up or down. */
+const NEARBY = 0.3;
+
+export function stream(key: number): () => number {
+  let n = 0;
+  return () => uniform(bits(key, n++));
+}
+
+function logUniform([low, high]: Range, u: number): number {
+  return low * (high / low) ** u;
+}
+
+function within([low, high]: Range, value: number): number {
+  return Math.min(high, Math.max(low, value));
+}
