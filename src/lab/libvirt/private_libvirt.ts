@@ -7,12 +7,14 @@ import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   appendFileSync,
+  chmodSync,
   closeSync,
   existsSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -21,7 +23,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { buildImage, type GuestImage } from "../image.ts";
-import { identify, killForGood, type ProcessIdentity } from "../processes.ts";
+import { identify, killForGood, type ProcessIdentity, signal } from "../processes.ts";
 import { guestPaths } from "../qemu_arguments.ts";
 import { connectRunner } from "../runner.ts";
 import { type LibvirtGuestSpec, libvirtDomainXml } from "./libvirt_domain_xml.ts";
@@ -32,14 +34,21 @@ export interface PrivateLibvirt {
   readonly folder: string;
   /** What it printed; rejects with what it said when it failed. */
   virsh(...args: readonly string[]): Promise<string>;
-  /** Starts a guest and resolves at once. `defined`: the definition stays when the guest ends. */
-  boot(spec: Omit<LibvirtGuestSpec, "uuid">, kind?: "transient" | "defined"): Promise<void>;
+  /**
+   * Starts a guest and resolves at once. `defined`: its definition stays when it ends. `paused`: it stands before its
+   * first instruction, which costs nothing.
+   */
+  boot(spec: Omit<LibvirtGuestSpec, "uuid">, kind?: BootKind): Promise<void>;
   /** The QEMU of a running guest. */
   qemu(name: string): ProcessIdentity;
   /** What a command in the guest printed, without the last newline. */
   output(name: string, argv: readonly string[]): Promise<string>;
   /** Ends every guest and forgets its definition. */
   clear(): Promise<void>;
+  /** A URI that reaches it as if it were on another host: through a program, as ssh is one. */
+  tunnelUri(): string;
+  /** SIGSTOP: the daemon takes connections and calls, and answers none. SIGCONT ends that. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
   /** Ends the daemon as by a crash; the guests run on. */
   kill(): Promise<void>;
   /** Starts it again. */
@@ -47,6 +56,11 @@ export interface PrivateLibvirt {
   /** Ends guests and daemon and removes their files. */
   stop(): Promise<void>;
 }
+
+/** Arguments for `virsh metadata`, before the element. */
+export const SET_METADATA: readonly string[] = ["--uri", "urn:vbal:policy", "--key", "vbal", "--set"];
+
+export type BootKind = "transient" | "defined" | "paused";
 
 export interface PrivateLibvirtOptions {
   /** One name, below `.lab/run`. */
@@ -163,6 +177,8 @@ class Daemon implements PrivateLibvirt {
       bind(join(folder, "log"), "/var/log/libvirt"),
       bind(join(folder, "etc"), "/etc/libvirt"),
       bind(this.#cache, "/var/cache/libvirt"),
+      // Where both versions of cgroups are there, the second without controllers confuses libvirt.
+      "if [ -d /sys/fs/cgroup/cpuset ] && [ -d /sys/fs/cgroup/unified ]; then umount /sys/fs/cgroup/unified; fi",
       `exec ${DAEMON} --pid-file '${join(folder, "run", "libvirtd.pid")}'`,
     ].join("\n");
     const errors = openSync(join(folder, "libvirtd.log"), "a");
@@ -196,10 +212,7 @@ class Daemon implements PrivateLibvirt {
     }
   }
 
-  async boot(
-    spec: Omit<LibvirtGuestSpec, "uuid">,
-    kind: "transient" | "defined" = "transient",
-  ): Promise<void> {
+  async boot(spec: Omit<LibvirtGuestSpec, "uuid">, kind: BootKind = "transient"): Promise<void> {
     if (spec.agent === "vbal" && !this.#image.hasVbalAgent)
       throw new Error(`Guest ${spec.name}: the vbal agent has not been built: run node scripts/setup.mjs`);
     const tail = createHash("sha256").update(spec.name).digest("hex");
@@ -210,6 +223,7 @@ class Daemon implements PrivateLibvirt {
       libvirtDomainXml({ spec: { ...spec, uuid }, folder: this.folder, image: this.#image }),
     );
     if (kind === "transient") await this.virsh("create", path);
+    else if (kind === "paused") await this.virsh("create", "--paused", path);
     else {
       await this.virsh("define", path);
       await this.virsh("start", spec.name);
@@ -243,14 +257,30 @@ class Daemon implements PrivateLibvirt {
     for (const name of await names("--all")) await this.virsh("undefine", name).catch(() => undefined);
   }
 
+  tunnelUri(): string {
+    const path = join(this.folder, "tunnel");
+    const socket = JSON.stringify(join(this.folder, "run", "libvirt-sock"));
+    const pipe = `const s = connect(${socket}); process.stdin.pipe(s).pipe(process.stdout); s.on("close", () => process.exit());`;
+    writeFileSync(path, `#!${process.execPath}\nimport { connect } from "node:net";\n${pipe}\n`);
+    chmodSync(path, 0o755);
+    return `qemu+ext:///system?command=${path}`;
+  }
+
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    if (this.#process !== null) signal(this.#process, name);
+  }
+
   async kill(): Promise<void> {
     if (this.#process !== null) await killForGood(this.#process);
     rmSync(join(this.folder, "run", "libvirt-sock"), { force: true });
   }
 
   async stop(): Promise<void> {
+    // libvirt ends the guests' control groups with them; what it cannot end any more is ended without it.
+    await this.clear().catch(() => undefined);
     if (this.#process !== null) await killForGood(this.#process);
     await this.#killGuests();
+    if (this.#options.cgroupControllers !== undefined) removeEmptyPartitions();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -271,6 +301,18 @@ class Daemon implements PrivateLibvirt {
       .filter((entry) => (readIf(`/proc/${entry}/cmdline`) ?? "").includes(`\0-uuid\0${this.#mark}-`))
       .map((entry) => identify(Number(entry)));
     for (const guest of guests) if (guest !== null) await killForGood(guest);
+  }
+}
+
+/** The folder that libvirt keeps machines' control groups in; one that holds any belongs to another libvirt. */
+function removeEmptyPartitions(): void {
+  const root = "/sys/fs/cgroup";
+  for (const folder of [root, ...readdirSync(root).map((name) => join(root, name))]) {
+    const partition = join(folder, "machine");
+    try {
+      // Fails where something is in it, which is as it should be.
+      if (existsSync(partition)) rmdirSync(partition);
+    } catch {}
   }
 }
 
