@@ -6,7 +6,7 @@ import { type Costs, DEFAULT_COSTS } from "../../sim/machine/constants.ts";
 import { LIBRARY } from "../../sim/workload/library/library.ts";
 import type { Calibration } from "../calibrate/calibration.ts";
 import { type Cell, cell } from "../reproduce/cell.ts";
-import { MACHINE, PCPUS, UNTIL_MAX } from "../reproduce/platforms.ts";
+import { background, MACHINE, PCPUS, UNTIL_MAX } from "../reproduce/platforms.ts";
 import type { Point } from "./morris.ts";
 
 export interface Factor {
@@ -83,10 +83,7 @@ export function responseCells(tag: string, point: Point, calibration: Calibratio
         machine: { ...MACHINE, costs },
         host: { scheduler: { kind: "credit", slice: `${slice}ns` }, pauseLoopExits: true },
         until: { at: UNTIL_MAX, finished: ["vm1"] },
-        domains: [
-          { name: "vm1", ...vm(0) },
-          { name: "vm2", ...vm(vcpus), restart: true },
-        ],
+        domains: [{ name: "vm1", ...vm(0) }, { name: "vm2", ...vm(vcpus), restart: true }, background(PCPUS)],
       });
     }),
   );

@@ -9,9 +9,11 @@ import type { Finding } from "../claim.ts";
 import type { Experiment } from "../experiment.ts";
 import { mainGroups } from "../main_cells.ts";
 import {
+  background,
   HOST,
   idOf,
   MACHINE,
+  PCPUS,
   PHOENIX,
   PLATFORMS,
   type Platform,
@@ -79,10 +81,7 @@ function withCount(setting: Setting, program: Program, platform: Platform, vcpus
     machine: MACHINE,
     host: HOST[platform],
     until: { at: UNTIL_MAX, finished: ["vm1"] },
-    domains: [
-      { name: "vm1", ...vm },
-      { name: "vm2", ...vm, restart: true },
-    ],
+    domains: [{ name: "vm1", ...vm }, { name: "vm2", ...vm, restart: true }, background(PCPUS)],
   });
 }
 

@@ -6,7 +6,7 @@ import { mapped, meanEstimate, pairedRatio } from "../../statistics/estimate.ts"
 import { type Cell, cell, type WrittenWorld } from "../cell.ts";
 import type { Finding } from "../claim.ts";
 import type { Experiment } from "../experiment.ts";
-import { HOST, MACHINE, PCPUS, type Setting, UNTIL_MAX, workload } from "../platforms.ts";
+import { background, HOST, MACHINE, PCPUS, type Setting, UNTIL_MAX, workload } from "../platforms.ts";
 import { paired, reduction } from "../reductions.ts";
 import type { Results } from "../results.ts";
 
@@ -50,7 +50,7 @@ function world(id: string, { vcpus, workload: program, firsts, vms = 2, world: m
     host: HOST.xen,
     until: { at: UNTIL_MAX, finished: ["vm1"] },
     ...more,
-    domains: vms === 1 ? [vm(0)] : [vm(0), { ...vm(1), restart: true }],
+    domains: [vm(0), ...(vms === 1 ? [] : [{ ...vm(1), restart: true }]), background(PCPUS)],
   });
 }
 

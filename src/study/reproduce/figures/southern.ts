@@ -9,7 +9,7 @@ import { type Cell, cell } from "../cell.ts";
 import type { Finding } from "../claim.ts";
 import type { Group } from "../collect.ts";
 import type { Experiment } from "../experiment.ts";
-import { type Setting, UNTIL_MAX, workload } from "../platforms.ts";
+import { background, type Setting, UNTIL_MAX, workload } from "../platforms.ts";
 import type { Results } from "../results.ts";
 
 const SCHEDULERS = {
@@ -59,7 +59,11 @@ function worldOf(setting: Setting, kind: Kind, scheduler: Scheduler, vms: number
     machine: { pcpus: 4 },
     ...SCHEDULERS[scheduler],
     until: { at: UNTIL_MAX, finished: ["vm1"] },
-    domains: [{ name: "vm1", ...vm }, ...(vms === 2 ? [{ name: "vm2", ...vm, restart: true }] : [])],
+    domains: [
+      { name: "vm1", ...vm },
+      ...(vms === 2 ? [{ name: "vm2", ...vm, restart: true }] : []),
+      background(4),
+    ],
   });
 }
 
