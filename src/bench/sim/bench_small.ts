@@ -26,6 +26,9 @@ export interface SmallOptions {
   readonly events: number;
 }
 
+/** V8 goes on compiling for longer than a few runs of a fifth of a second take. */
+const WARM_UP_FACTOR = 3;
+
 /** Slow engines get a part of the events, or the others would wait for them for minutes; the rate is the same. */
 const PART_OF_EVENTS: Readonly<Record<TwinName, number>> = { cxx: 1, simjs: 0.2, simpy: 0.1 };
 
@@ -40,7 +43,7 @@ export function benchSmall(
     ["vbal", []],
     ...present.map(({ name }): [TwinName, number[]] => [name, []]),
   ]);
-  for (let round = 0; round < warmUp; round++) runMini2l(config);
+  for (let round = 0; round < warmUp * WARM_UP_FACTOR; round++) runMini2l(config);
   for (let round = 0; round < rounds; round++) {
     rates.get("vbal")!.push(events / processorSeconds(() => runMini2l(config)));
     for (const twin of present) {

@@ -22,6 +22,8 @@ export interface HostPolicy {
   readonly workConserving?: boolean;
   /** True: its pCPUs change hands together, so lock-holder avoidance must not hold one of them up. */
   readonly switchesTogether?: boolean;
+  /** How long some of a domain's runnable vCPUs may run while others wait; checked runs hold a policy with gangs to it. */
+  readonly gangSkewMax?: number;
   /** A vCPU became runnable: woken by an interrupt, or just started. Queue it; ask for decisions where it matters. */
   onWake(vcpu: number): void;
   /** A vCPU stopped being runnable: halted or taken offline. It may be queued, or have been running on `pcpu` (else -1). */

@@ -157,6 +157,7 @@ export function strictCo(host: Host, config: StrictCoConfig): HostPolicy {
 
   return {
     switchesTogether: true,
+    gangSkewMax: skewMax,
     onWake(v) {
       start();
       runnable[v] = 1;

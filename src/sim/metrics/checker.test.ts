@@ -4,6 +4,7 @@ import type { SimulationConfig } from "../config.ts";
 import type { HostPolicy } from "../host_scheduler/policy.ts";
 import { runWorld } from "../run.ts";
 import { VCPU_HALTED } from "../tables.ts";
+import type { Workload } from "../workload/program.ts";
 import { createWorld, type World } from "../world.ts";
 
 const MS = 1_000_000;
@@ -129,4 +130,14 @@ describe("a broken state is caught", () => {
   ])("%s", (_, spoil, message) => {
     expect(() => runSpoilt(spoil)).toThrow(message);
   });
+});
+
+test("a gang of which a part runs is caught: a scheduler that knows no gangs is called one that does", () => {
+  const busy = (count: number): Workload => ({
+    tasks: [{ count, program: [{ do: "repeat", body: [{ do: "compute", time: MS / 10 }] }] }],
+  });
+  const domains = [2, 1].map((vcpus, d) => ({ name: `d${d}`, vcpus, workload: busy(vcpus) }));
+  const world = createWorld({ ...CONFIG, until: { at: 100 * MS }, domains });
+  world.policy = { ...world.policy, gangSkewMax: MS / 4 };
+  expect(() => runWorld(world)).toThrow(/a gang runs whole/);
 });

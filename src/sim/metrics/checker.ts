@@ -6,6 +6,7 @@ import {
   HELD_LOCKS_MAX,
   HELD_NOT,
   LOCK_MUTEX,
+  NEVER,
   NOBODY,
   TASK_CURRENT,
   TASK_READY,
@@ -19,9 +20,12 @@ import type { World } from "../world.ts";
 export class Checker {
   private readonly w: World;
   private last: number = 0;
+  /** Per domain: since when some of its runnable vCPUs run and others wait. */
+  private readonly partlySince: Float64Array;
 
   constructor(w: World) {
     this.w = w;
+    this.partlySince = new Float64Array(w.domains.count).fill(NEVER);
   }
 
   check(): void {
@@ -37,6 +41,7 @@ export class Checker {
     for (let h = 0; h < w.tasks.count; h++) this.checkTask(h);
     for (let l = 0; l < w.locks.count; l++) this.checkLock(l);
     if (w.policy.workConserving === true) this.checkWorkConserving();
+    if (w.policy.gangSkewMax !== undefined) this.checkGangs(w.policy.gangSkewMax);
   }
 
   private checkPcpu(p: number): void {
@@ -127,6 +132,25 @@ export class Checker {
           v,
         );
       }
+    }
+  }
+
+  private checkGangs(skewMax: number): void {
+    const { domains, vcpus, now } = this.w;
+    for (let d = 0; d < domains.count; d++) {
+      let running = 0;
+      let waiting = 0;
+      for (let v = domains.firstVcpu[d]; v < domains.firstVcpu[d] + domains.vcpuCount[d]; v++) {
+        if (vcpus.state[v] === VCPU_RUNNING) running++;
+        else if (vcpus.state[v] === VCPU_RUNNABLE) waiting++;
+      }
+      if (running === 0 || waiting === 0) this.partlySince[d] = NEVER;
+      else if (this.partlySince[d] === NEVER) this.partlySince[d] = now;
+      this.rule(
+        now - this.partlySince[d] <= skewMax,
+        "a gang runs whole, but for the skew that it may have",
+        d,
+      );
     }
   }
 
