@@ -14,6 +14,7 @@ import { canIsolate } from "./isolation.ts";
 import type { Thresholds } from "./monitor/thresholds.ts";
 import { MONITOR_DEFAULTS, type MonitorConfig } from "./monitor_config.ts";
 import { MonitorLoop } from "./monitor_loop.ts";
+import { measuresDueMs } from "./monitoring.ts";
 import type { Platform, Port } from "./platform.ts";
 import { processName } from "./process_name.ts";
 import { type Effect, type Session, type SessionEvent, startSession, step } from "./session.ts";
@@ -46,7 +47,9 @@ export class Agent {
       config,
       thresholds: () => this.#thresholds,
       host: (intervalMs) => this.#hostClock.within(intervalMs),
-      onSample: (sample, request, degraded) => this.#feed({ kind: "sampled", sample, request, degraded }),
+      measuresDueMs: () => measuresDueMs(this.#session.monitoring),
+      onSample: (looked) => this.#feed({ kind: "sampled", ...looked }),
+      onQuiet: (online) => this.#feed({ kind: "quiet", online }),
     });
     this.#pipe = new AskPipe(platform, options.askPath, (asker) =>
       this.#feed({ kind: "administrator-asked", ...asker }),

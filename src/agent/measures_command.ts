@@ -7,7 +7,7 @@ import { LoadMonitor } from "./sources/load_monitor.ts";
 import { calibrate } from "./sources/switch_cost.ts";
 import { textTable } from "./text_table.ts";
 
-/** Takes `seconds` and a moment before, in which the threads are identified; then calls `print` and `end`. */
+/** Takes `seconds` and some moments before, in which the threads are identified; then calls `print` and `end`. */
 export function measuresCommand(platform: Platform, options: MeasuresOptions): void {
   const cost = calibrate(platform);
   const monitor = new LoadMonitor(platform, cost);
@@ -25,15 +25,22 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
     );
     options.end();
   };
-  const begin = (): void => {
-    monitor.sample(NO_HOST);
+  const take = (): void => {
+    const intervalMs = options.seconds * MS_PER_SECOND;
+    platform.after(intervalMs - monitor.traceMs(intervalMs), () => monitor.traceFrom());
+    platform.after(intervalMs, finish);
+  };
+  const warmUp = (times: number): void => {
     monitor.traceFrom();
     platform.after(WARM_UP_MS, () => {
-      monitor.sample(NO_HOST);
-      const intervalMs = options.seconds * MS_PER_SECOND;
-      platform.after(intervalMs - monitor.traceMs(intervalMs), () => monitor.traceFrom());
-      platform.after(intervalMs, finish);
+      const isKnown = monitor.sample(NO_HOST).degraded.length === 0;
+      if (isKnown || times === WARM_UPS_MAX) take();
+      else warmUp(times + 1);
     });
+  };
+  const begin = (): void => {
+    monitor.sample(NO_HOST);
+    warmUp(1);
   };
   monitor.attach();
   const giveUpMs = platform.nowMs() + ATTACH_MAX_MS;
@@ -56,8 +63,10 @@ export interface MeasuresOptions {
   readonly end: () => void;
 }
 
-/** Long enough to see who switches, also a thread that has its vCPU to itself and seldom does; threads count as runnable from their second reading on. */
+/** Long enough to see who switches; threads count as runnable from their second reading on. */
 const WARM_UP_MS = 700;
+/** A thread that has its vCPU to itself hardly ever switches and must be looked for, a few threads at a time. */
+const WARM_UPS_MAX = 5;
 const MS_PER_SECOND = 1_000;
 /** The running agent is the one that the host speaks with. */
 const NO_HOST = (): null => null;

@@ -70,7 +70,7 @@ class Story {
       this.nowMs += 1_000;
       const vcpus = this.online.map((vcpu) => loadOf(vcpu));
       const sample = { atMs: this.nowMs, intervalMs: 1_000, vcpus, measured: measureAll(vcpus) };
-      this.feed({ kind: "sampled", sample, request: short ? SHORT : null, degraded: [] });
+      this.feed({ kind: "sampled", sample, isWhole: true, request: short ? SHORT : null, degraded: [] });
     }
   }
   /** Time passes, the session is woken when it wants to be. */

@@ -113,8 +113,16 @@ export function rest(monitoring: Monitoring): Monitored {
 export interface SampleEvent {
   readonly kind: "sampled";
   readonly sample: LoadSample;
+  /** Everything was measured, not only what has a threshold. */
+  readonly isWhole: boolean;
   readonly request: Request | null;
   readonly degraded: readonly string[];
+}
+
+/** The monitor saw that no threshold can be exceeded. */
+export interface QuietEvent {
+  readonly kind: "quiet";
+  readonly online: readonly number[];
 }
 
 export function heedSampled(before: Monitoring, event: SampleEvent, nowMs: number): Monitored {
@@ -123,12 +131,23 @@ export function heedSampled(before: Monitoring, event: SampleEvent, nowMs: numbe
   const asking = heedSample(before.asking, { request: event.request, online }, nowMs);
   const monitoring = { ...before, asking };
   // Samples come a little early or late: half an interval is no reason to leave one out.
-  const dueMs = before.measuredAtMs + before.measuresEveryMs - before.config.sampleEveryMs / 2;
-  if (before.measuresEveryMs === 0 || nowMs < dueMs) return { monitoring, effects: [] };
+  const dueMs = measuresDueMs(before) - before.config.sampleEveryMs / 2;
+  if (!event.isWhole || nowMs < dueMs) return { monitoring, effects: [] };
   return {
     monitoring: { ...monitoring, measuredAtMs: nowMs },
     effects: [{ kind: "send-measures", message: measuresMessage(event.sample, event.degraded) }],
   };
+}
+
+export function heedQuiet(before: Monitoring, { online }: QuietEvent, nowMs: number): Monitored {
+  if (!before.on) return { monitoring: before, effects: [] };
+  const asking = heedSample(before.asking, { request: null, online }, nowMs);
+  return { monitoring: { ...before, asking }, effects: [] };
+}
+
+/** When the host wants to see measures next; Infinity for never. */
+export function measuresDueMs({ measuresEveryMs, measuredAtMs }: Monitoring): number {
+  return measuresEveryMs === 0 ? Number.POSITIVE_INFINITY : measuredAtMs + measuresEveryMs;
 }
 
 /** `isHeard`: a host is there that can answer. */

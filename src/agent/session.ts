@@ -21,11 +21,13 @@ import {
   askWhenDue,
   heedAdministrator,
   heedHostAnswer,
+  heedQuiet,
   heedSampled,
   type MonitorEffect,
   type Monitored,
   type Monitoring,
   obeyMonitor,
+  type QuietEvent,
   rest,
   type SampleEvent,
   startMonitoring,
@@ -80,6 +82,7 @@ export type SessionEvent =
   | { readonly kind: "bytes"; readonly chunk: Uint8Array }
   | { readonly kind: "woken" }
   | SampleEvent
+  | QuietEvent
   /** A person in the guest wants one more vCPU (P-15). */
   | ({ readonly kind: "administrator-asked" } & Asker)
   /** The answer to the effect `look`. */
@@ -160,6 +163,8 @@ function react(session: Session, event: SessionEvent, nowMs: number): Stepped {
       return hear(session, event.chunk, nowMs);
     case "woken":
       return wake(session, nowMs);
+    case "quiet":
+      return monitored(session, heedQuiet(session.monitoring, event, nowMs));
     case "sampled":
       return monitored(session, heedSampled(session.monitoring, event, nowMs));
     case "administrator-asked":

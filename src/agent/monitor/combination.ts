@@ -5,10 +5,14 @@
  *
  * Example: of the three parts of claim 1 with thresholds 0.001 %, 20 switches/s and 1.5 threads, readings of 0.05 %,
  * 140/s and 1.2 threads give the ratios 50, 7 and 0.8: the value is 0.8, nothing is exceeded.
+ *
+ * Claim 1 bases the measure on all of its parts, so a part of which nothing is known leaves no value, and a request is
+ * never made for want of a reading (pitfalls 8 and 11). A part that is known to be at least so much counts with that,
+ * if that alone exceeds its threshold: the value is then one that the combination is not below.
  */
 import type { Level } from "./measure.ts";
 import { type Measured, type MeasureHead, subjectsOf } from "./measured.ts";
-import { absent, known, type Reading, type VcpuLoad } from "./vcpu_load.ts";
+import { absent, atLeast, known, type Reading, type VcpuLoad } from "./vcpu_load.ts";
 
 /** Every combination for every subject of its level. `thresholdOf` answers `null` for a part that does not count. */
 export function combineAll(
@@ -116,9 +120,11 @@ function headOf({ id, requirement, level, what }: Combination): MeasureHead {
 
 function ratioOf(part: string, reading: Reading | undefined, threshold: number): Reading {
   if (reading === undefined) return absent(`${part} was not measured`);
-  if (reading.value === null) return absent(`${part}: ${reading.why}`);
-  const ratio = reading.value === threshold ? 1 : threshold === 0 ? RATIO_MAX : reading.value / threshold;
-  return known(Math.min(RATIO_MAX, ratio), `${part} ${reading.value} against ${threshold}`);
+  const value = atLeast(reading);
+  if (reading.value === null && value <= threshold) return absent(`${part}: ${reading.why}`);
+  const ratio = value === threshold ? 1 : threshold === 0 ? RATIO_MAX : value / threshold;
+  const shown = reading.value === null ? `at least ${value}` : `${value}`;
+  return known(Math.min(RATIO_MAX, ratio), `${part} ${shown} against ${threshold}`);
 }
 
 /** A threshold of 0 is exceeded by anything; the value must stay a number that JSON has. */

@@ -9,7 +9,7 @@ import { chooseNode } from "./choose_node.ts";
 import { LEVELS, type Level } from "./measure.ts";
 import { type Measured, subjectsOf } from "./measured.ts";
 import type { Thresholds } from "./thresholds.ts";
-import type { VcpuLoad } from "./vcpu_load.ts";
+import { atLeast, type VcpuLoad } from "./vcpu_load.ts";
 
 /** Asks again at each sample while the load lasts: whoever sends requests knows which one is under way. */
 export function detect(detector: Detector, sample: LoadSample, settings: DetectionSettings): Detected {
@@ -21,14 +21,15 @@ export function detect(detector: Detector, sample: LoadSample, settings: Detecti
   for (const measured of sample.measured) {
     const { measure, subject, reading } = measured;
     const threshold = settings.thresholds.get(measure.id)?.value ?? null;
-    if (threshold === null || reading.value === null || reading.value <= threshold) continue;
+    const value = atLeast(reading);
+    if (threshold === null || value <= threshold) continue;
     if (!isCorroborated(measured, sample.vcpus, settings.waitingMin)) continue;
     const key = `${measure.id} ${subject}`;
     const since = before.get(key) ?? { sinceMs: startMs, samples: 0 };
     const now: Exceeding = { sinceMs: since.sinceMs, samples: since.samples + 1 };
     exceeding.set(key, now);
     if (SAMPLES_MIN <= now.samples && settings.sustainMs <= sample.atMs - now.sinceMs) {
-      sustained.push({ measured, value: reading.value, threshold });
+      sustained.push({ measured, value, threshold });
     }
   }
   return { detector: { atMs: sample.atMs, exceeding }, request: requestOf(sustained, sample.vcpus) };

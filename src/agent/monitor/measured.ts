@@ -1,12 +1,15 @@
 /** From the loads of single vCPUs to every measure of every vCPU, node and the VM (P-21, P-23). */
 import { unreachable } from "../../core/unreachable.ts";
 import { type Aggregation, LEVELS, MEASURES, type Measure } from "./measure.ts";
-import { absent, known, type Reading, type VcpuLoad } from "./vcpu_load.ts";
+import { absent, atLeast, known, type Reading, type VcpuLoad } from "./vcpu_load.ts";
 
 /** In the order of MEASURES, then by subject. */
-export function measureAll(vcpus: readonly VcpuLoad[]): readonly Measured[] {
+export function measureAll(
+  vcpus: readonly VcpuLoad[],
+  measures: readonly Measure[] = MEASURES,
+): readonly Measured[] {
   const subjects = new Map(LEVELS.map((level) => [level, subjectsOf(level, vcpus)]));
-  return MEASURES.flatMap((measure) => subjects.get(measure.level)!.map((subject) => one(measure, subject)));
+  return measures.flatMap((measure) => subjects.get(measure.level)!.map((subject) => one(measure, subject)));
 }
 
 export interface Measured {
@@ -48,18 +51,25 @@ function one(measure: Measure, { subject, vcpus }: Subject): Measured {
   return { measure, subject, reading: aggregate(measure, vcpus) };
 }
 
-/** Absent as soon as one vCPU's is: the sum or average of the others would be about something else. */
+/**
+ * Absent as soon as one vCPU's is: the sum or average of the others would be about something else. It is then still
+ * known what it is at least, since sums, averages and maxima grow with each of their parts.
+ */
 function aggregate({ quantity, aggregation }: Measure, vcpus: readonly VcpuLoad[]): Reading {
   const values: number[] = [];
   let source = "";
+  let missing: string | null = null;
   for (const { vcpu, readings } of vcpus) {
     const reading = readings[quantity];
     if (reading.value === null) {
-      return aggregation === "none" ? reading : absent(`vCPU ${vcpu}: ${reading.why}`);
+      if (aggregation === "none") return reading;
+      missing ??= `vCPU ${vcpu}: ${reading.why}`;
+    } else {
+      source ||= reading.source;
     }
-    values.push(reading.value);
-    source ||= reading.source;
+    values.push(atLeast(reading));
   }
+  if (missing !== null) return absent(missing, combine(aggregation, values));
   return values.length === 0
     ? absent("No vCPU was online for the whole interval")
     : known(combine(aggregation, values), source);

@@ -19,7 +19,9 @@ export function switchesOf(interval: {
   return new Map(
     counted.map(([vcpu, count]) => {
       const idle = toIdle * (idleShares.shares.get(vcpu) ?? 0);
-      return [vcpu, countsOf({ vcpu, count, idle, kinds, idleSource: idleShares.source })];
+      // As often as vCPUs went idle they came back: no more of one vCPU's switches to threads can be from idle.
+      const between = Math.max(0, count - toIdle);
+      return [vcpu, countsOf({ vcpu, count, idle, between, kinds, idleSource: idleShares.source })];
     }),
   );
 }
@@ -29,6 +31,8 @@ export interface SwitchCounts {
   readonly inAll: Reading;
   readonly sameProcess: Reading;
   readonly otherProcess: Reading;
+  /** Between two threads, so many at least. */
+  readonly between: number;
 }
 
 /** What the traced part of an interval showed. */
@@ -72,13 +76,14 @@ function countsOf(of: {
   readonly vcpu: number;
   readonly count: number;
   readonly idle: number;
+  readonly between: number;
   readonly kinds: SwitchKinds | string;
   readonly idleSource: string;
 }): SwitchCounts {
-  const { vcpu, count, idle, kinds, idleSource } = of;
+  const { vcpu, count, idle, between, kinds, idleSource } = of;
   const inAll = known(count + idle, idleSource);
   if (typeof kinds === "string") {
-    return { inAll, sameProcess: absent(kinds), otherProcess: absent(kinds) };
+    return { inAll, sameProcess: absent(kinds), otherProcess: absent(kinds), between };
   }
   const { sameProcess, otherProcess, unknown, fromIdle } = kinds.vcpus.get(vcpu) ?? NONE;
   const told = sameProcess + otherProcess;
@@ -87,15 +92,16 @@ function countsOf(of: {
   if (seen === 0) {
     const nothing =
       count <= QUIET_MAX ? known(0, kinds.source) : absent("No switch fell into the traced part");
-    return { inAll, sameProcess: nothing, otherProcess: nothing };
+    return { inAll, sameProcess: nothing, otherProcess: nothing, between };
   }
-  const between = (count * (told + unknown)) / seen;
+  const traced = (count * (told + unknown)) / seen;
   if (told < unknown) {
-    const why = absent(`Too few threads are identified yet: ${told} of ${told + unknown} switches`);
-    return { inAll, sameProcess: why, otherProcess: why };
+    const why = `Too few threads are identified yet: ${told} of ${told + unknown} switches`;
+    const some = (kind: number): Reading => absent(why, (count * kind) / seen);
+    return { inAll, sameProcess: some(sameProcess), otherProcess: some(otherProcess), between: traced };
   }
-  const part = (kind: number): Reading => known(told === 0 ? 0 : (between * kind) / told, kinds.source);
-  return { inAll, sameProcess: part(sameProcess), otherProcess: part(otherProcess) };
+  const part = (kind: number): Reading => known(told === 0 ? 0 : (traced * kind) / told, kinds.source);
+  return { inAll, sameProcess: part(sameProcess), otherProcess: part(otherProcess), between: traced };
 }
 
 const NONE: TracedKinds = { sameProcess: 0, otherProcess: 0, unknown: 0, fromIdle: 0, toIdle: 0 };

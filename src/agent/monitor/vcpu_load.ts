@@ -16,12 +16,22 @@ export interface VcpuLoad {
 /** A value with where it is from, or the reason why there is none. An absent value is never a zero. */
 export type Reading =
   | { readonly value: number; readonly source: string }
-  | { readonly value: null; readonly why: string };
+  | {
+      readonly value: null;
+      readonly why: string;
+      /** It is so much at least, as what is known of it proves. */
+      readonly least?: number;
+    };
 
 export function known(value: number, source: string): Reading {
   return { value, source };
 }
 
-export function absent(why: string): Reading {
-  return { value: null, why };
+export function absent(why: string, least = 0): Reading {
+  return least === 0 ? { value: null, why } : { value: null, why, least };
+}
+
+/** What the quantity cannot be below: no quantity is negative. */
+export function atLeast(reading: Reading): number {
+  return reading.value ?? reading.least ?? 0;
 }

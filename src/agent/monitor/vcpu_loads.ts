@@ -12,7 +12,7 @@
 
 import type { Quantity } from "./measure.ts";
 import { type SwitchCounts, type SwitchKinds, switchesOf } from "./switch_kinds.ts";
-import { absent, known, type Reading, type VcpuLoad } from "./vcpu_load.ts";
+import { absent, atLeast, known, type Reading, type VcpuLoad } from "./vcpu_load.ts";
 
 export function vcpuLoads(interval: Interval): readonly VcpuLoad[] {
   const { before, after } = interval;
@@ -128,14 +128,17 @@ function loadOf(delta: Delta, { interval, seconds, counts }: Context): VcpuLoad 
   const waiting = delta.arrivals === null ? null : Math.max(0, delta.waitNs - own.waitNs) / ns;
   const running = Math.max(0, Math.min(1, 1 - (delta.idleNs + own.runNs) / ns));
   const count = counts.get(delta.vcpu);
-  const rate = (kind: keyof SwitchCounts): Reading => {
+  const rate = (kind: "inAll" | "sameProcess" | "otherProcess"): Reading => {
     const counted = count?.[kind] ?? absent(NO_SCHEDSTAT);
-    return counted.value === null ? counted : known(counted.value / seconds, counted.source);
+    return counted.value === null
+      ? absent(counted.why, atLeast(counted) / seconds)
+      : known(counted.value / seconds, counted.source);
   };
   const same = rate("sameProcess");
   const other = rate("otherProcess");
   const perSecond = consumed.value === null ? 0 : consumed.value / seconds;
-  const shares = switchShares({ same, other, cost: interval.cost, consumedNsPerSecond: perSecond });
+  const between = (count?.between ?? 0) / seconds;
+  const shares = switchShares({ same, other, between, cost: interval.cost, consumedNsPerSecond: perSecond });
   const readings: Record<Quantity, Reading> = {
     cycles: cyclesOf(consumed, seconds, interval.hz),
     switches: rate("inAll"),
@@ -167,22 +170,38 @@ function cyclesOf(consumed: Reading, seconds: number, hz: number | null): Readin
 function switchShares(of: {
   readonly same: Reading;
   readonly other: Reading;
+  /** Of either kind, so many a second at least. */
+  readonly between: number;
   readonly cost: SwitchCost | string;
   readonly consumedNsPerSecond: number;
 }): Readonly<Record<"switch-share" | "switch-share-same-process" | "switch-share-other-process", Reading>> {
-  const { same, other, cost, consumedNsPerSecond } = of;
-  const share = (switches: Reading, costNs: (cost: SwitchCost) => number): Reading => {
-    if (switches.value === null) return switches;
-    if (typeof cost === "string") return absent(cost);
-    const spent = switches.value * costNs(cost);
-    const percent =
-      spent === 0 ? 0 : Math.min(PERCENT, (PERCENT * spent) / Math.max(spent, consumedNsPerSecond));
-    return known(percent, `${switches.source}; ${cost.how}`);
+  const { same, other, between, cost, consumedNsPerSecond } = of;
+  if (typeof cost === "string") {
+    const none = absent(cost);
+    return {
+      "switch-share": none,
+      "switch-share-same-process": none,
+      "switch-share-other-process": none,
+    };
+  }
+  const percentOf = (spent: number): number =>
+    spent === 0 ? 0 : Math.min(PERCENT, (PERCENT * spent) / Math.max(spent, consumedNsPerSecond));
+  const share = (switches: Reading, costNs: number): Reading => {
+    const percent = percentOf(atLeast(switches) * costNs);
+    return switches.value === null
+      ? absent(switches.why, percent)
+      : known(percent, `${switches.source}; ${cost.how}`);
   };
-  const a = share(same, ({ sameProcessNs }) => sameProcessNs);
-  const b = share(other, ({ otherProcessNs }) => otherProcessNs);
+  const a = share(same, cost.sameProcessNs);
+  const b = share(other, cost.otherProcessNs);
+  // Whatever kind they are of, each costs at least what the cheaper kind does.
+  const least = percentOf(between * Math.min(cost.sameProcessNs, cost.otherProcessNs));
   const both =
-    a.value === null ? a : b.value === null ? b : known(Math.min(PERCENT, a.value + b.value), a.source);
+    a.value === null
+      ? absent(a.why, least)
+      : b.value === null
+        ? absent(b.why, least)
+        : known(Math.min(PERCENT, a.value + b.value), a.source);
   return { "switch-share": both, "switch-share-same-process": a, "switch-share-other-process": b };
 }
 

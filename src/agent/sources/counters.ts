@@ -15,6 +15,24 @@ export function readCounters(platform: Platform): Counters {
   };
 }
 
+/** What can be read most often: one file. `null`: this kernel has no schedstat. */
+export function readQueues(platform: Platform): Queues | null {
+  const queues = runQueues(platform.readFile("/proc/schedstat") ?? "");
+  return queues.size === 0 ? null : { atMs: platform.nowMs(), vcpus: queues };
+}
+
+/** By vCPU, those that are online, since boot. */
+export interface Queues {
+  readonly atMs: number;
+  readonly vcpus: ReadonlyMap<number, Queue>;
+}
+
+/** Nanoseconds that threads waited, and switches to threads. */
+export interface Queue {
+  readonly waitNs: number;
+  readonly arrivals: number;
+}
+
 /** Of the agent itself: how long it ran and waited, and on which vCPU it was last. */
 export function readSelf(platform: Platform): SelfCounters {
   const [runNs = 0, waitNs = 0] = (platform.readFile("/proc/self/schedstat") ?? "")
@@ -39,10 +57,8 @@ export interface SelfCounters {
 const PROCESSOR_FIELD = 36;
 
 /** /proc/schedstat: the last two numbers of a vCPU's line are waiting time in nanoseconds and switches to threads. */
-function runQueues(
-  text: string,
-): ReadonlyMap<number, { readonly waitNs: number; readonly arrivals: number }> {
-  const found = new Map<number, { waitNs: number; arrivals: number }>();
+function runQueues(text: string): ReadonlyMap<number, Queue> {
+  const found = new Map<number, Queue>();
   // The lines in between, about scheduling domains, are many times as long.
   for (let start = text.indexOf("\ncpu"); start !== -1; start = text.indexOf("\ncpu", start + 1)) {
     const words = lineAt(text, start + 1).split(" ");

@@ -1,19 +1,23 @@
 /**
- * Reads the guest's load: counters at both ends of each interval, and a trace of the switches in a part of it that is
- * as long as its cost allows. Everything that it reads is bounded, so a busy guest is measured less exactly, never at
- * a greater cost; what is left out is said in the source of each value.
+ * Reads the guest's load in two stages. `glance` reads one file, which is enough to see that nobody waits. A look, from
+ * `begin` to `sample`, reads the counters at both ends of an interval, a trace of the switches in a part of it that is
+ * as long as its cost allows, and single threads for as long as their time allows. Everything is bounded, so a busy
+ * guest is measured less exactly, never at a greater cost; what is left out is said.
  */
 
 import { classify } from "../monitor/classify.ts";
 import { degradedOf } from "../monitor/degraded.ts";
+import type { QueueGrowth } from "../monitor/may_exceed.ts";
 import type { SwitchKinds } from "../monitor/switch_kinds.ts";
 import type { VcpuLoad } from "../monitor/vcpu_load.ts";
 import type { Counters, HostTimes, SwitchCost } from "../monitor/vcpu_loads.ts";
 import { vcpuLoads } from "../monitor/vcpu_loads.ts";
 import type { Platform } from "../platform.ts";
-import { readCounters, readSelf, type SelfCounters } from "./counters.ts";
+import type { Allowance } from "./allowance.ts";
+import { type Queues, readCounters, readQueues, readSelf, type SelfCounters } from "./counters.ts";
 import { LoneThreads } from "./lone_threads.ts";
 import { RunnableTimes } from "./runnable_times.ts";
+import { type Scan, startScan, UNBOUNDED_SCAN } from "./scan.ts";
 import { SwitchTrace } from "./switch_trace.ts";
 import { Threads } from "./threads.ts";
 import { VcpuNodes } from "./vcpu_nodes.ts";
@@ -28,6 +32,8 @@ export class LoadMonitor {
   readonly #hz: number | null;
   readonly #nodes: VcpuNodes;
   readonly #lone: LoneThreads;
+  readonly #allowance: Allowance | null;
+  #queues: Queues | null = null;
   #before: Counters;
   #selfBefore: SelfCounters;
   #perSecond: number | null = null;
@@ -37,9 +43,11 @@ export class LoadMonitor {
   /** What the last trace showed, and when. */
   #kinds: { readonly atMs: number; readonly kinds: SwitchKinds } | null = null;
 
-  constructor(platform: Platform, cost: SwitchCost | string) {
+  /** `allowance`: `null` for a person who asks once, and gets all. */
+  constructor(platform: Platform, cost: SwitchCost | string, allowance: Allowance | null = null) {
     this.#platform = platform;
     this.#cost = cost;
+    this.#allowance = allowance;
     this.#pid = Number.parseInt(platform.readFile("/proc/self/stat") ?? "0", 10);
     this.#trace = new SwitchTrace(platform, this.#pid);
     this.#threads = new Threads(platform);
@@ -56,6 +64,50 @@ export class LoadMonitor {
     this.#trace.attach();
   }
 
+  /**
+   * What came to the run queues since the last glance; `null` where that is not known: no schedstat, the first one, or
+   * vCPUs came or went.
+   */
+  glance(): readonly QueueGrowth[] | null {
+    const before = this.#queues;
+    const now = readQueues(this.#platform);
+    this.#queues = now;
+    if (before === null || now === null || before.vcpus.size !== now.vcpus.size) return null;
+    const ms = Math.max(1, now.atMs - before.atMs);
+    this.#nodes.heed([...now.vcpus.keys()]);
+    const grown: QueueGrowth[] = [];
+    let switches = 0;
+    for (const [vcpu, queue] of now.vcpus) {
+      const then = before.vcpus.get(vcpu);
+      if (then === undefined) return null;
+      const arrivals = (Math.max(0, queue.arrivals - then.arrivals) * MS_PER_SECOND) / ms;
+      const waiting = Math.max(0, queue.waitNs - then.waitNs) / (ms * NS_PER_MS);
+      switches += arrivals;
+      grown.push({ vcpu, node: this.#nodes.nodeOf(vcpu), waiting, arrivals });
+    }
+    // Also where nobody waits, a paused trace costs each switch something.
+    if (PAUSE_PER_SECOND_MAX < switches) this.#trace.rest();
+    return grown;
+  }
+
+  /** Begins a look; not needed where one follows the other. */
+  begin(): void {
+    this.#before = readCounters(this.#platform);
+    this.#selfBefore = readSelf(this.#platform);
+    this.#allowance?.charge(this.#before.atMs, this.#selfBefore.runNs);
+    if (this.#isTraceDue(this.#before.atMs)) this.#trace.attach();
+  }
+
+  /** Before a look at everything that follows one that left the threads out. */
+  beginThreads(): void {
+    if (!this.#isOverdrawn()) this.#times.rebase(this.#startScan());
+  }
+
+  /** No look follows for the time being. */
+  pause(): void {
+    this.#trace.pause();
+  }
+
   /** How long before the end of an interval `traceFrom` should be called. */
   traceMs(intervalMs: number): number {
     if (this.#perSecond === null) return Math.min(intervalMs, TRACE_FIRST_MS);
@@ -65,13 +117,16 @@ export class LoadMonitor {
 
   /** `false`: not yet, since the kernel is still at work on the trigger; call again. */
   traceFrom(): boolean {
-    if (!this.#isTraceDue(this.#platform.nowMs())) return true;
+    if (!this.#isTraceDue(this.#platform.nowMs())) {
+      if (this.#isOverdrawn()) this.#troubleTracing = OVERDRAWN;
+      return true;
+    }
     if (!this.#trace.counting) this.#troubleTracing = this.#trace.count() ?? "";
     return !this.#trace.changing;
   }
 
-  /** Ends the interval that began with the last call, or with the monitor. */
-  sample(host: (intervalMs: number) => HostTimes | null): Sampled {
+  /** Ends the interval that began with the last call, or with the monitor. `threads`: look also at single ones. */
+  sample(host: (intervalMs: number) => HostTimes | null, options = { threads: true }): Sampled {
     const after = readCounters(this.#platform);
     const before = this.#before;
     const intervalMs = after.atMs - before.atMs;
@@ -80,8 +135,13 @@ export class LoadMonitor {
     const traced = this.#trace.counting ? this.#trace.take(this.#afterTrace()) : this.#troubleTracing;
     const pairs = typeof traced === "string" ? [] : traced.pairs;
     const self = readSelf(this.#platform);
+    this.#allowance?.charge(after.atMs, self.runNs);
     this.#nodes.heed(after.vcpus.map(({ vcpu }) => vcpu));
-    this.#threads.learn(pairs.flatMap(({ prev, next }) => [prev, next]));
+    const scan = this.#startScan();
+    this.#threads.learn(
+      pairs.flatMap(({ prev, next }) => [prev, next]),
+      scan,
+    );
     if (typeof traced !== "string") {
       const kinds = classify(traced, { intervalMs, find: (tid) => this.#threads.find(tid) });
       this.#kinds = { atMs: after.atMs, kinds };
@@ -93,7 +153,7 @@ export class LoadMonitor {
       after,
       kinds: this.#kindsNow(after.atMs, trouble),
       cost: this.#cost,
-      groups: groupsTrouble || this.#times.groups(pairs, this.#pid),
+      groups: groupsTrouble || this.#noThreads(options) || this.#times.groups(pairs, this.#pid, scan),
       nodeOf: (vcpu) => this.#nodes.nodeOf(vcpu),
       host: host(intervalMs),
       hz: this.#hz,
@@ -103,20 +163,44 @@ export class LoadMonitor {
         waitNs: self.waitNs - this.#selfBefore.waitNs,
       },
     });
-    this.#lookForLone(vcpus);
+    if (this.#noThreads(options) === "") this.#lookForLone(vcpus, scan);
     if (this.#isTraceDue(after.atMs)) this.#trace.attach();
     // What this very sample cost belongs to the next interval, where it is subtracted.
     this.#before = after;
     this.#selfBefore = self;
-    return { atMs: after.atMs, intervalMs, vcpus, degraded: [...this.#rareness(), ...degradedOf(vcpus)] };
+    const degraded = [...this.#rareness(), ...this.#leftOut(scan), ...degradedOf(vcpus)];
+    return { atMs: after.atMs, intervalMs, vcpus, degraded };
   }
 
   #afterTrace(): "count" | "pause" | "rest" {
     if (this.#rare) return "rest";
+    if (this.#isOverdrawn()) return "pause";
     return TRACE_ON_SHARE <= traceShare(this.#perSecond ?? 0) ? "count" : "pause";
   }
 
+  #isOverdrawn(): boolean {
+    return this.#allowance?.isOverdrawn ?? false;
+  }
+
+  #startScan(): Scan {
+    return this.#allowance === null ? UNBOUNDED_SCAN : startScan(this.#platform, SCAN_MAX_MS);
+  }
+
+  /** Why single threads are not looked at; empty when they are. */
+  #noThreads({ threads }: { readonly threads: boolean }): string {
+    if (!threads) return "No threshold asks for it, and nobody wanted to see it";
+    return this.#isOverdrawn() ? OVERDRAWN : "";
+  }
+
+  #leftOut(scan: Scan): readonly string[] {
+    if (scan.leftOut() === 0) return [];
+    return [
+      `Looking at single threads ended after ${SCAN_MAX_MS} ms: ${scan.leftOut()} threads were left out`,
+    ];
+  }
+
   #isTraceDue(nowMs: number): boolean {
+    if (this.#isOverdrawn()) return false;
     return !this.#rare || this.#kinds === null || RARE_EVERY_MS <= nowMs - this.#kinds.atMs;
   }
 
@@ -138,13 +222,13 @@ export class LoadMonitor {
   }
 
   /** A thread that has a vCPU to itself switches seldom or never, so no trace shows it. */
-  #lookForLone(vcpus: readonly VcpuLoad[]): void {
+  #lookForLone(vcpus: readonly VcpuLoad[], scan: Scan): void {
     const unseen = vcpus.filter(({ readings }) => {
       const threads = readings["runnable-threads"].value ?? 0;
       return LONE_MIN <= threads && readings["runnable-processes"].value === null;
     });
-    const found = this.#lone.look(new Set(unseen.map(({ vcpu }) => vcpu)));
-    this.#threads.learn(found);
+    const found = this.#lone.look(new Set(unseen.map(({ vcpu }) => vcpu)), scan);
+    this.#threads.learn(found, scan);
     this.#times.add(this.#lone.pairs());
   }
 
@@ -164,6 +248,9 @@ export interface Sampled {
   readonly degraded: readonly string[];
 }
 
+const OVERDRAWN = "Left out for now: the agent has used more than 1 % of a vCPU";
+/** For looking at single threads, per sample: half of what the agent may use in a second. */
+const SCAN_MAX_MS = 5;
 /** What tracing adds to a switch: 7 microseconds in an emulated guest, which is five times as slow as a real one. */
 const TRACE_NS_PER_SWITCH = 1_500;
 /** Of one vCPU's time, at most this may go into tracing. */
@@ -187,6 +274,7 @@ const TRACE_FIRST_MS = 100;
 /** Shorter than this, timers are no longer exact enough. */
 const TRACE_MIN_MS = 10;
 const NS_PER_SECOND = 1_000_000_000;
+const NS_PER_MS = 1_000_000;
 const MS_PER_SECOND = 1_000;
 
 /** The part of an interval that may be traced at this rate of switches. */

@@ -3,6 +3,7 @@
  * at after each sample, and only while there is such a vCPU. A thread that is runnable on one of them is it.
  */
 import type { Platform } from "../platform.ts";
+import { type Scan, UNBOUNDED_SCAN } from "./scan.ts";
 import type { SwitchPair } from "./switch_trace.ts";
 
 export class LoneThreads {
@@ -17,14 +18,17 @@ export class LoneThreads {
   }
 
   /** Looks at the next few threads; answers the ids of those found on these vCPUs. */
-  look(vcpus: ReadonlySet<number>): readonly number[] {
+  look(vcpus: ReadonlySet<number>, scan: Scan = UNBOUNDED_SCAN): readonly number[] {
     this.#found = new Map();
     if (vcpus.size === 0) {
       this.#left = [];
       return [];
     }
     if (this.#left.length === 0) this.#left = processesOf(this.#platform);
-    for (let looks = 0; looks < LOOKS_MAX && this.#left.length > 0; looks++) this.#lookAt(vcpus);
+    for (let looks = 0; looks < LOOKS_MAX && this.#left.length > 0; looks++) {
+      if (!scan.goesOn()) break;
+      this.#lookAt(vcpus);
+    }
     return [...this.#found.values()];
   }
 

@@ -4,6 +4,7 @@
  */
 import type { RunnableGroups } from "../monitor/vcpu_loads.ts";
 import type { Platform } from "../platform.ts";
+import { type Scan, UNBOUNDED_SCAN } from "./scan.ts";
 import type { SwitchPair } from "./switch_trace.ts";
 import type { Thread, Threads } from "./threads.ts";
 
@@ -19,7 +20,11 @@ export class RunnableTimes {
   }
 
   /** Averages since the last call; a thread that comes up for the first time counts from the next call on. */
-  groups(pairs: readonly SwitchPair[], self: number): ReadonlyMap<number, RunnableGroups> {
+  groups(
+    pairs: readonly SwitchPair[],
+    self: number,
+    scan: Scan = UNBOUNDED_SCAN,
+  ): ReadonlyMap<number, RunnableGroups> {
     const nowMs = this.#platform.nowMs();
     const ns = (nowMs - this.#readMs) * NS_PER_MS;
     const places = placesOf(pairs);
@@ -28,6 +33,7 @@ export class RunnableTimes {
     const parts: Part[] = [];
     for (const tid of new Set(candidates)) {
       if (timed.size >= TIMED_MAX) break;
+      if (!scan.goesOn()) continue;
       const totalNs = this.#runnableNs(tid);
       if (totalNs === null) continue;
       const before = this.#timed.get(tid);
@@ -42,6 +48,16 @@ export class RunnableTimes {
     this.#timed = timed;
     this.#readMs = nowMs;
     return groupsOf(parts, `/proc/TID/schedstat of ${parts.length} threads seen by the trace`);
+  }
+
+  /** The next call is about what happens from now on. */
+  rebase(scan: Scan): void {
+    for (const [tid, timed] of this.#timed) {
+      const totalNs = scan.goesOn() ? this.#runnableNs(tid) : null;
+      if (totalNs === null) this.#timed.delete(tid);
+      else this.#timed.set(tid, { ...timed, totalNs });
+    }
+    this.#readMs = this.#platform.nowMs();
   }
 
   /** Begins to look at these threads now, so that they count from the next call on. */

@@ -91,6 +91,11 @@ export class SwitchTrace {
     return trace;
   }
 
+  /** Counts no more until `count`. */
+  pause(): void {
+    if (this.#state === "counting") this.#pause();
+  }
+
   /** For longer: detached, or paused where patching is not safe. */
   rest(): void {
     if (!this.#isEmulated) this.detach();

@@ -4,6 +4,7 @@
  * sessions, where unrelated programs share one, it is the name of the process. All kernel threads are one application.
  */
 import type { Platform } from "../platform.ts";
+import { type Scan, UNBOUNDED_SCAN } from "./scan.ts";
 
 export class Threads {
   readonly #platform: Platform;
@@ -18,12 +19,13 @@ export class Threads {
   }
 
   /** Looks up those not known yet, or known for long, in the order given; LOOKUPS_MAX of them. */
-  learn(tids: Iterable<number>): void {
+  learn(tids: Iterable<number>, scan: Scan = UNBOUNDED_SCAN): void {
     const nowMs = this.#platform.nowMs();
     let lookups = 0;
-    for (const tid of tids) {
+    for (const tid of new Set(tids)) {
       const known = this.#known.get(tid);
       if (tid === IDLE || (known !== undefined && nowMs - known.learntMs < TRUST_MS)) continue;
+      if (!scan.goesOn()) continue;
       if (++lookups > LOOKUPS_MAX) return;
       const thread = readThread(this.#platform, tid);
       this.#known.delete(tid);
