@@ -135,16 +135,19 @@ export class Checker {
     }
   }
 
+  /** Not of pinned domains: pins may forbid that a gang runs whole, and then it has to start in part. */
   private checkGangs(skewMax: number): void {
-    const { domains, vcpus, now } = this.w;
+    const { domains, vcpus, pcpus, now } = this.w;
     for (let d = 0; d < domains.count; d++) {
       let running = 0;
       let waiting = 0;
+      let pinned = false;
       for (let v = domains.firstVcpu[d]; v < domains.firstVcpu[d] + domains.vcpuCount[d]; v++) {
+        for (let p = 0; p < pcpus.count; p++) if (vcpus.allowed[v * pcpus.count + p] === 0) pinned = true;
         if (vcpus.state[v] === VCPU_RUNNING) running++;
         else if (vcpus.state[v] === VCPU_RUNNABLE) waiting++;
       }
-      if (running === 0 || waiting === 0) this.partlySince[d] = NEVER;
+      if (pinned || running === 0 || waiting === 0) this.partlySince[d] = NEVER;
       else if (this.partlySince[d] === NEVER) this.partlySince[d] = now;
       this.rule(
         now - this.partlySince[d] <= skewMax,
