@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { PlanView } from "../protocol/plan_view.ts";
 import { exampleState } from "./example_state_suite.ts";
 import { EXIT_CODE } from "./exit_code.ts";
-import { runProgram } from "./program.ts";
+import { OPERATING, runProgram } from "./program.ts";
 import { PLAIN } from "./style.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "vbal-cli-"));
@@ -216,6 +216,13 @@ describe("the command line", () => {
   test("without a word says what it can do, and that this was no command", async () => {
     expect(await check()).toEqual({ code: EXIT_CODE.usage, out: "", err: (await check("--help")).out });
   });
+
+  test.each([...OPERATING])(
+    "%s, which is found without the simulator and the lab, is a command",
+    async (name) => {
+      expect((await check(name, "--help")).out).toContain(`vbal ${name}`);
+    },
+  );
 
   test("writes completions", async () => {
     expect((await check("completion", "bash")).out).toContain("vbal");

@@ -4,56 +4,28 @@ import { lineBreak, message } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { runSync } from "@optique/run/run";
 import { renderFault } from "../protocol/fault.ts";
-import { agentConfigCommand } from "./agent_config.ts";
-import { benchCommand } from "./bench.ts";
 import { CliError, type ErrorJson } from "./cli_error.ts";
 import type { Deed } from "./command.ts";
-import { demoCommand } from "./demo.ts";
-import { doctorCommand } from "./doctor.ts";
 import { examples } from "./examples.ts";
 import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
-import { explainCommand } from "./explain.ts";
-import { labCommand } from "./lab.ts";
-import { pageCommand } from "./page.ts";
-import { pauseCommand, resumeCommand } from "./pause.ts";
-import { planCommand } from "./plan.ts";
-import { adoptCommand, releaseCommand } from "./release.ts";
 import { renderJson } from "./render_json.ts";
-import { replayCommand } from "./replay.ts";
-import { requestCommand } from "./request.ts";
-import { setCommand } from "./set.ts";
-import { simCommand } from "./sim.ts";
-import { statusCommand } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
-import { topCommand } from "./top.ts";
-import { upCommand } from "./up.ts";
 import { usageError } from "./usage_error.ts";
+import { whatIfCommand } from "./whatif.ts";
 
-/** In two halves, because one choice takes no more than fifteen. */
-const operating: Parser<"sync", Deed> = or(
-  upCommand,
-  statusCommand,
-  topCommand,
-  planCommand,
-  explainCommand,
-  setCommand,
-  requestCommand,
-  agentConfigCommand,
-  releaseCommand,
-  adoptCommand,
-  pauseCommand,
-  resumeCommand,
-  pageCommand,
-);
-const studying: Parser<"sync", Deed> = or(
-  doctorCommand,
-  replayCommand,
-  demoCommand,
-  benchCommand,
-  labCommand,
-  simCommand,
-);
-const program: Parser<"sync", Deed> = or(operating, studying);
+/**
+ * All commands, or those of whoever runs a host when the line begins with one of them: a daemon that runs for months
+ * need not carry the simulator and the lab.
+ */
+async function commandsFor(args: readonly string[]): Promise<Parser<"sync", Deed>> {
+  const { operatingCommands } = await import("./operating_commands.ts");
+  if (OPERATING.has(args[0] ?? "")) return operatingCommands;
+  const { studyingCommands } = await import("./studying_commands.ts");
+  return or(operatingCommands, studyingCommands);
+}
+
+/** Those that stay up, or that scripts call often. A test holds that they are commands. */
+export const OPERATING: ReadonlySet<string> = new Set(["up", "status", "top", "explain", "set", "request"]);
 
 /** Runs one command line to its end; never rejects for what a person can put right. */
 export async function runProgram(
@@ -63,7 +35,8 @@ export async function runProgram(
 ): Promise<ExitCode> {
   const json = args.includes("--json");
   try {
-    return await parse(args, version, terminal)(terminal);
+    const commands = await commandsFor(args);
+    return await parse({ args, version, terminal, commands })(terminal);
   } catch (error) {
     if (error instanceof Finished) return error.exitCode;
     if (!(error instanceof CliError)) throw error;
@@ -81,11 +54,18 @@ class Finished extends Error {
   }
 }
 
-function parse(args: readonly string[], version: string, terminal: Terminal): Deed {
+interface CommandLine {
+  readonly args: readonly string[];
+  readonly version: string;
+  readonly terminal: Terminal;
+  readonly commands: Parser<"sync", Deed>;
+}
+
+function parse({ args, version, terminal, commands }: CommandLine): Deed {
   const complaints: string[] = [];
   // Without a word, the program says what it can do; that is still no success for a script.
   const isBare = args.length === 0;
-  return runSync(program, {
+  return runSync(commands, {
     programName: "vbal",
     args: isBare ? ["--help"] : args,
     brief: message`Weights become pCPUs, vCPUs follow.`,
@@ -108,7 +88,7 @@ function parse(args: readonly string[], version: string, terminal: Terminal): De
     stdout: isBare ? terminal.printError : terminal.print,
     stderr: (text) => void complaints.push(text),
     onExit: (code) => {
-      if (complaints.length > 0) throw usageError(complaints.join("\n"), args, program);
+      if (complaints.length > 0) throw usageError(complaints.join("\n"), args, commands);
       throw new Finished(code === 0 && !isBare ? EXIT_CODE.ok : EXIT_CODE.usage);
     },
   });
