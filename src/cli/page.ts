@@ -53,7 +53,7 @@ function howToOpen(file: string): string {
     `The page needs a TCP door, and ${file} opens none. Make a token and a door:`,
     "  (umask 077; openssl rand -hex 24 > /etc/vbal/write.token)",
     "  control: { tcp: { address: 127.0.0.1, port: 4780, tokens: { write: /etc/vbal/write.token } } }",
-    "and start the daemon anew",
+    "and start the daemon anew. Or, without a door, through ssh: ssh -L 8470:/run/vbal/control.sock root@HOST, then http://localhost:8470/",
   ].join("\n");
 }
 
