@@ -21,6 +21,7 @@ import { apiBench } from "./bench_api.ts";
 import { demandBench } from "./bench_demand.ts";
 import { hotplugBench } from "./bench_hotplug.ts";
 import { keep, outOption, report } from "./bench_report.ts";
+import { whatIfBench } from "./bench_whatif.ts";
 import { CliError } from "./cli_error.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
 import { commandExamples } from "./examples.ts";
@@ -189,7 +190,17 @@ const daemonBench = command(
 
 export const benchCommand: Command = command(
   "bench",
-  or(labBench, coreBench, simBench, balloonBench, daemonBench, hotplugBench, demandBench, apiBench),
+  or(
+    labBench,
+    coreBench,
+    simBench,
+    balloonBench,
+    daemonBench,
+    hotplugBench,
+    demandBench,
+    apiBench,
+    whatIfBench,
+  ),
   {
     brief: message`Run a benchmark.`,
   },

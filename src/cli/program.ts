@@ -11,7 +11,6 @@ import { EXIT_CODE, type ExitCode } from "./exit_code.ts";
 import { renderJson } from "./render_json.ts";
 import type { Terminal } from "./terminal.ts";
 import { usageError } from "./usage_error.ts";
-import { whatIfCommand } from "./whatif.ts";
 
 /**
  * All commands, or those of whoever runs a host when the line begins with one of them: a daemon that runs for months

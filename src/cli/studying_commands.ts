@@ -6,5 +6,12 @@ import type { Deed } from "./command.ts";
 import { demoCommand } from "./demo.ts";
 import { labCommand } from "./lab.ts";
 import { simCommand } from "./sim.ts";
+import { whatIfCommand } from "./whatif.ts";
 
-export const studyingCommands: Parser<"sync", Deed> = or(demoCommand, benchCommand, labCommand, simCommand);
+export const studyingCommands: Parser<"sync", Deed> = or(
+  demoCommand,
+  benchCommand,
+  labCommand,
+  simCommand,
+  whatIfCommand,
+);

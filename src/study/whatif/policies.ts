@@ -115,5 +115,6 @@ const RUNNABLE_PER_VCPU = 1.5;
 /** As many as its load monitor would ask for until it is content. Threads run or wait as its vCPUs were seen to. */
 export function wantedVcpus({ vcpus, run, wait }: RecordedDomain): number {
   const runnable = run.mean + (wait?.mean ?? 0);
-  return Math.min(vcpus, Math.max(1, Math.ceil(runnable / RUNNABLE_PER_VCPU)));
+  // What it runs must fit: it gives no vCPU back that it needs.
+  return Math.min(vcpus, Math.max(1, Math.ceil(run.mean), Math.ceil(runnable / RUNNABLE_PER_VCPU)));
 }

@@ -26,7 +26,7 @@ export function stretchesOf(
   records: readonly NumberedRecord<ControllerEvent, ControllerState>[],
 ): readonly Stretch[] {
   const done: Stretch[] = [];
-  let open: OpenStretch | null = null;
+  let open = null as OpenStretch | null;
   let policy: Policy = DEFAULT_POLICY;
   let snapshot: Snapshot | null = null;
   let offset = 0;

@@ -1,0 +1,254 @@
+/**
+ * `vbal whatif` against real guests: two equal guests run the same program again and again while a daemon only observes and
+ * records; from that record alone the prediction for `vbal strict` is made, and written down before the daemon is told to enforce
+ * and the same program is measured again. The measure is how much more of the program a guest gets done in the same time.
+ *
+ * Nothing is fitted to any of these runs: the models and their ranges are those of study/whatif.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ControllerState } from "../../core/controller_state.ts";
+import type { ControllerEvent } from "../../core/event.ts";
+import { DEFAULT_POLICY, type Policy } from "../../core/policy.ts";
+import { Daemon } from "../../daemon/daemon.ts";
+import { readHistoryFile } from "../../daemon/history/read_history_file.ts";
+import { createQmpAdapter } from "../../hypervisor/qmp/qmp_adapter.ts";
+import type { Guest } from "../../lab/guest.ts";
+import type { GuestProgram } from "../../lab/guest_program.ts";
+import { type Lab, startLab } from "../../lab/lab.ts";
+import { DEFAULT_CONFIG } from "../../protocol/config.ts";
+import { decodeJournal } from "../../protocol/journal.ts";
+import { recordingOf } from "../../study/whatif/recording.ts";
+import { type Predicted, type WhatIf, whatIf } from "../../study/whatif/whatif.ts";
+import { type Interval, mean, median, ratioOfMeans } from "./repeated_runs.ts";
+
+export interface WhatIfBenchOptions {
+  readonly programs: readonly GuestProgram[];
+  /** How long to record, and how long to measure afterwards, for each program. */
+  readonly seconds: number;
+  readonly scale: number;
+  readonly onProgress: (line: string) => void;
+}
+
+/** One guest with one program. */
+export interface WhatIfCase {
+  readonly program: GuestProgram;
+  readonly guest: string;
+  readonly predicted: Predicted;
+  /** Runs per second under vbal over those while it only observed; 95 % interval over runs. */
+  readonly measured: { readonly value: number; readonly ci95: Interval };
+  /** Predicted over measured, less 1. */
+  readonly error: number;
+  /** The measured ratio lies within the predicted interval. */
+  readonly covered: boolean;
+  /** Seconds of each run, in order. */
+  readonly observedSeconds: readonly number[];
+  readonly enforcedSeconds: readonly number[];
+}
+
+export interface WhatIfBenchResult {
+  readonly host: { readonly pcpus: number; readonly model: string; readonly accelerator: string };
+  readonly scale: number;
+  readonly seconds: number;
+  readonly medianAbsoluteError: number;
+  readonly coveredCases: number;
+  readonly cases: readonly WhatIfCase[];
+  /** Programs that could not be compared, with the reason. */
+  readonly failed: readonly { readonly program: GuestProgram; readonly why: string }[];
+  /** What was predicted, by program, in full. */
+  readonly answers: Readonly<Record<string, WhatIf>>;
+}
+
+const PCPUS = 2;
+const SETTLE_MS_MAX = 60_000;
+const PROGRAM_MS_MAX = 300_000;
+
+export async function benchWhatIf(options: WhatIfBenchOptions): Promise<WhatIfBenchResult> {
+  if (availableParallelism() < PCPUS) {
+    throw new Error(`The benchmark needs ${PCPUS} pCPUs and this host has ${availableParallelism()}`);
+  }
+  const lab = await startLab({ dir: "whatif" });
+  const scratch = mkdtempSync(join(tmpdir(), "vbal-whatif-"));
+  const cases: WhatIfCase[] = [];
+  const failed: WhatIfBenchResult["failed"][number][] = [];
+  const answers: Record<string, WhatIf> = {};
+  try {
+    const guests = await bootPair(lab);
+    for (const program of options.programs) {
+      const folder = join(scratch, program);
+      mkdirSync(folder);
+      try {
+        const observed = await underDaemon("observe", { guests, lab, folder }, () =>
+          keepRunning(program, guests, options),
+        );
+        const answer = answerFrom(folder);
+        answers[program] = answer;
+        const enforced = await underDaemon("enforce", { guests, lab, folder: `${folder}-enforced` }, () =>
+          keepRunning(program, guests, options),
+        );
+        cases.push(...guests.map(({ name }, g) => caseOf(program, name, answer, observed[g]!, enforced[g]!)));
+        for (const done of cases.slice(-guests.length)) options.onProgress(progressLine(done));
+      } catch (fault) {
+        // One program that fails must not cost what was measured of the others.
+        failed.push({ program, why: fault instanceof Error ? fault.message : String(fault) });
+        options.onProgress(`${program}: ${failed.at(-1)!.why}`);
+      }
+    }
+    return {
+      host: { pcpus: PCPUS, model: cpus()[0]?.model ?? "unknown", accelerator: lab.accelerator },
+      scale: options.scale,
+      seconds: options.seconds,
+      medianAbsoluteError: median(cases.map(({ error }) => Math.abs(error))),
+      coveredCases: cases.filter(({ covered }) => covered).length,
+      cases,
+      failed,
+      answers,
+    };
+  } finally {
+    await lab.down();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function bootPair(lab: Lab): Promise<readonly Guest[]> {
+  const pcpus = Array.from({ length: PCPUS }, (_, pcpu) => pcpu);
+  const guests = await Promise.all(
+    ["alpha", "beta"].map((name) => lab.boot({ name, vcpus: PCPUS, pcpus, agent: "vbal" })),
+  );
+  await Promise.all(guests.map((guest) => guest.waitReady()));
+  return guests;
+}
+
+/** Both guests run the program over and over until the time is up; seconds of each run, by guest. */
+async function keepRunning(
+  program: GuestProgram,
+  guests: readonly Guest[],
+  { seconds, scale }: WhatIfBenchOptions,
+): Promise<readonly (readonly number[])[]> {
+  const until = performance.now() + 1_000 * seconds;
+  return Promise.all(
+    guests.map(async (guest) => {
+      const runs: number[] = [];
+      while (performance.now() < until) {
+        const begin = performance.now();
+        await guest.run(program, { scale, deadlineMs: PROGRAM_MS_MAX });
+        // By the host's clock, with the start of the program: that is in the record too.
+        runs.push((performance.now() - begin) / 1_000);
+      }
+      return runs;
+    }),
+  );
+}
+
+interface Stage {
+  readonly guests: readonly Guest[];
+  readonly lab: Lab;
+  /** Of the journal and the history; made when it is not there. */
+  readonly folder: string;
+}
+
+async function underDaemon<Result>(
+  mode: Policy["mode"],
+  { guests, lab, folder }: Stage,
+  play: () => Promise<Result>,
+): Promise<Result> {
+  mkdirSync(folder, { recursive: true });
+  const daemon = new Daemon({
+    config: {
+      ...DEFAULT_CONFIG,
+      policy: {
+        ...DEFAULT_POLICY,
+        mode,
+        pool: Array.from({ length: PCPUS }, (_, pcpu) => pcpu),
+        admission: { mode: "strict", loansMax: null },
+      },
+      // Never reached; a measure with a threshold is one that the history keeps.
+      monitor: {
+        ...DEFAULT_CONFIG.monitor,
+        all: { ...DEFAULT_CONFIG.monitor.all, measuresEvery: 1_000, thresholds: { "vm.switches": 1e9 } },
+      },
+      journal: { ...DEFAULT_CONFIG.journal, path: join(folder, "journal.jsonl") },
+      control: { socket: join(lab.folder, "control.sock") },
+    },
+    configFile: null,
+    hypervisor: createQmpAdapter({
+      domains: guests.map(({ name, qmpSocket, agentSocket }) => ({
+        name,
+        qmp: qmpSocket,
+        agent: agentSocket,
+      })),
+    }),
+    version: "bench",
+    log: () => undefined,
+  });
+  try {
+    await daemon.start();
+    await settled(daemon, mode, guests.length);
+    return await play();
+  } finally {
+    await daemon.stop();
+  }
+}
+
+async function settled(daemon: Daemon, mode: Policy["mode"], domains: number): Promise<void> {
+  const end = Date.now() + SETTLE_MS_MAX;
+  const isSettled = () => {
+    const view = daemon.view().domains;
+    return (
+      view.length === domains &&
+      view.every(
+        ({ online, target, pending }) =>
+          online !== null && (mode === "observe" || (online === target && pending.length === 0)),
+      )
+    );
+  };
+  while (!isSettled()) {
+    if (end < Date.now())
+      throw new Error(`The guests did not settle: ${JSON.stringify(daemon.view().problems)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** What `vbal whatif` says of the folder's record. */
+function answerFrom(folder: string): WhatIf {
+  const journal = decodeJournal<ControllerEvent, ControllerState>(
+    readFileSync(join(folder, "journal.jsonl"), "latin1"),
+  );
+  if ("unreadable" in journal) throw new Error(journal.unreadable);
+  const recording = readHistoryFile(join(folder, "history.db"), (read) => recordingOf(journal, read));
+  if ("unusable" in recording) throw new Error(recording.unusable);
+  return whatIf(recording);
+}
+
+function caseOf(
+  program: GuestProgram,
+  guest: string,
+  answer: WhatIf,
+  observedSeconds: readonly number[],
+  enforcedSeconds: readonly number[],
+): WhatIfCase {
+  const predicted = answer.policies
+    .find(({ policy }) => policy === "vbal strict")!
+    .domains.find(({ domain }) => domain === guest)!.throughput;
+  const measured = ratioOfMeans(observedSeconds, enforcedSeconds);
+  return {
+    program,
+    guest,
+    predicted,
+    measured,
+    error: predicted.value / measured.value - 1,
+    covered: predicted.ci95[0] <= measured.value && measured.value <= predicted.ci95[1],
+    observedSeconds,
+    enforcedSeconds,
+  };
+}
+
+function progressLine({ program, guest, predicted, measured, error, ...runs }: WhatIfCase): string {
+  const [before, after] = [mean(runs.observedSeconds), mean(runs.enforcedSeconds)];
+  return `${program}  ${guest}  ${before.toFixed(2)} s, then ${after.toFixed(2)} s: predicted ${predicted.value.toFixed(2)}, measured ${measured.value.toFixed(2)} (${percent(error)})`;
+}
+
+export function percent(part: number): string {
+  return `${part < 0 ? "" : "+"}${(100 * part).toFixed(0)} %`;
+}

@@ -1,0 +1,24 @@
+/** What a record does not tell and was assumed instead, in sentences for a person. */
+import type { Recording } from "./recording.ts";
+import type { ThreadRule } from "./world.ts";
+
+export function assumptionsOf({ underVbal, domains }: Recording, threads: ThreadRule): string[] {
+  return [
+    "A record does not show what run time is good for: computing, spinning and emulation look alike. Each domain's threads are taken to meet in one of five ways (not at all, spinning barriers, blocking barriers, a kernel spinlock, memory mapping) at any intensity; the intervals span those that fit the record.",
+    threads === "follow"
+      ? "A program that has a thread on every vCPU is taken to have as many threads as vCPUs under every policy, as one that is started there; --threads keep takes those that run already."
+      : "Programs keep their number of threads under every policy.",
+    "The load is steady, and whoever sleeps sleeps as long under every policy: a domain that gets more done is not given more to do from outside.",
+    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, and may have other work that no record shows; both are left open.",
+    "What interrupts, futexes and hand-overs cost is left open over a factor of 60, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
+    "Guests follow their targets at once, and what vbal itself costs is left out.",
+    ...(domains.some(({ wait }) => wait === null)
+      ? ["How long vCPUs waited was not recorded for every domain: any waiting is possible there."]
+      : []),
+    ...(underVbal
+      ? [
+          "vbal was at work while this was recorded: throughput is relative to that, and what default scheduling would give is the prediction.",
+        ]
+      : []),
+  ];
+}

@@ -1,0 +1,191 @@
+/**
+ * What each policy would give each domain of a recorded host: models that behave as the record does are run under every policy,
+ * each with the same work; the answers' median is the prediction, and their 2.5th and 97.5th percentile its interval. The interval
+ * therefore spans what the record leaves open, not only chance.
+ */
+import { assumptionsOf } from "./assumptions.ts";
+import { DRAWS, type FittedModel, fitModels } from "./fit.ts";
+import type { Meeting } from "./model.ts";
+import { placementsUnder, WHATIF_POLICIES, type WhatIfPolicy } from "./policies.ts";
+import type { Recording } from "./recording.ts";
+import { type Outcome, runModel, type ThreadRule } from "./world.ts";
+
+export interface WhatIf {
+  readonly record: {
+    readonly seconds: number;
+    readonly journalSeconds: number;
+    readonly fromMs: number;
+    readonly pcpus: number;
+    readonly underVbal: boolean;
+    readonly source: Recording["source"];
+    readonly domains: readonly RecordedUse[];
+  };
+  readonly models: {
+    readonly tried: number;
+    /** Within the tolerance of the record; below `used`, the closest were taken all the same. */
+    readonly close: number;
+    readonly used: number;
+    /** How many of those used meet in which way: what the record cannot tell apart. */
+    readonly meetings: Readonly<Record<string, Readonly<Partial<Record<Meeting, number>>>>>;
+  };
+  readonly policies: readonly PolicyAnswer[];
+  readonly assumptions: readonly string[];
+  readonly gaps: readonly string[];
+  readonly summary: string;
+}
+
+export interface RecordedUse {
+  readonly domain: string;
+  readonly vcpus: number;
+  readonly online: number;
+  readonly runPcpus: number;
+  readonly waitPcpus: number | null;
+  readonly switchesPerVcpu: number | null;
+}
+
+export interface PolicyAnswer {
+  readonly policy: WhatIfPolicy;
+  readonly domains: readonly DomainAnswer[];
+}
+
+export interface DomainAnswer {
+  readonly domain: string;
+  readonly vcpus: number;
+  /** 1: as recorded. */
+  readonly throughput: Predicted;
+  /** In pCPUs. */
+  readonly pcpus: Predicted;
+  /** Of the time in which its vCPUs wanted a pCPU, the part in which they had none. */
+  readonly waitShare: Predicted;
+}
+
+export interface Predicted {
+  readonly value: number;
+  readonly ci95: readonly [low: number, high: number];
+}
+
+export interface WhatIfOptions {
+  readonly threads?: ThreadRule;
+  readonly draws?: number;
+  readonly onProgress?: (done: number, of: number) => void;
+}
+
+/** Pure: equal recordings give equal answers. */
+export function whatIf(recording: Recording, options: WhatIfOptions = {}): WhatIf {
+  const { threads = "follow", draws = DRAWS, onProgress = () => {} } = options;
+  const fit = fitModels(recording, { threads, draws, onProgress });
+  const policies = WHATIF_POLICIES.map((policy) =>
+    answerOf(policy, { recording, threads, models: fit.models }),
+  );
+  const models = {
+    tried: fit.tried,
+    close: fit.close,
+    used: fit.models.length,
+    meetings: Object.fromEntries(
+      recording.domains.map(({ id }, d) => [id, countMeetings(fit.models, d)] as const),
+    ),
+  };
+  const { seconds, journalSeconds, fromMs, pcpus, underVbal, source, gaps } = recording;
+  return {
+    record: {
+      seconds,
+      journalSeconds,
+      fromMs,
+      pcpus: pcpus.length,
+      underVbal,
+      source,
+      domains: recording.domains.map(({ id, vcpus, online, run, wait, switches }) => ({
+        domain: id,
+        vcpus,
+        online,
+        runPcpus: run.mean,
+        waitPcpus: wait?.mean ?? null,
+        switchesPerVcpu: switches?.mean ?? null,
+      })),
+    },
+    models,
+    policies,
+    assumptions: assumptionsOf(recording, threads),
+    gaps,
+    summary: summaryOf(policies, models),
+  };
+}
+
+function answerOf(
+  policy: WhatIfPolicy,
+  {
+    recording,
+    threads,
+    models,
+  }: {
+    readonly recording: Recording;
+    readonly threads: ThreadRule;
+    readonly models: readonly FittedModel[];
+  },
+): PolicyAnswer {
+  const placements = placementsUnder(policy, recording);
+  const isAsRecorded = JSON.stringify(placements) === JSON.stringify(placementsUnder("recorded", recording));
+  const runs = models.map(({ model, replication, recorded }) =>
+    isAsRecorded ? recorded : runModel({ recording, model, placements, threads, replication }),
+  );
+  return {
+    policy,
+    domains: recording.domains.map(({ id }, d): DomainAnswer => {
+      const of = (value: (outcome: Outcome, m: number) => number) =>
+        predicted(runs.map((outcomes, m) => value(outcomes[d]!, m)));
+      return {
+        domain: id,
+        vcpus: placements[d]!.vcpus,
+        throughput: of(({ rate }, m) => rate / models[m]!.recorded[d]!.rate),
+        pcpus: of(({ run }) => run),
+        waitShare: of(({ run, wait }) => (run + wait === 0 ? 0 : wait / (run + wait))),
+      };
+    }),
+  };
+}
+
+/** A model in which nothing was finished, before or after, says nothing. */
+function predicted(values: readonly number[]): Predicted {
+  const sorted = values.filter((value) => Number.isFinite(value)).sort((a, b) => a - b);
+  const at = (part: number) => {
+    const place = part * (sorted.length - 1);
+    const low = Math.floor(place);
+    const next = sorted[Math.min(sorted.length - 1, low + 1)]!;
+    return sorted[low]! + (place - low) * (next - sorted[low]!);
+  };
+  if (sorted.length === 0) return { value: Number.NaN, ci95: [Number.NaN, Number.NaN] };
+  return { value: at(0.5), ci95: [at(0.025), at(0.975)] };
+}
+
+function countMeetings(models: readonly FittedModel[], d: number): Partial<Record<Meeting, number>> {
+  const counts: Partial<Record<Meeting, number>> = {};
+  for (const { model } of models) {
+    const { meeting } = model.domains[d]!;
+    counts[meeting] = (counts[meeting] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Beyond this factor between the interval's ends, a prediction is a direction at best. */
+const WIDE = 1.5;
+
+function summaryOf(policies: readonly PolicyAnswer[], models: WhatIf["models"]): string {
+  const strict = policies.find(({ policy }) => policy === "vbal strict")!.domains;
+  const better = strict.filter(({ throughput }) => 1.02 < throughput.ci95[0]).length;
+  const worse = strict.filter(({ throughput }) => throughput.ci95[1] < 0.98).length;
+  const open = strict.length - better - worse;
+  const wide = strict.some(({ throughput: { ci95 } }) => WIDE * ci95[0] < ci95[1]);
+  const parts = [
+    ...(better === 0 ? [] : [`${better} would get more done`]),
+    ...(worse === 0 ? [] : [`${worse} less`]),
+    ...(open === 0 ? [] : [`for ${open} the record does not decide`]),
+  ];
+  const fits =
+    models.close < models.used
+      ? ` Only ${models.close} of ${models.tried} models behave as the record does: take the numbers as a guess.`
+      : "";
+  const hint = wide
+    ? " The intervals are wide because a record does not show how threads meet: try vbal on one domain, or measure."
+    : "";
+  return `Under vbal strict, of ${strict.length} domain${strict.length === 1 ? "" : "s"} ${parts.join(", ")}.${fits}${hint}`;
+}

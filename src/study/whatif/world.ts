@@ -1,0 +1,151 @@
+/** One run of a model under one policy: pure, equal inputs give equal outcomes. */
+import { policyOf } from "../../core/policy.ts";
+import type { PcpuId } from "../../core/units.ts";
+import type { DomainConfig, SimulationConfig } from "../../sim/config.ts";
+import { createController } from "../../sim/controller/controllers.ts";
+import { keyOf, uniform } from "../../sim/engine/draw.ts";
+import { DEFAULT_COSTS } from "../../sim/machine/constants.ts";
+import { resultOf } from "../../sim/metrics/result.ts";
+import { runWorld } from "../../sim/run.ts";
+import { createWorld } from "../../sim/world.ts";
+import type { HostModel, Model } from "./model.ts";
+import type { Placement } from "./policies.ts";
+import type { Recording } from "./recording.ts";
+import { workloadOf } from "./workload.ts";
+
+/** Whether a program has one thread for every vCPU that it is given, or keeps those that it has. */
+export type ThreadRule = "follow" | "keep";
+
+export interface WorldOptions {
+  readonly recording: Recording;
+  readonly model: Model;
+  readonly placements: readonly Placement[];
+  readonly threads: ThreadRule;
+  /** Runs with the same number draw the same work, whatever the policy. */
+  readonly replication: number;
+}
+
+/** Of one domain. */
+export interface Outcome {
+  /** Finished pieces of work per second. */
+  readonly rate: number;
+  /** In pCPUs, as of a record. */
+  readonly run: number;
+  readonly wait: number;
+  /** Context switches per second and vCPU. */
+  readonly switches: number;
+}
+
+/** In the order of the recording. */
+export function runModel(options: WorldOptions): Outcome[] {
+  const config = configOf(options);
+  const world = createWorld(config);
+  runWorld(world, { controller: createController([offlining(options)]) });
+  const { domains, endedAt } = resultOf(world);
+  return options.recording.domains.map((_, d): Outcome => {
+    const { marks, vcpus } = domains[d]!;
+    const startedNs = endedAt - (config.domains[d]!.startAt ?? 0);
+    const sum = (of: (vcpu: (typeof vcpus)[number]) => number) => vcpus.reduce((all, v) => all + of(v), 0);
+    const first = world.domains.firstVcpu[d]!;
+    const arrivals = vcpus.reduce((all, _v, i) => all + world.vcpus.arrivals[first + i]!, 0);
+    return {
+      rate: (marks * NS_PER_SECOND) / startedNs,
+      run: sum(({ running }) => running) / startedNs,
+      wait: sum(({ runnable }) => runnable) / startedNs,
+      switches: (arrivals * NS_PER_SECOND) / startedNs / options.placements[d]!.vcpus,
+    };
+  });
+}
+
+const NS_PER_SECOND = 1_000_000_000;
+/** Real domains do not start in the same moment. */
+const START_WITHIN_NS = 20_000_000;
+const START_STREAM = 0x7374_6172;
+const SEED = 1;
+/** Hundreds of the host scheduler's slices; large hosts say as much in less time, having more vCPUs. */
+const SIMULATED_NS = NS_PER_SECOND;
+const SIMULATED_NS_MIN = 200_000_000;
+const VCPUS_AT_FULL_TIME = 8;
+
+function configOf({ recording, model, placements, threads, replication }: WorldOptions): SimulationConfig {
+  const { snapshot, policy } = recording;
+  const places = snapshot.pcpus.filter(({ online }) => online);
+  const numberOf = new Map<PcpuId, number>(places.map(({ id }, i) => [id, i]));
+  const { groups, meetingFactor, otherThreads } = model.host;
+  const domains = recording.domains.map((domain, d): DomainConfig => {
+    const placement = placements[d]!;
+    const own = policyOf(policy, domain.id);
+    const everywhere = places.map((_, i) => i);
+    const pins = [
+      ...placement.pins.map((pcpus) => pcpus.flatMap((id) => numberOf.get(id) ?? [])),
+      ...Array.from({ length: placement.offline }, () => everywhere),
+    ].map((pcpus) => (pcpus.length === 0 ? everywhere : pcpus));
+    const count = threadsUnder(threads, {
+      modelled: model.domains[d]!.threads,
+      recorded: domain.online,
+      vcpus: placement.vcpus,
+    });
+    return {
+      name: `d${d}`,
+      vcpus: placement.vcpus + placement.offline,
+      // Without groups the host knows nothing of domains.
+      ...(groups ? { weight: own.weight } : {}),
+      ...(own.cap === null ? {} : { cap: own.cap }),
+      pins,
+      startAt: Math.floor(uniform(keyOf(START_STREAM, replication, d)) * START_WITHIN_NS),
+      workload: workloadOf(model.domains[d]!, count),
+    };
+  });
+  const vcpus = domains.reduce((sum, domain) => sum + domain.vcpus, 0);
+  return {
+    seed: SEED,
+    replication,
+    until: {
+      at: Math.max(SIMULATED_NS_MIN, SIMULATED_NS * Math.min(1, VCPUS_AT_FULL_TIME / Math.max(1, vcpus))),
+    },
+    machine: {
+      topology: { places: places.map(({ core, llc, node }) => ({ core, llc, node })) },
+      // How much SMT siblings slow each other down is in no record.
+      costs: { ...meetingCosts(meetingFactor), smtSharedRate: 1, remoteMemoryRate: 1 },
+    },
+    host: { scheduler: { kind: "eevdf", groups }, pauseLoopExits: true },
+    domains: otherThreads === 0 ? domains : [...domains, others(model.host)],
+  };
+}
+
+/** A program that had a thread on every vCPU has one on every vCPU again; any other keeps its own number. */
+export function threadsUnder(
+  rule: ThreadRule,
+  {
+    modelled,
+    recorded,
+    vcpus,
+  }: { readonly modelled: number; readonly recorded: number; readonly vcpus: number },
+): number {
+  return rule === "follow" && modelled === recorded ? vcpus : modelled;
+}
+
+function meetingCosts(factor: number): Record<string, number> {
+  const names = ["futexWait", "futexWake", "ipiSend", "ipiReceive", "lockHandoff", "taskSwitch"] as const;
+  return Object.fromEntries(names.map((name) => [name, Math.round(factor * DEFAULT_COSTS[name])]));
+}
+
+/** The host's own programs, as a domain that nobody manages and that shares by thread. */
+function others({ otherThreads }: HostModel): DomainConfig {
+  const work = { do: "compute", time: { mean: 1_000_000, cv: 1 } } as const;
+  return {
+    name: "others",
+    vcpus: otherThreads,
+    workload: { tasks: [{ count: otherThreads, program: [{ do: "repeat", body: [work] }] }] },
+  };
+}
+
+/** Those vCPUs that the policy leaves unused are taken at once. */
+function offlining({ placements }: WorldOptions) {
+  return {
+    kind: "script" as const,
+    changes: placements.flatMap(({ vcpus, offline }, d) =>
+      offline === 0 ? [] : [{ at: START_WITHIN_NS, domain: `d${d}`, online: vcpus }],
+    ),
+  };
+}
