@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { combineAll } from "./combination.ts";
 import { loadOf } from "./load_suite.ts";
 import { measureAll } from "./measured.ts";
+import { absent, type Reading } from "./vcpu_load.ts";
 
 /** The value of the composite of vCPU 0; thresholds are 1 %, 100 switches/s and 2 threads unless said. */
 function check(
@@ -40,6 +41,27 @@ test.each([
   },
 ])("$why", ({ value, ...said }) => {
   expect(check(said)).toBe(value);
+});
+
+describe("a part that was not measured (P-62: the measure is based on all of its parts)", () => {
+  const value = (why: Reading): number | null => {
+    const load = loadOf(0, { switches: 300, "runnable-threads": 3 });
+    const vcpus = [{ ...load, readings: { ...load.readings, "switch-share": why } }];
+    const thresholdOf = (id: string): number | null =>
+      id.endsWith("switch-share") ? 1 : id.endsWith("switches") ? 100 : id.includes(":") ? 2 : null;
+    const all = combineAll(vcpus, measureAll(vcpus), { thresholdOf });
+    return all.find(({ measure }) => measure.id === "vcpu.composite")!.reading.value;
+  };
+
+  test.each([
+    { why: "of which nothing is known leaves no value (pitfalls 8, 11)", least: 0, expected: null },
+    { why: "that is known to be some, but not to exceed, leaves none either", least: 0.9, expected: null },
+    { why: "P-68: equal is not more", least: 1, expected: null },
+    { why: "that is known to exceed counts with what is known", least: 1.2, expected: 1.2 },
+    { why: "however much it exceeds, the other parts count too", least: 50, expected: 1.5 },
+  ])("$why", ({ least, expected }) => {
+    expect(value(absent("not traced", least))).toBe(expected);
+  });
 });
 
 test("a part without a threshold does not count; without any there is no value", () => {

@@ -76,6 +76,14 @@ describe("when a measure exceeds", () => {
     expect(asked(check(unknown, THREADS_2))).toEqual([false, false]);
   });
 
+  test("a measure that is known to be more than its threshold exceeds it, also where the rest is not known", () => {
+    const vm = settingsOf({ "vm.runnable-threads": 2 });
+    const half = [loadOf(0, { "runnable-threads": 5 }), loadOf(1, { "runnable-threads": null })];
+    expect(check([half, half], vm)[1]).toMatchObject({ measure: "vm.runnable-threads", value: 2.5 });
+    const less = [loadOf(0, { "runnable-threads": 4 }), loadOf(1, { "runnable-threads": null })];
+    expect(asked(check([less, less], vm))).toEqual([false, false]);
+  });
+
   test("pitfall 8: an absent measure exceeds nothing, and ends what had lasted", () => {
     const gap = [runnable(3), [loadOf(0, { "runnable-threads": null })], runnable(3)];
     expect(asked(check(gap, THREADS_2))).toEqual([false, false, false]);

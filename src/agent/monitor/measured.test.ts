@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { loadOf } from "./load_suite.ts";
 import { MEASURES, QUANTITIES } from "./measure.ts";
 import { measureAll } from "./measured.ts";
-import type { VcpuLoad } from "./vcpu_load.ts";
+import { atLeast, type VcpuLoad } from "./vcpu_load.ts";
 
 function check(
   vcpus: readonly VcpuLoad[],
@@ -83,6 +83,12 @@ describe("from vCPUs to nodes and the VM", () => {
       [1, "vCPU 1: broken"],
     ]);
     expect(check(broken, "vm.cycles")).toEqual([[null, "vCPU 1: broken"]]);
+  });
+
+  test("what a group is at least, where one of its vCPUs is not known: the others', and nothing for that one", () => {
+    const broken = [loadOf(0, { "switch-share": 4 }), loadOf(1, { "switch-share": null })];
+    const { reading } = measureAll(broken).find(({ measure }) => measure.id === "vm.switch-share")!;
+    expect([reading.value, atLeast(reading)]).toEqual([null, 2]);
   });
 
   test("pitfall 21: a guest that shows no nodes has no measures of nodes", () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { classify } from "./classify.ts";
 import type { Quantity } from "./measure.ts";
 import { switchesOf } from "./switch_kinds.ts";
+import { atLeast } from "./vcpu_load.ts";
 import { type Interval, type VcpuCounters, vcpuLoads } from "./vcpu_loads.ts";
 
 const SECOND = 1_000_000_000;
@@ -175,4 +176,52 @@ test("P-26: the vCPUs' switches add up to the kernel's total, whatever was trace
       expect(sum).toBeCloseTo(someArrived ? total : total - idle, 5);
     }),
   );
+});
+
+describe("what is known of switches that were not traced, or not told apart", () => {
+  const least = (kinds: Interval["kinds"]): number[] => {
+    const after = { atMs: 1_000, switches: 1_000, vcpus: [{ ...ZERO, arrivals: 900 }] };
+    const before = { atMs: 0, switches: 0, vcpus: [ZERO] };
+    const rest = {
+      groups: "",
+      nodeOf: () => 0,
+      host: null,
+      hz: null,
+      self: { vcpu: -1, runNs: 0, waitNs: 0 },
+    };
+    const [load] = vcpuLoads({ before, after, kinds, cost: COST, ...rest });
+    return (["switch-share", "switch-share-same-process", "switches-other-process"] as const).map(
+      (quantity) => atLeast(load!.readings[quantity]),
+    );
+  };
+
+  test("not traced: no more than 100 of 900 can be from idle, each of the others costs what the cheaper kind does", () => {
+    const [share, same, other] = least("not traced");
+    expect([share!.toFixed(3), same, other]).toEqual(["0.080", 0, 0]);
+  });
+
+  test("most threads unknown: those that are known count with their kind, all of them with the cheaper", () => {
+    const pairs = [
+      { vcpu: 0, prev: 1, next: 2, count: 10 },
+      { vcpu: 0, prev: 2, next: 3, count: 20 },
+      { vcpu: 0, prev: 7, next: 8, count: 70 },
+    ];
+    const find = (tid: number) => (tid < 7 ? { process: tid < 3 ? 1 : 3 } : undefined);
+    const kinds = classify({ tracedMs: 100, hits: 100, pairs }, { intervalMs: 1_000, find });
+    const [share, same, other] = least(kinds);
+    expect([share!.toFixed(3), same!.toFixed(3), other]).toEqual(["0.090", "0.009", 180]);
+  });
+
+  test("for any guest: it is never more than what really happened", () => {
+    const vcpu = fc.record({ fromIdle: fc.nat(5_000), between: fc.nat(5_000) });
+    fc.assert(
+      fc.property(fc.array(vcpu, { minLength: 1, maxLength: 16 }), (vcpus) => {
+        const arrivals = new Map(vcpus.map(({ fromIdle, between }, i) => [i, fromIdle + between]));
+        // Each vCPU goes idle as often as it comes back.
+        const total = vcpus.reduce((sum, { fromIdle, between }) => sum + 2 * fromIdle + between, 0);
+        const found = switchesOf({ arrivals, total, kinds: "not traced" });
+        expect(vcpus.every(({ between }, i) => found.get(i)!.between <= between)).toBe(true);
+      }),
+    );
+  });
 });

@@ -1,0 +1,99 @@
+/** The cheap look must never say no where the full one could say yes. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { combineAll } from "./combination.ts";
+import { DETECTOR_START, type DetectionSettings, detect } from "./detect.ts";
+import { loadOf } from "./load_suite.ts";
+import { mayExceed, type QueueGrowth } from "./may_exceed.ts";
+import { measureAll } from "./measured.ts";
+import { DEFAULT_THRESHOLDS, layered, type Thresholds } from "./thresholds.ts";
+import { watchedBy } from "./watched.ts";
+
+const DEFAULTS = layered([DEFAULT_THRESHOLDS]);
+
+function settingsOf(thresholds: Thresholds, waitingMin: number | null = 0.2): DetectionSettings {
+  return { thresholds, sustainMs: 1_500, waitingMin };
+}
+
+function check(queues: readonly Partial<QueueGrowth>[], settings = settingsOf(DEFAULTS)): boolean {
+  const grown = queues.map((queue, vcpu) => ({ vcpu, node: 0, waiting: 0, arrivals: 50, ...queue }));
+  return mayExceed(grown, watchedBy(settings.thresholds), settings);
+}
+
+describe("with the shipped thresholds (P-62)", () => {
+  test.each([
+    { why: "nobody waits, however much is switched", queues: [{ arrivals: 1e6 }, {}], may: false },
+    { why: "three on one vCPU", queues: [{ waiting: 2 }, {}], may: true },
+    { why: "two on one, since a third of the time", queues: [{ waiting: 0.34 }, {}], may: true },
+    { why: "too few wait, even if all of it was at the end", queues: [{ waiting: 0.16 }, {}], may: false },
+    { why: "they wait and never switch", queues: [{ waiting: 2, arrivals: 0 }, { arrivals: 0 }], may: false },
+    { why: "a little on each: the VM as a whole", queues: Array(4).fill({ waiting: 0.17 }), may: true },
+  ])("$why: $may", ({ queues, may }) => {
+    expect(check(queues)).toBe(may);
+  });
+
+  test("the nearer a threshold, the earlier it is looked at; without any, never", () => {
+    const threads = (value: number | null) =>
+      settingsOf(layered([{ origin: "file", values: { "vcpu.runnable-threads": value } }]));
+    expect(check([{ waiting: 0.5 }], threads(3))).toBe(false);
+    expect(check([{ waiting: 0.5 }], threads(2))).toBe(true);
+    expect(check([{ waiting: 9 }], threads(null))).toBe(false);
+  });
+
+  test("what the run queues say nothing about is looked at, as soon as somebody waits", () => {
+    const share = layered([{ origin: "file", values: { "vm.switch-share": 5, "vcpu.cycles": 1e9 } }]);
+    expect(check([{ waiting: 0.1 }], settingsOf(share))).toBe(true);
+    expect(check([{ waiting: 0.01 }], settingsOf(share))).toBe(false);
+    expect(check([{ waiting: 0.01 }], settingsOf(share, null))).toBe(true);
+  });
+});
+
+test("for any guest and any thresholds: what a full measurement finds to exceed was possible", () => {
+  const vcpu = fc.record({
+    node: fc.nat(2),
+    waiting: fc.double({ min: 0, max: 8, noNaN: true }),
+    running: fc.double({ min: 0, max: 1, noNaN: true }),
+    arrivals: fc.double({ min: 0, max: 1e5, noNaN: true }),
+    idle: fc.double({ min: 0, max: 1, noNaN: true }),
+    share: fc.double({ min: 0, max: 100, noNaN: true }),
+    same: fc.double({ min: 0, max: 1, noNaN: true }),
+  });
+  const value = fc.option(fc.double({ min: 0, max: 200, noNaN: true }));
+  const values = fc.dictionary(fc.constantFrom(...DEFAULTS.keys(), "vm.switches", "node.cycles"), value);
+  fc.assert(
+    fc.property(
+      fc.array(vcpu, { minLength: 1, maxLength: 8 }),
+      values,
+      fc.option(fc.double({ min: 0, max: 2, noNaN: true })),
+      (guest, own, waitingMin) => {
+        const settings = settingsOf(
+          layered([DEFAULT_THRESHOLDS, { origin: "file", values: own }]),
+          waitingMin,
+        );
+        const loads = guest.map((is, i) =>
+          loadOf(i, {
+            node: is.node,
+            waiting: is.waiting,
+            cycles: 1e9,
+            switches: is.arrivals * (1 + is.idle),
+            "switches-same-process": is.arrivals * is.same,
+            "switches-other-process": is.arrivals * (1 - is.same),
+            "switch-share": is.share,
+            "switch-share-same-process": is.share * is.same,
+            "switch-share-other-process": is.share * (1 - is.same),
+            "runnable-threads": is.running + is.waiting,
+            "runnable-processes": (is.running + is.waiting) * is.same,
+            "runnable-applications": is.running * is.same,
+          }),
+        );
+        const plain = measureAll(loads);
+        const thresholdOf = (id: string) => settings.thresholds.get(id)?.value ?? null;
+        const measured = [...plain, ...combineAll(loads, plain, { thresholdOf })];
+        const sample = { atMs: 1_000, intervalMs: 1_000, vcpus: loads, measured };
+        const exceeds = 0 < detect(DETECTOR_START, sample, settings).detector.exceeding.size;
+        const grown = guest.map((is, i) => ({ vcpu: i, ...is }));
+        expect(!exceeds || mayExceed(grown, watchedBy(settings.thresholds), settings)).toBe(true);
+      },
+    ),
+  );
+});
