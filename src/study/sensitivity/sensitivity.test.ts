@@ -10,18 +10,19 @@ function ishigami(point: Point): number {
 }
 
 describe("Sobol", () => {
-  const design = sobolDesign(3, 4000, 1);
+  const design = sobolDesign(3, 3000, 1);
   const values = {
     a: design.a.map(ishigami),
     b: design.b.map(ishigami),
     mixed: design.mixed.map((points) => points.map(ishigami)),
   };
+  const indices = sobolIndices(values);
   test.each([
     { factor: 0, first: 0.3139, total: 0.5576 },
     { factor: 1, first: 0.4424, total: 0.4424 },
     { factor: 2, first: 0, total: 0.2437 },
   ])("Ishigami, factor $factor: first $first, total $total", ({ factor, first, total }) => {
-    const index = sobolIndices(values)[factor]!;
+    const index = indices[factor]!;
     expect(Math.abs(index.first - first)).toBeLessThan(0.05);
     expect(Math.abs(index.total - total)).toBeLessThan(0.05);
     expect(index.totalCi95[0]).toBeLessThan(total);

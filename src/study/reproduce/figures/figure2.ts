@@ -11,7 +11,7 @@ export const FIGURE2_CORES = [1, 2, 3, 4, 5, 6, 8, 10, 12] as const;
 export const figure2: Experiment = {
   figure: "2",
   title: "Figure 2. Scalability of histogram and wordcount",
-  text: "Both programs fault in a mapped file page by page, under the kernel's memory locks: beyond three cores, more cores do not help, and twelve are slower than six. The work of this figure is calibrated, so that it is no evidence. A VM alone meets no host scheduling: both hosts give the same curves.",
+  text: "Both programs fault in a mapped file page by page, under the kernel's memory locks: beyond three cores, more cores do not help, and twelve are slower than six. The work of this figure is calibrated, so that it is no evidence. A VM alone meets little host scheduling: both hosts give nearly the same curves.",
   groups: (setting) =>
     PLATFORMS.flatMap((platform) =>
       PHOENIX.map((program) => ({
