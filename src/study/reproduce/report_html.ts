@@ -56,7 +56,8 @@ function sensitivityHtml(sensitivity: Sensitivity): string {
   return `<section id="sensitivity">
 <h2>On what the gain hangs</h2>
 <p>What VCPU-Bal takes off the execution time of swaptions, streamcluster and histogram on Xen, in percent, when one constant
-at a time is half or twice what we use; and Sobol's indices of those that matter most by Morris' screening.</p>
+at a time is half or twice what we use; and Sobol's indices of those that matter most by Morris' screening. A point is two replications: below about two points
+of the tornado is noise, and Sobol's intervals are as wide as they are drawn.</p>
 <div class="plots">${figuresHtml(sensitivityPlots(sensitivity))}</div>
 </section>`;
 }
