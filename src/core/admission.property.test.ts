@@ -66,6 +66,30 @@ describe(`admission, ${RUNS} hosts from seed ${SEED}`, () => {
     });
   });
 
+  it("on request is lent only what the host saw unused, of guests that can ask back", () => {
+    let loans = 0;
+    holds((world) => {
+      const host = hostOf(world);
+      for (const { who, usage } of world.story) {
+        const domain = `vm${who % world.domains.length}`;
+        const before = new Map(host.usage);
+        host.usage.set(domain, usage);
+        host.looks(1);
+        const askers = new Map(host.askers().map((asker) => [asker.id, asker]));
+        for (const { lender } of host.ask({ domain }, { domain: "vm0" })) {
+          if (lender === null) continue;
+          loans += 1;
+          const owner = askers.get(lender.id)!;
+          expect(owner.asks && owner.hears && owner.least <= lender.left).toBe(true);
+          for (const use of [host.usage, before]) {
+            expect(use.get(lender.id)).toBeLessThanOrEqual(lender.left * 1000 - 500);
+          }
+        }
+      }
+    });
+    expect(loans).toBeGreaterThan(0);
+  });
+
   it("the plan gives everybody its allotment, on pCPUs of its own where nobody has to share", () => {
     holds((world) => {
       play(world, (host) => {

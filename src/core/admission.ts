@@ -5,7 +5,8 @@
  *   same decision, and take, confirm, give (reconcile.ts) hands the pCPU over. The wait for each vCPU is bounded: the
  *   patience that the borrowing guest is given (`stuckAfter`), after which its pins are simply narrowed, and two seconds
  *   for the looks and pins (steady_load.test.ts). A guest that uses what it is due never gives any of it back.
- * - Beyond it, it is lent what others leave unused, by weighted max-min fairness (allotment.ts).
+ * - Beyond it, it is lent what others leave unused, by weighted max-min fairness (allotment.ts). Where no pCPU is free,
+ *   the last vCPU of a domain that does not use it is lent for this request (lending.ts).
  * - A guest cannot do harm by asking: what it says decides nothing but its own allotment. It is heard only so often
  *   (request_rate.ts), lent only what the host sees it use (pitfalls 11 and 28), and a grant has to be online before
  *   the next. A lost answer is given again, not granted again.
@@ -19,7 +20,8 @@ import type { AdmissionRules } from "./admission_rules.ts";
 import { type Allotment, allot } from "./allotment.ts";
 import { type Asker, nextSlot, nextVcpu, nodesOf, onlineCount } from "./asker.ts";
 import { type DemandState, type DomainDemand, remembering, withAllotted, withEntry } from "./demand.ts";
-import { rememberGrowth } from "./give_back.ts";
+import { rememberGrowth, withoutLast } from "./give_back.ts";
+import { chooseLender, type LenderCandidate, NOTHING_LENT, rememberLoan, rememberReturn } from "./lending.ts";
 import type { VcpuSlot } from "./model.ts";
 import type { Answer, Denial, VcpuRequest } from "./request.ts";
 import { spend } from "./request_rate.ts";
@@ -71,8 +73,12 @@ export interface Answered {
   readonly answer: Answer | null;
   /** It was heard before; nothing was decided now. */
   readonly repeated: boolean;
-  /** Domains whose allotment this grant has made smaller, by id. */
+  /** Domains whose allotment this grant has made smaller, by id; without the lender. */
   readonly calledBackFrom: readonly DomainId[];
+  /** Whose last vCPU was lent for this, and how many it keeps. */
+  readonly lender: { readonly id: DomainId; readonly left: number } | null;
+  /** How many vCPUs it has back that were lent of its own on request. */
+  readonly returned: number;
 }
 
 /** How many vCPUs each domain may use now; for `vcpusMax` of the plan. In the order of `askers`. */
@@ -119,6 +125,8 @@ function admitOne(demand: DemandState, request: VcpuRequest, options: AdmitOptio
     answer,
     repeated: false,
     calledBackFrom: [],
+    lender: null,
+    returned: 0,
     ...rest,
   });
   const denied = (why: Denial) => answered({ outcome: "denied", why });
@@ -147,27 +155,40 @@ function admitOne(demand: DemandState, request: VcpuRequest, options: AdmitOptio
     };
   }
   const { target } = before[index]!;
-  const wanting = {
-    ...heard,
-    wants: target + 1,
-    use: rememberGrowth(entry.use, { usage: asker.usage, vcpus: target, now }),
-  };
+  const use = rememberGrowth(entry.use, { usage: asker.usage, vcpus: target, now });
+  const lending = entry.lending ?? NOTHING_LENT;
   const answer: Answer | null =
     decision.kind === "plug" ? null : { outcome: "granted", vcpu: decision.vcpu, loan: decision.loan };
   const grown: DomainDemand =
     decision.kind === "plug"
-      ? { ...wanting, plugging: pluggingOf(request, decision.slot, { target, now }) }
+      ? { ...heard, use, wants: target + 1, plugging: pluggingOf(request, decision.slot, { target, now }) }
       : {
-          ...remembering(wanting, request.id, answer!),
+          ...remembering(heard, request.id, answer!),
+          use,
+          wants: wantsAfter(heard, asker, target),
+          lending: rememberReturn(lending, now),
           granted: [...entry.granted, decision.vcpu],
         };
-  const wanted = withEntry(demand, grown);
+  const { lender } = decision;
+  const lent = lender === null ? demand : withLoanOf(demand, lender, options);
+  const wanted = withEntry(lent, grown);
   const after = allotments(wanted, options);
-  const calledBackFrom = askers.filter((_, other) => after[other]!.target < before[other]!.target);
+  const calledBackFrom = askers
+    .filter(({ id }, other) => after[other]!.target < before[other]!.target && id !== lender?.id)
+    .map(({ id }) => id);
   return {
     demand: withAllotted(wanted, askers, after),
-    answered: answered(answer, { calledBackFrom: calledBackFrom.map(({ id }) => id) }),
+    answered: answered(answer, {
+      calledBackFrom,
+      lender: lender === null ? null : { id: lender.id, left: lender.vcpus - 1 },
+      returned: decision.kind === "plug" ? 0 : (lending.lent?.vcpus ?? 0),
+    }),
   };
+}
+
+/** One more; and what was lent of its own on request comes back with it. */
+function wantsAfter({ lending }: DomainDemand, { strict }: Asker, target: number): number {
+  return Math.max(target + 1, Math.min(strict, target + (lending?.lent?.vcpus ?? 0)));
 }
 
 function pluggingOf(
@@ -189,29 +210,82 @@ interface DecideOptions {
 
 type Decision =
   | { readonly kind: "denied"; readonly why: Denial }
-  | { readonly kind: "grant"; readonly vcpu: VcpuIndex; readonly loan: boolean }
-  | { readonly kind: "plug"; readonly slot: VcpuSlot };
+  | ({ readonly kind: "grant"; readonly vcpu: VcpuIndex } & OneMore)
+  | ({ readonly kind: "plug"; readonly slot: VcpuSlot } & OneMore);
+
+interface OneMore {
+  readonly loan: boolean;
+  /** Whose last vCPU this takes, though it did not give it back. */
+  readonly lender: LenderCandidate | null;
+}
 
 function decide(request: VcpuRequest, context: DecideOptions): Decision {
   const denied = (why: Denial): Decision => ({ kind: "denied", why });
-  const { asker, entry, allotment, demand, options, index } = context;
+  const { asker, allotment, options } = context;
   const { target } = allotment;
   const hindrance = hindranceOf(request, asker) ?? limitOf(context);
   if (hindrance !== null) return denied(hindrance);
   const node = nodeOf(request);
-  const wanting = withEntry(demand, { ...entry, wants: target + 1 });
   const vcpu = nextVcpu(asker, node);
   if (vcpu !== null && target < asker.most) {
-    const after = allotments(wanting, options)[index]!;
-    if (after.target <= target) return denied({ code: "no-free-pcpu", target, strict: asker.strict });
-    return { kind: "grant", vcpu, loan: 0 < after.loan };
+    const more = oneMore(context, options);
+    if (more === null) return denied({ code: "no-free-pcpu", target, strict: asker.strict });
+    return { kind: "grant", vcpu, ...more };
   }
   const slot = nextSlot(asker, node);
   if (slot === null || options.supposing === undefined) return denied(nothingLeft(asker, node));
-  const supposed = { ...options, ...options.supposing(asker.id, slot) };
-  const after = allotments(wanting, supposed)[index]!;
-  if (after.target <= target) return denied({ code: "no-free-pcpu", target, strict: asker.strict });
-  return { kind: "plug", slot };
+  const more = oneMore(context, { ...options, ...options.supposing(asker.id, slot) });
+  if (more === null) return denied({ code: "no-free-pcpu", target, strict: asker.strict });
+  return { kind: "plug", slot, ...more };
+}
+
+/** `null`: there is no pCPU for one more, nor anybody who can do without one. */
+function oneMore(
+  { entry, allotment: { target }, demand, index }: DecideOptions,
+  host: AdmitOptions,
+): OneMore | null {
+  const wanting = withEntry(demand, { ...entry, wants: target + 1 });
+  const free = allotments(wanting, host)[index]!;
+  if (target < free.target) return { loan: 0 < free.loan, lender: null };
+  const lender = chooseLender(lendersBut(entry, host, demand));
+  if (lender === undefined) return null;
+  // Whoever has borrowed less for its weight and still wants more comes before it.
+  const lent = allotments(withLoanOf(wanting, lender, host), host)[index]!;
+  return target < lent.target ? { loan: 0 < lent.loan, lender } : null;
+}
+
+/** Who cannot ask back is not lent from, nor who waits for vCPUs of its own. */
+function lendersBut(
+  { id: borrower }: DomainDemand,
+  host: AdmitOptions,
+  demand: DemandState,
+): LenderCandidate[] {
+  const entries = new Map(demand.domains.map((entry) => [entry.id, entry]));
+  const twoLooks = (host.safeguards ?? ALL_SAFEGUARDS).lendAfterTwoLooks;
+  return host.askers.flatMap((asker): LenderCandidate[] => {
+    const entry = entries.get(asker.id);
+    if (entry === undefined || asker.id === borrower) return [];
+    if (!asker.asks || !asker.hears || asker.state === "paused" || entry.allotted <= asker.least) return [];
+    if (entry.plugging !== null || 0 < entry.granted.length) return [];
+    const { id, use, lending = NOTHING_LENT, allotted } = entry;
+    return [{ id, use, lending, vcpus: allotted, twoLooks }];
+  });
+}
+
+function withLoanOf(
+  demand: DemandState,
+  { id, vcpus }: LenderCandidate,
+  { askers, now }: AdmitOptions,
+): DemandState {
+  const entry = demand.domains.find((other) => other.id === id)!;
+  const strict = askers.find((asker) => asker.id === id)?.strict ?? 0;
+  const { use, lending = NOTHING_LENT } = entry;
+  return withEntry(demand, {
+    ...entry,
+    wants: vcpus - 1,
+    use: withoutLast(use, { vcpus }),
+    lending: rememberLoan(lending, { quietSince: use.quietSince ?? now, isOwn: vcpus <= strict }),
+  });
 }
 
 /** What the guest would have to change. */

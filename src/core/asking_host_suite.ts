@@ -40,7 +40,10 @@ export class AskingHost {
   look(): readonly DomainId[] {
     this.now += 1000;
     const options = this.options();
-    const { demand, gaveBack } = reviewDemand(this.demand, options.askers, this.now);
+    const { demand, gaveBack } = reviewDemand(this.demand, options.askers, {
+      now: this.now,
+      hasLooked: true,
+    });
     this.demand = demand;
     this.#follow(options);
     return gaveBack;

@@ -56,6 +56,27 @@ describe("demand, through the controller", () => {
     );
   });
 
+  it("lends on request what is not used, and tells everybody why", () => {
+    const world = twoOnEight();
+    world.use.set("a", 100);
+    world.pass(3_000);
+    for (let request = 0; request < 3; request++) {
+      world.use.set("b", 1000 * world.online("b").length);
+      world.pass(2_000).ask("b").settle();
+    }
+    expect(world.told()).toEqual(["lent 4", "lent 5", "lent 6"]);
+    world.use.set("a", 1000);
+    world.ask("a").settle();
+    expect(world.told()).toEqual(["granted 1"]);
+    expect(counts(world)).toBe("a 4, b 4");
+    const texts = world.notes.map(explainNote);
+    expect(texts).toContain(
+      "a: leaves a vCPU unused, which is lent to b, since it asks and no pCPU is free; it keeps 3 vCPUs and has back what was lent when it asks",
+    );
+    expect(texts).toContain("a: asked and has back the 3 vCPUs that were lent to others");
+    expect(texts.some((text) => text.startsWith("b: 3 borrowed vCPUs called back"))).toBe(true);
+  });
+
   it("`explain` tells that a target rests on demand, and the entitlement stays what weights make it", () => {
     const world = lentByA();
     world.ask("b").settle();

@@ -29,7 +29,7 @@ import { type StrictDues, strictDues } from "./strict_dues.ts";
 import type { DomainId, Milliseconds, VcpuIndex } from "./units.ts";
 
 export function considerDemand(options: ConsiderOptions, notes: Note[]): Considered {
-  const { state, snapshot, requests, dues, policy, now, safeguards } = options;
+  const { state, snapshot, requests, dues, policy, now, safeguards, hasLooked } = options;
   const before = demandOf(state.domains);
   const isQuiet = before.domains.length === 0 && requests.length === 0;
   if (isQuiet && !snapshot.domains.some(({ guest }) => guest?.asks === true)) {
@@ -47,7 +47,7 @@ export function considerDemand(options: ConsiderOptions, notes: Note[]): Conside
   };
 
   const { demand: unplugged, settled } = settlePlugs(before, { snapshot, underWay: state.underWay, now });
-  const { demand: reviewed, gaveBack } = reviewDemand(unplugged, host.askers, now);
+  const { demand: reviewed, gaveBack } = reviewDemand(unplugged, host.askers, { now, hasLooked });
   let demand = withAllotted(reviewed, host.askers, allotments(reviewed, host));
   for (const id of gaveBack) notes.push({ code: "gave-back", domain: id, vcpus: allottedOf(demand, id) });
 
@@ -68,7 +68,13 @@ export function considerDemand(options: ConsiderOptions, notes: Note[]): Conside
   }
 
   const admitted = admit(demand, requests, host);
-  for (const answered of admitted.answers) replies.push(...replyTo(answered, notes));
+  for (const answered of admitted.answers) {
+    const { lender, returned, request } = answered;
+    const to = request.domain;
+    if (lender !== null) notes.push({ code: "lent-on-request", domain: lender.id, to, left: lender.left });
+    if (1 < returned) notes.push({ code: "lending-ended", domain: to, vcpus: returned });
+    replies.push(...replyTo(answered, notes));
+  }
   noteCallBacks(before, admitted.demand, notes);
   return {
     domains: withDemand(state.domains, admitted.demand),
@@ -85,6 +91,8 @@ export interface ConsiderOptions {
   /** By weights alone, for this snapshot. */
   readonly dues: StrictDues;
   readonly requests: readonly VcpuRequest[];
+  /** The host was looked at for this step. */
+  readonly hasLooked: boolean;
   readonly now: Milliseconds;
   readonly safeguards: Safeguards;
 }

@@ -57,8 +57,8 @@ export function step(
   state = forgiveGrowth(state, now);
   const observes = policy.mode === "observe" && state.mode === "controlling";
   // A guest that is asked nothing is not behind.
-  const isLook = event.kind === "observed" || event.kind === "unchanged";
-  if (isLook && !observes) state = judgeGuests(policy, state, now, notes);
+  const hasLooked = event.kind === "observed" || event.kind === "unchanged";
+  if (hasLooked && !observes) state = judgeGuests(policy, state, now, notes);
   // As long as domains of an earlier life are awaited, its plan holds: nobody is given their share.
   const isAwaiting = state.absent.some(({ awaited }) => awaited);
   let replies: readonly Reply[];
@@ -67,8 +67,8 @@ export function step(
   } else if (isAwaiting) replies = putOff(requests, "starting", notes);
   else if (observes) {
     replies = putOff(requests, "observing", notes);
-    ({ state } = planAnew(policy, state, { requests: [], now, safeguards }, notes));
-  } else ({ state, replies } = planAnew(policy, state, { requests, now, safeguards }, notes));
+    ({ state } = planAnew(policy, state, { requests: [], hasLooked, now, safeguards }, notes));
+  } else ({ state, replies } = planAnew(policy, state, { requests, hasLooked, now, safeguards }, notes));
   if (observes) return { state, actions: replies, notes };
   const given = giveOut(state, wantedDomains(policy, state, { now, safeguards }), { now, notes, safeguards });
   return { ...given, actions: [...replies, ...given.actions] };

@@ -5,6 +5,7 @@
 import type { Allotment } from "./allotment.ts";
 import { type Asker, onlineCount } from "./asker.ts";
 import { judgeUse, NO_USE_YET, type UseMemory } from "./give_back.ts";
+import { type Lending, NOTHING_LENT, watchUse } from "./lending.ts";
 import type { PlanDemand } from "./make_plan.ts";
 import type { VcpuSlot } from "./model.ts";
 import type { Answer } from "./request.ts";
@@ -27,6 +28,8 @@ export interface DomainDemand {
   /** Granted and not online yet: the plan should choose these. */
   readonly granted: readonly VcpuIndex[];
   readonly use: UseMemory;
+  /** What it lends to those who ask; absent where a state was journalled before there was such lending. */
+  readonly lending?: Lending;
   readonly allowance: Allowance;
   /** The last ones, so that a lost answer is given again. */
   readonly answers: readonly { readonly id: string; readonly answer: Answer }[];
@@ -53,7 +56,11 @@ export const NO_DEMAND: DemandState = { domains: [] };
  * After an observation: who came and went, whose guest can no longer ask, and who has been quiet for long enough to
  * give a vCPU back. At most one vCPU for each domain in one call. `gaveBack` is ordered by id.
  */
-export function reviewDemand(demand: DemandState, askers: readonly Asker[], now: Milliseconds): Reviewed {
+export function reviewDemand(
+  demand: DemandState,
+  askers: readonly Asker[],
+  { now, hasLooked }: ReviewMoment,
+): Reviewed {
   const known = new Map(demand.domains.map((entry) => [entry.id, entry]));
   const gaveBack: DomainId[] = [];
   const domains = askers.map((asker): DomainDemand => {
@@ -63,18 +70,26 @@ export function reviewDemand(demand: DemandState, askers: readonly Asker[], now:
     const granted = stillOffline(entry.granted, asker);
     // Who cannot ask back what it lends does not lend, and has its entitlement when it can ask again.
     if (!asker.asks || !asker.hears) {
-      return { ...entry, granted, wants: Math.max(entry.wants, asker.strict), use: NO_USE_YET };
+      const wants = Math.max(entry.wants, asker.strict);
+      return { ...entry, granted, wants, use: NO_USE_YET, lending: NOTHING_LENT };
     }
+    const lending = hasLooked ? watched(entry, asker, now) : (entry.lending ?? NOTHING_LENT);
     // While vCPUs come and go, the use says nothing about how many are needed.
     if (asker.state === "paused" || onlineCount(asker) !== entry.allotted || entry.allotted <= asker.least) {
-      return { ...entry, granted, use: { ...entry.use, quietSince: null } };
+      return { ...entry, granted, lending, use: { ...entry.use, quietSince: null } };
     }
     const look = { usage: asker.usage, vcpus: entry.allotted, now };
     const { memory, givesBack } = judgeUse(entry.use, look);
     if (givesBack) gaveBack.push(entry.id);
-    return { ...entry, granted, use: memory, wants: givesBack ? entry.allotted - 1 : entry.wants };
+    return { ...entry, granted, lending, use: memory, wants: givesBack ? entry.allotted - 1 : entry.wants };
   });
   return { demand: { domains }, gaveBack };
+}
+
+interface ReviewMoment {
+  readonly now: Milliseconds;
+  /** The use is of a new look at the host, and not the one that was judged before. */
+  readonly hasLooked: boolean;
 }
 
 export interface Reviewed {
@@ -129,6 +144,12 @@ export function remembering(entry: DomainDemand, id: string, answer: Answer): Do
   return { ...entry, answers: [...entry.answers, { id, answer }].slice(-ANSWERS_KEPT) };
 }
 
+/** A guest that waits for vCPUs cannot show how many it needs; one that has more than it may use can. */
+function watched({ lending = NOTHING_LENT, allotted }: DomainDemand, asker: Asker, now: Milliseconds) {
+  const isTelling = asker.state === "running" && allotted <= onlineCount(asker);
+  return watchUse(lending, isTelling ? asker.usage : null, now);
+}
+
 /** Who never said that it needs less has all that it is due, also when that has become more. */
 function withDue(entry: DomainDemand, due: number): DomainDemand {
   if (entry.due === due) return entry;
@@ -144,6 +165,7 @@ function newcomer({ id, strict }: Asker, now: Milliseconds): DomainDemand {
     allotted: strict,
     granted: [],
     use: NO_USE_YET,
+    lending: NOTHING_LENT,
     allowance: fullAllowance(now),
     answers: [],
     plugging: null,

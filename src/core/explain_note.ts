@@ -51,6 +51,13 @@ export function explainNote(note: Note): string {
       return `${note.domain}: asked again (request ${note.request}) and is told the same; nothing was decided anew`;
     case "gave-back":
       return `${note.domain}: has not needed its last vCPU for a while and keeps ${count(note.vcpus, "vCPU")}`;
+    case "lent-on-request":
+      return [
+        `${note.domain}: leaves a vCPU unused, which is lent to ${note.to}, since it asks and no pCPU is free;`,
+        `it keeps ${count(note.left, "vCPU")} and has back what was lent when it asks`,
+      ].join(" ");
+    case "lending-ended":
+      return `${note.domain}: asked and has back the ${count(note.vcpus, "vCPU")} that were lent to others`;
     case "loan-called-back":
       return [
         `${note.domain}: ${count(note.vcpus, "borrowed vCPU")} called back for a domain that is due`,

@@ -21,8 +21,12 @@ export function judgeUse(before: UseMemory, look: UseLook): { memory: UseMemory;
   }
   const quietSince = before.quietSince ?? now;
   if (now - quietSince < before.dwell) return { memory: { ...before, quietSince }, givesBack: false };
-  const climbs = before.climbs.filter(({ from }) => from < look.vcpus - 1);
-  return { memory: { ...before, climbs, quietSince: null, gaveBackAt: now }, givesBack: true };
+  return { memory: { ...withoutLast(before, look), gaveBackAt: now }, givesBack: true };
+}
+
+/** The memory after the last vCPU went. */
+export function withoutLast(before: UseMemory, { vcpus }: Pick<UseLook, "vcpus">): UseMemory {
+  return { ...before, climbs: before.climbs.filter(({ from }) => from < vcpus - 1), quietSince: null };
 }
 
 /** The memory after a request for one more was granted. */
@@ -66,7 +70,7 @@ export interface UseLook {
 }
 
 /** At or below it, the last vCPU is not needed. */
-function releaseLine({ climbs }: UseMemory, { vcpus }: UseLook): MilliPcpu {
+export function releaseLine({ climbs }: UseMemory, { vcpus }: Pick<UseLook, "vcpus">): MilliPcpu {
   const fits = (vcpus - 1) * MILLI_PER_PCPU - ROOM;
   const climb = climbs.find(({ from }) => from === vcpus - 1);
   if (climb === undefined) return fits;

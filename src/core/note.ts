@@ -59,6 +59,15 @@ export type Note =
   | { readonly code: "request-repeated"; readonly domain: DomainId; readonly request: string }
   /** Nobody asked it: its use shows that it needs less. `vcpus` are those that it keeps. */
   | { readonly code: "gave-back"; readonly domain: DomainId; readonly vcpus: number }
+  /** Another one asked, no pCPU was free, and its use shows that it can do without one of its own. `left` are those that it keeps. */
+  | {
+      readonly code: "lent-on-request";
+      readonly domain: DomainId;
+      readonly to: DomainId;
+      readonly left: number;
+    }
+  /** It asked, and has all that was lent of its own on request. */
+  | { readonly code: "lending-ended"; readonly domain: DomainId; readonly vcpus: number }
   /** Those that it had borrowed from are in need of them. */
   | {
       readonly code: "loan-called-back";

@@ -20,7 +20,7 @@ import type { DomainId, Milliseconds } from "./units.ts";
 export function planAnew(
   policy: Policy,
   state: ControllerState,
-  { requests, now, safeguards }: PlanAnewOptions,
+  { requests, hasLooked, now, safeguards }: PlanAnewOptions,
   notes: Note[],
 ): { readonly state: ControllerState; readonly replies: readonly Reply[] } {
   if (state.snapshot === null) return { state, replies: [] };
@@ -30,7 +30,7 @@ export function planAnew(
   const isAsBefore = planInputs === state.planInputs && state.plan !== null;
   const dues = (isAsBefore ? state.dues : null) ?? strictDues(effective, snapshot);
   const considered = considerDemand(
-    { policy: effective, state, snapshot, dues, requests, now, safeguards },
+    { policy: effective, state, snapshot, dues, requests, hasLooked, now, safeguards },
     notes,
   );
   const { domains, demand, replies } = considered;
@@ -45,6 +45,8 @@ export function planAnew(
 export interface PlanAnewOptions {
   /** All that asked since the last step. */
   readonly requests: readonly VcpuRequest[];
+  /** For this step, and not for an earlier one. */
+  readonly hasLooked: boolean;
   readonly now: Milliseconds;
   readonly safeguards: Safeguards;
 }

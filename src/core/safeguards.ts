@@ -13,6 +13,8 @@ export interface Safeguards {
   readonly answerOnce: boolean;
   /** Lend only to a guest that the host sees at work. Off: a guest that lies about its load gets what others leave. */
   readonly lendOnlyToBusy: boolean;
+  /** Lend on request only what two looks in a row saw unused. Off: a load that comes each second lends its vCPUs in between. */
+  readonly lendAfterTwoLooks: boolean;
   /** Unplug only what was unused for long. Off: a guest whose load comes and goes has the same vCPU plugged each time. */
   readonly unplugSlowly: boolean;
 }
@@ -23,5 +25,6 @@ export const ALL_SAFEGUARDS: Safeguards = {
   breakCircles: true,
   answerOnce: true,
   lendOnlyToBusy: true,
+  lendAfterTwoLooks: true,
   unplugSlowly: true,
 };

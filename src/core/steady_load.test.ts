@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { USE_STEP } from "./event.ts";
-import { ALL_SAFEGUARDS } from "./safeguards.ts";
+import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
 import { TestWorld } from "./test_world_suite.ts";
 
 const TEN_MINUTES = 600;
@@ -17,6 +17,7 @@ function changesOf(
   id: string,
   loadAt: (second: number) => number,
   seconds: number,
+  meanwhile: () => void = () => {},
 ): number {
   let changes = 0;
   for (let second = 0; second < seconds; second++) {
@@ -25,6 +26,7 @@ function changesOf(
     world.use.set(id, Math.round(used / USE_STEP) * USE_STEP);
     world.pass(1000);
     if (online * 10 * THRESHOLD < used) world.ask(id);
+    meanwhile();
     world.settle();
     if (world.online(id).length !== online) changes += 1;
   }
@@ -81,6 +83,61 @@ describe("steady and noisy load", () => {
   });
 });
 
+/** As `changesOf` for `a`, beside `b`, which wants all that it can have and asks every second. */
+function changesBeside(world: TestWorld, loadAt: (second: number) => number, seconds: number): number {
+  return changesOf(world, "a", loadAt, seconds, () => {
+    world.use.set("b", world.online("b").length * 1000);
+    world.ask("b");
+  });
+}
+
+/** Due four of eight each; `a` has a load monitor, and so has the hungry one. */
+function besideHungry(load: number, safeguards: Partial<Safeguards> = {}): TestWorld {
+  const world = new TestWorld(8).arrive("a", { vcpus: 8, asks: true }).arrive("b", { vcpus: 8, asks: true });
+  world.safeguards = { ...ALL_SAFEGUARDS, ...safeguards };
+  world.settle();
+  changesBeside(world, () => load, 60);
+  return world;
+}
+
+describe("lending on request to a neighbour that always asks", () => {
+  it("a steady load at any edge changes once in ten minutes at most, and has what it needs", () => {
+    // Where the threshold is, and where a line of give-back is.
+    for (const load of [800, 1600, 2400, 2500, 3200]) {
+      for (const edge of [0 - USE_STEP, 0, USE_STEP]) {
+        const steady = Math.max(0, load + edge);
+        const world = besideHungry(steady);
+        expect(changesBeside(world, () => steady, TEN_MINUTES)).toBeLessThanOrEqual(1);
+        expect(world.online("a").length * 1000).toBeGreaterThanOrEqual(Math.min(4000, steady));
+      }
+    }
+  });
+
+  it.each([
+    ["jitter around the threshold", (next: () => number) => 2400 + (next() - 0.5) * 600],
+    ["jumps from nothing to everything", (next: () => number) => next() * 4000],
+    ["two seconds on, two seconds off", (_: () => number, second: number) => (second % 4 < 2 ? 4000 : 0)],
+    ["four seconds on, four seconds off", (_: () => number, second: number) => (second % 8 < 4 ? 4000 : 0)],
+  ])("noise does not oscillate (pitfall 10): %s", (_, load) => {
+    const next = noise();
+    const world = besideHungry(4000);
+    const seen = (second: number) => load(next, second);
+    const first = changesBeside(world, seen, TEN_MINUTES);
+    const second = changesBeside(world, seen, TEN_MINUTES);
+    // Each loan goes and comes vCPU by vCPU; the regrets grow, and so does the time between them.
+    expect(first).toBeLessThanOrEqual(8);
+    expect(second).toBeLessThanOrEqual(2);
+  });
+});
+
+describe("switched off: lendAfterTwoLooks", () => {
+  it("one look is enough, and a load that jumps loses a vCPU whenever it is low", () => {
+    const next = noise();
+    const world = besideHungry(4000, { lendAfterTwoLooks: false });
+    expect(changesBeside(world, () => next() * 4000, TEN_MINUTES)).toBeGreaterThan(16);
+  });
+});
+
 describe("a guest with steady load and its entitlement", () => {
   /** `a` lent three of its four to `b`, which uses them all; then the load of `a` comes. */
   function lent(): TestWorld {
@@ -133,6 +190,37 @@ describe("a guest with steady load and its entitlement", () => {
       if (temper === "silent") world.change("b", (domain) => ({ ...domain, guest: null }));
       const { stuckAfter } = world.policy.patience;
       expect(backAfter(world)).toBeLessThanOrEqual(3 * (stuckAfter + 2_000));
+    },
+  );
+
+  /** `a` was quiet for seconds only, and lent three of its four on request. */
+  function lentOnRequest(): TestWorld {
+    const world = new TestWorld(8)
+      .arrive("a", { vcpus: 8, asks: true })
+      .arrive("b", { vcpus: 8, asks: true });
+    world.use.set("a", 100).set("b", 4000);
+    world.settle();
+    world.pass(2_000);
+    for (let request = 0; request < 3; request++) {
+      world.use.set("b", world.online("b").length * 1000);
+      world.ask("b").settle();
+      world.pass(2_000);
+    }
+    expect(world.online("a")).toHaveLength(1);
+    return world;
+  }
+
+  it("lent on request, all of it is back with one request", () => {
+    expect(backAfter(lentOnRequest())).toBeLessThanOrEqual(2_000);
+  });
+
+  it.each(["stuck", "silent"] as const)(
+    "lent on request, and within the patience, 5 s, in all, from a borrower that is %s",
+    (temper) => {
+      const world = lentOnRequest();
+      world.temper("b", temper);
+      if (temper === "silent") world.change("b", (domain) => ({ ...domain, guest: null }));
+      expect(backAfter(world)).toBeLessThanOrEqual(world.policy.patience.stuckAfter + 2_000);
     },
   );
 
