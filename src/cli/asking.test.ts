@@ -110,7 +110,7 @@ describe("vbal request", () => {
 
 describe("vbal agent-config", () => {
   test("sets thresholds, shows who said so, and takes them back; the daemon knows who did it", async () => {
-    expect((await check("agent-config", "web")).out).toContain("load monitor on, measures every 3 s");
+    expect((await check("agent-config", "web")).out).toContain("load monitor on, measures every 10 s");
     expect(await check("agent-config", "web", "vm.composite=1.5", "node.composite=none", "on=false")).toEqual(
       {
         code: EXIT_CODE.ok,
