@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Command } from "./action.ts";
-import { GROWTH_GIVEN_UP_FOR_MS } from "./controller.ts";
+import { GROWTH_GIVEN_UP_FOR_MS, RETRY_AFTER_MAX_MS } from "./controller.ts";
 import { reconcile } from "./reconcile.ts";
 import { ALL_SAFEGUARDS } from "./safeguards.ts";
 import { TestWorld } from "./test_world_suite.ts";
@@ -136,6 +136,33 @@ describe("guests that do not follow", () => {
     const tries = world.log.filter((c) => c.kind === "set-online" && c.domain === "a").length;
     expect(10).toBeLessThan(tries);
     expect(tries).toBeLessThan(25);
+  });
+});
+
+describe("a guest that follows and changes its vCPUs back at once", () => {
+  const flapping = (seconds: number) => {
+    const world = new TestWorld(4).arrive("a", { vcpus: 4, policy: { vcpusMax: 2 } });
+    world.settle();
+    world.log.length = 0;
+    for (let second = 0; second < seconds; second++) {
+      world.guestSets("a", [0, 1, 2, 3]).pass(1000);
+    }
+    return world;
+  };
+  const told = (world: TestWorld) => world.log.filter(({ kind }) => kind === "set-online").length;
+
+  test("pitfall 5: is told again less and less often, every 30 s in the end", () => {
+    expect(told(flapping(600))).toBeLessThanOrEqual(600 / 30 + 5);
+  });
+
+  test("and once it stops, has what it should have within that time, and is told at once when that is long ago", () => {
+    const world = flapping(120);
+    world.pass(RETRY_AFTER_MAX_MS + 1000);
+    expect(world.online("a")).toEqual([0, 1]);
+    world.pass(2 * RETRY_AFTER_MAX_MS);
+    world.guestSets("a", [0, 1, 2, 3]).pass(1000);
+    world.pass(1000);
+    expect(world.online("a")).toEqual([0, 1]);
   });
 });
 

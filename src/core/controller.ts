@@ -232,7 +232,10 @@ function giveOut(
     before.underWay.map(({ command }) => command),
   );
   const commands = dueCommands(before, difference, { now, notes, safeguards });
-  const satisfied = withNothingLeftToAsk(withoutDoneAttempts(before, difference), wanted, difference, now);
+  const open = new Set(
+    [...difference.ready, ...difference.blocked.map(({ command }) => command)].map(commandKey),
+  );
+  const satisfied = withNothingLeftToAsk(withoutDoneAttempts(before, open, now), wanted, difference, now);
   const settled = settleReleased(satisfied, wanted, difference, notes);
   const given = commands.map((command, i) => ({ id: settled.nextCommandId + i, command }));
   const byDomain = new Map<DomainId, Command[]>(commands.map(({ domain }) => [domain, []]));
@@ -246,7 +249,8 @@ function giveOut(
     ),
   };
   const actions: Action[] = given.map(({ id, command }) => ({ id, ...command }));
-  const retryAt = Math.min(...state.attempts.map((attempt) => attempt.retryAt).filter((at) => now < at));
+  const retries = state.attempts.filter(({ key, retryAt }) => open.has(key) && now < retryAt);
+  const retryAt = Math.min(...retries.map((attempt) => attempt.retryAt));
   if (Number.isFinite(retryAt)) actions.push({ kind: "wait", until: retryAt });
   return { state, actions, notes };
 }
@@ -271,11 +275,24 @@ function dueCommands(
   return [...due, through];
 }
 
-/** An attempt whose command is no longer wanted did its work; the next one of its kind starts with fresh patience. */
-function withoutDoneAttempts(state: ControllerState, { ready, blocked }: Reconciliation): ControllerState {
-  const wanted = new Set([...ready, ...blocked.map(({ command }) => command)].map(commandKey));
-  const attempts = state.attempts.filter(({ key }) => wanted.has(key));
-  return attempts.length === state.attempts.length ? state : { ...state, attempts };
+/**
+ * An attempt whose command is no longer wanted did its work; the next one of its kind starts with fresh patience. What a
+ * guest was told is remembered for a while all the same: one that changes its vCPUs back is told the same again at once,
+ * but when it does so again and again, less and less often, and not every second for ever.
+ */
+function withoutDoneAttempts(
+  state: ControllerState,
+  wanted: ReadonlySet<string>,
+  now: Milliseconds,
+): ControllerState {
+  if (state.attempts.every(({ key }) => wanted.has(key))) return state;
+  const attempts = state.attempts.flatMap((attempt): Attempt[] => {
+    const { key, count, retryAt } = attempt;
+    if (wanted.has(key)) return [attempt];
+    if (!key.startsWith("set-online ") || retryAt + RETRY_AFTER_MAX_MS <= now) return [];
+    return count === 1 && now < retryAt ? [{ ...attempt, retryAt: now }] : [attempt];
+  });
+  return { ...state, attempts };
 }
 
 /** What a domain remembers of a command that is given out. */

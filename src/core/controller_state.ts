@@ -29,7 +29,7 @@ export interface ControllerState {
   readonly absent: readonly AbsentDomain[];
   /** Commands that were given out and not answered yet. */
   readonly underWay: readonly CommandUnderWay[];
-  /** Commands that ended and are wanted still: they failed, or changed nothing. */
+  /** Commands that ended and are wanted still: they failed, or changed nothing; and what guests were told of late. */
   readonly attempts: readonly Attempt[];
   readonly nextCommandId: number;
 }
