@@ -15,6 +15,7 @@ import type { Timers } from "../timers.ts";
 import type { DomainSource } from "./domain_sources.ts";
 import { guestMemory, readMemoryFiles } from "./guest_memory.ts";
 import { createMigrationWatch } from "./migration_watch.ts";
+import { targetInGuest } from "./node_numbers.ts";
 import { queryMemdev, queryName, queryStatus } from "./qmp_commands.ts";
 import { connectQmp, type QmpConnection, type QmpEvent } from "./qmp_connection.ts";
 import {
@@ -190,7 +191,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
   /** What could not be read is left out, and looked for again later. */
   async function readMemory(known: QmpProcess, connection: QmpConnection): Promise<void> {
     const hostNodes = options.hostNodes();
-    const guestNodes = known.vcpus.nodes;
+    const guestNodes = [...known.vcpus.nodes.keys()].sort((a, b) => a - b);
     if (hostNodes.length === 1) {
       known.memory = guestMemory({ hostNodes, guestNodes, backends: [], commandLine: [], numaMaps: null });
       return;
@@ -218,7 +219,10 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
           path: source.agent,
           timers,
           onChange: heard,
-          onRequest: (asked) => onChange({ kind: "guest-asked", request: { ...asked, domain: id } }),
+          onRequest(asked) {
+            const target = targetInGuest(process?.vcpus.nodes ?? new Map(), asked.target);
+            onChange({ kind: "guest-asked", request: { ...asked, target, domain: id } });
+          },
         }),
       );
     }

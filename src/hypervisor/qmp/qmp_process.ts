@@ -6,6 +6,7 @@ import { linuxAffinity } from "../linux/affinity.ts";
 import { type ThreadState, threadState, type WatchedThread, watchThread } from "../linux/threads.ts";
 import type { DomainFinding, DomainLoad, DomainUsage, VcpuUsage } from "../port.ts";
 import type { GuestMemory } from "./guest_memory.ts";
+import { inGuest } from "./node_numbers.ts";
 import type { CpuInfo } from "./qmp_commands.ts";
 import type { VcpuFacts } from "./vcpu_facts.ts";
 import { numberVcpus, type VcpuNumbers } from "./vcpu_numbers.ts";
@@ -19,6 +20,7 @@ export interface QmpProcess {
   vcpus: VcpuFacts;
   /** Of the guest's present boot. */
   numbers: VcpuNumbers;
+  /** With QEMU's nodes. */
   memory: readonly GuestMemory[];
   /** All that there were when `vcpus` was read, ascending. */
   threads: readonly number[];
@@ -45,7 +47,7 @@ export function look(
   now: { readonly state: ThreadState; readonly channels: readonly GuestChannel[] },
 ): DomainObservation {
   const { state, channels } = now;
-  const { freeSlots } = known.vcpus;
+  const { freeSlots, nodes } = known.vcpus;
   const word = wordOf(channels);
   const cpus = cpusByNumber(known, word);
   const usage = cpus.map(([index, cpu]) => usageOf(known, cpu, { index, word }));
@@ -60,8 +62,10 @@ export function look(
       incarnation: `${known.pid}@${known.startTime}`,
       state: runs(known, state) ? "running" : "paused",
       vcpus: cpus.map(([index, cpu]) => vcpuOf(known, cpu, index)),
-      ...(typeof freeSlots === "string" ? {} : { freeSlots: freeSlots.map(({ slot }) => slot) }),
-      ...(known.memory.length === 0 ? {} : { memory: known.memory }),
+      ...(typeof freeSlots === "string"
+        ? {}
+        : { freeSlots: freeSlots.map(({ slot }) => inGuest(nodes, slot)) }),
+      ...(known.memory.length === 0 ? {} : { memory: memoryInGuest(known) }),
       emulatorPins: unionOf(emulatorThreadsOf(known).map((thread) => linuxAffinity.get(thread))),
       guest: word?.report ?? null,
     },
@@ -122,12 +126,16 @@ export function unwatch(known: QmpProcess, cpus: readonly CpuInfo[]): void {
   }
 }
 
+function memoryInGuest({ memory, vcpus }: QmpProcess): readonly GuestMemory[] {
+  return memory.map((each) => inGuest(vcpus.nodes, each)).sort((a, b) => a.guestNode - b.guestNode);
+}
+
 function vcpuOf(known: QmpProcess, cpu: CpuInfo, index: VcpuIndex): Vcpu {
   const path = cpu["qom-path"];
   return {
     index,
     pins: linuxAffinity.get(cpu["thread-id"]),
-    ...placeOf(cpu.props, cpu["cpu-index"]),
+    ...inGuest(known.vcpus.nodes, placeOf(cpu.props, cpu["cpu-index"])),
     ...(path !== undefined && known.vcpus.hotplugged.has(path) ? { removable: true } : {}),
   };
 }

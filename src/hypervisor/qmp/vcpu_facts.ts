@@ -1,5 +1,6 @@
 /** What a monitor says of a machine's vCPUs: those that are there, and where more could be plugged. */
-import type { Milliseconds, NodeId } from "../../core/units.ts";
+import type { Milliseconds } from "../../core/units.ts";
+import { type NodeNumbers, numberNodes } from "./node_numbers.ts";
 import {
   type CpuInfo,
   isEmulated,
@@ -15,10 +16,10 @@ import { type FreeSlot, freeSlotsOf, placeOf } from "./vcpu_slots.ts";
 export interface VcpuFacts {
   /** In QEMU's order, which is that of their making. */
   readonly cpus: readonly CpuInfo[];
-  /** In the order in which they should be filled; a sentence where this machine plugs none, saying why. */
+  /** With QEMU's nodes, in the order in which they should be filled; a sentence where this machine plugs none, saying why. */
   readonly freeSlots: readonly FreeSlot[] | string;
-  /** The guest's nodes that have vCPUs or slots for them, ascending. */
-  readonly nodes: readonly NodeId[];
+  /** QEMU's nodes that have vCPUs or slots for them, with the guest's numbers. */
+  readonly nodes: NodeNumbers;
   /** QOM paths of the vCPUs that came after the start. */
   readonly hotplugged: ReadonlySet<string>;
   /** The vCPUs are threads of an emulator (TCG). */
@@ -55,8 +56,7 @@ export async function readVcpuFacts(
       : worn
         ? "its QEMU emulates and would die of a vCPU plugged after another was taken out; start it anew"
         : freeSlotsOf(slots);
-  const places = slots ?? cpus;
-  const nodes = [...new Set(places.map(({ props }) => placeOf(props).guestNode))].sort((a, b) => a - b);
+  const nodes = numberNodes((slots ?? cpus).map(({ props }) => placeOf(props)));
   return { cpus, freeSlots, nodes, hotplugged, emulated };
 }
 

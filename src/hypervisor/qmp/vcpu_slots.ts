@@ -19,10 +19,11 @@ export function freeSlotsOf(slots: readonly CpuSlot[]): FreeSlot[] {
       const slot = placeOf(props);
       return { slot, device: { ...props, driver: type, id: deviceIdOf(slot) } };
     })
-    .sort(
-      ({ slot: a }, { slot: b }) =>
-        a.guestSocket - b.guestSocket || a.guestCore - b.guestCore || a.guestThread - b.guestThread,
-    );
+    .sort((a, b) => byPlace(a.slot, b.slot));
+}
+
+export function byPlace(a: VcpuSlot, b: VcpuSlot): number {
+  return a.guestSocket - b.guestSocket || a.guestCore - b.guestCore || a.guestThread - b.guestThread;
 }
 
 /** QEMU leaves out what a machine does not have; `otherwise` stands for the socket then. */
