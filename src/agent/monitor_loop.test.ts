@@ -139,6 +139,17 @@ describe("a guest that becomes short of vCPUs", () => {
     expect(new Set(guest.read)).toEqual(new Set(["/proc/schedstat"]));
   });
 
+  test("pitfall 11: two short loads with a rest between them are not one long one", () => {
+    const guest = started();
+    for (let i = 0; i < 5; i++) {
+      guest.threads = 3;
+      guest.live(900);
+      guest.threads = 0;
+      guest.live(2_100);
+    }
+    expect(guest.requests()).toEqual([]);
+  });
+
   test("an agent that used more than its allowance leaves the trace alone, says so, and goes on asking", () => {
     const guest = started({ threads: 3, agentMsPerSecond: 200 });
     guest.live(10_000);

@@ -56,8 +56,10 @@ export class MonitorLoop {
     this.#running = null;
   }
 
+  /** Nothing exceeds, which ends what had lasted. */
   #rest(): void {
     if (this.#running === null) return;
+    this.#running.detector = DETECTOR_START;
     this.#running.monitor.pause();
     this.#running.cancel = [this.#platform.after(this.#glanceEveryMs(), () => this.#glance())];
   }
@@ -70,8 +72,6 @@ export class MonitorLoop {
       this.#look({ follows: false, isWhole: isShownNext });
       return;
     }
-    // Nothing exceeds, which ends what had lasted.
-    this.#running.detector = DETECTOR_START;
     this.#rest();
     this.#options.onQuiet((grown ?? []).map(({ vcpu }) => vcpu));
   }
