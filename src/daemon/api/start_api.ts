@@ -66,6 +66,8 @@ class ApiThread implements ApiServer {
     this.#send({ kind: "close" });
     const late = setTimeout(() => void worker.terminate(), CLOSE_DEADLINE_MS);
     await ended;
+    // Whoever closes again must not wait for the same end.
+    this.#worker = null;
     clearTimeout(late);
   }
 
