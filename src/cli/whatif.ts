@@ -42,8 +42,8 @@ export const whatIfCommand: Command = command(
         "follow" as const,
       ),
       models: withDefault(
-        option("--models", integer({ min: 20, max: 10_000, metavar: "N" }), {
-          description: message`How many models to draw in each of two rounds, ${String(DRAWS)} when absent.`,
+        option("--models", integer({ min: 40, max: 100_000, metavar: "N" }), {
+          description: message`How many models to try against the record, ${String(DRAWS)} when absent.`,
         }),
         DRAWS,
       ),

@@ -124,6 +124,8 @@ export class Vcpus {
   readonly mmActive: Uint8Array;
   /** What the guest's kernel counts of it: times it turned to another task, and the integral of its queue's length. */
   readonly arrivals: Float64Array;
+  /** How often a task was given the vCPU, the one that had it last too. */
+  readonly picks: Float64Array;
   readonly queueTime: Float64Array;
   readonly queueCountedAt: Float64Array;
   /** OPEN, or how it was taken: the guest puts no task on a vCPU that is not open. */
@@ -181,6 +183,7 @@ export class Vcpus {
     this.queue = ints(base, NOBODY);
     this.mmActive = new Uint8Array(n);
     this.arrivals = floats(n);
+    this.picks = floats(n);
     this.queueTime = floats(n);
     this.queueCountedAt = floats(n);
     this.balloon = new Uint8Array(n);

@@ -41,6 +41,7 @@ export function pickTask(w: World, v: number): number {
   tasks.state[h] = TASK_CURRENT;
   vcpus.current[v] = h;
   vcpus.mmActive[v] = 1;
+  vcpus.picks[v]++;
   vcpus.pickedAt[v] = w.now;
   vcpus.chargedAt[v] = w.now;
   vcpus.reschedule[v] = 0;

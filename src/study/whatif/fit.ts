@@ -1,12 +1,13 @@
 /**
  * Keeps those models that behave as the record does: approximate Bayesian computation by rejection (Beaumont, Zhang, Balding,
- * Genetics 162, 2002), in two rounds. The first draws every domain's model from all that there is; the second draws near those
- * that came close, each domain by itself, since with many domains hardly any draw is right for all of them at once.
+ * Genetics 162, 2002), in rounds (after Sisson, Fan, Tanaka, PNAS 104, 2007, without their weights). The first draws every
+ * domain's model from all that there is; each other draws near those that came close so far, each domain by itself, since with
+ * many domains hardly any draw is right for all of them at once. In half of the draws domains with equal records are alike.
  *
  * Equal keys give equal models. A model is close when none of its domains is further from the record than the tolerance.
  */
 import { keyOf } from "../../sim/engine/draw.ts";
-import { drawHost, drawModel, type Model, nearby, stream } from "./model.ts";
+import { drawDomain, drawHost, drawModel, type Model, nearby, stream } from "./model.ts";
 import { placementsUnder } from "./policies.ts";
 import type { Observed, RecordedDomain, Recording } from "./recording.ts";
 import { type Outcome, runModel, type ThreadRule } from "./world.ts";
@@ -29,17 +30,20 @@ export interface Fit {
 export interface FitOptions {
   readonly threads: ThreadRule;
   readonly onProgress: (done: number, of: number) => void;
-  /** Models drawn in each round. */
+  /** Models drawn in all rounds together. */
   readonly draws: number;
+  readonly simulatedNs?: number | undefined;
 }
 
-export const DRAWS = 120;
+export const DRAWS = 400;
+const ROUNDS = 4;
 export const KEPT_MIN = 20;
 export const KEPT_MAX = 40;
-/** Of the first round, the part that each domain's second round starts from. */
+/** Of the rounds so far, the part that each domain's next round starts from. */
 const NEAR_PART = 0.2;
-/** Half of the second round's hosts are fresh, so that none is lost for bad company. */
-const FRESH_HOST = 0.5;
+/** Some hosts and domains are fresh in every round, so that none is lost for bad company. */
+const FRESH = 0.3;
+const ALIKE = 0.5;
 
 /**
  * How far a simulated share may be from a recorded one, of a vCPU's time: what the simulator and a host's accounting differ by on
@@ -50,19 +54,26 @@ const SWITCHES_TOLERANCE = Math.log(3);
 
 export function fitModels(recording: Recording, options: FitOptions): Fit {
   const { draws, onProgress } = options;
+  const perRound = Math.ceil(draws / ROUNDS);
   let done = 0;
   const trial = (model: Model, replication: number): Tried => {
     const placements = placementsUnder("recorded", recording);
-    const recorded = runModel({ recording, model, placements, threads: options.threads, replication });
-    onProgress(++done, 2 * draws);
+    const { threads, simulatedNs } = options;
+    const recorded = runModel({ recording, model, placements, threads, replication, simulatedNs });
+    onProgress(++done, perRound * ROUNDS);
     const distances = recording.domains.map((domain, d) => distanceOf(domain, recorded[d]!));
     return { model, replication, recorded, distances, distance: Math.max(...distances) };
   };
-  const first = Array.from({ length: draws }, (_, n) => trial(drawModel(recording, keyOf(1, n)), n));
-  const second = Array.from({ length: draws }, (_, n) =>
-    trial(drawNear(recording, first, keyOf(2, n)), draws + n),
-  );
-  const tried = [...first, ...second].sort((a, b) => a.distance - b.distance);
+  const all: Tried[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = [...all];
+    for (let n = 0; n < perRound; n++) {
+      const key = keyOf(round, n);
+      const drawn = round === 0 ? drawModel(recording, key) : drawNear(recording, before, key);
+      all.push(trial(alike(recording, drawn, keyOf(key, ALIKE_STREAM)), all.length));
+    }
+  }
+  const tried = all.sort((a, b) => a.distance - b.distance);
   const close = tried.filter(({ distance }) => distance <= 1).length;
   return {
     // Those of the close ones that came first are no better than the others: they differ by less than we can tell.
@@ -82,14 +93,36 @@ function drawNear(recording: Recording, tried: readonly Tried[], key: number): M
   const kept = Math.max(1, Math.round(NEAR_PART * tried.length));
   const oneOf = (ranked: readonly Tried[]) => ranked[Math.floor(draw() * kept)]!;
   const byAll = tried.toSorted((a, b) => sum(a.distances) - sum(b.distances));
-  const host = draw() < FRESH_HOST ? drawHost(recording, keyOf(key, 1)) : oneOf(byAll).model.host;
+  const host = draw() < FRESH ? drawHost(recording, keyOf(key, 1)) : oneOf(byAll).model.host;
   return {
     host,
-    domains: recording.domains.map((_, d) => {
+    domains: recording.domains.map((domain, d) => {
+      if (draw() < FRESH) return drawDomain(domain, keyOf(key, 3, d));
       const ranked = tried.toSorted((a, b) => a.distances[d]! - b.distances[d]!);
       return nearby(oneOf(ranked).model.domains[d]!, keyOf(key, 2, d));
     }),
   };
+}
+
+const ALIKE_STREAM = 0x616c_696b;
+
+/** Domains with equal records often do the same work: in half of the draws they have the first one's model. */
+function alike({ domains }: Recording, model: Model, key: number): Model {
+  if (stream(key)() < ALIKE) return model;
+  const first = domains.map((domain) => domains.findIndex((other) => looksLike(other, domain)));
+  return { ...model, domains: first.map((d) => model.domains[d]!) };
+}
+
+function looksLike(a: RecordedDomain, b: RecordedDomain): boolean {
+  const { run, wait, switches } = b;
+  if (a.online !== b.online || (a.wait === null) !== (wait === null)) return false;
+  const outcome = {
+    rate: 0,
+    run: run.mean,
+    wait: wait?.mean ?? 0,
+    switches: switches?.mean ?? a.switches?.mean ?? 0,
+  };
+  return distanceOf(a, outcome) <= 1;
 }
 
 /** In tolerances; what is not recorded is not compared. */

@@ -67,15 +67,17 @@ export interface Predicted {
 export interface WhatIfOptions {
   readonly threads?: ThreadRule;
   readonly draws?: number;
+  /** How long a model runs; a second when absent. */
+  readonly simulatedNs?: number;
   readonly onProgress?: (done: number, of: number) => void;
 }
 
 /** Pure: equal recordings give equal answers. */
 export function whatIf(recording: Recording, options: WhatIfOptions = {}): WhatIf {
-  const { threads = "follow", draws = DRAWS, onProgress = () => {} } = options;
-  const fit = fitModels(recording, { threads, draws, onProgress });
+  const { threads = "follow", draws = DRAWS, simulatedNs, onProgress = () => {} } = options;
+  const fit = fitModels(recording, { threads, draws, simulatedNs, onProgress });
   const policies = WHATIF_POLICIES.map((policy) =>
-    answerOf(policy, { recording, threads, models: fit.models }),
+    answerOf(policy, { recording, threads, simulatedNs, models: fit.models }),
   );
   const models = {
     tried: fit.tried,
@@ -116,17 +118,19 @@ function answerOf(
   {
     recording,
     threads,
+    simulatedNs,
     models,
   }: {
     readonly recording: Recording;
     readonly threads: ThreadRule;
+    readonly simulatedNs: number | undefined;
     readonly models: readonly FittedModel[];
   },
 ): PolicyAnswer {
   const placements = placementsUnder(policy, recording);
   const isAsRecorded = JSON.stringify(placements) === JSON.stringify(placementsUnder("recorded", recording));
   const runs = models.map(({ model, replication, recorded }) =>
-    isAsRecorded ? recorded : runModel({ recording, model, placements, threads, replication }),
+    isAsRecorded ? recorded : runModel({ recording, model, placements, threads, replication, simulatedNs }),
   );
   return {
     policy,

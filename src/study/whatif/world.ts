@@ -23,6 +23,8 @@ export interface WorldOptions {
   readonly threads: ThreadRule;
   /** Runs with the same number draw the same work, whatever the policy. */
   readonly replication: number;
+  /** Of hosts with few vCPUs; `SIMULATED_NS` when absent. */
+  readonly simulatedNs?: number | undefined;
 }
 
 /** Of one domain. */
@@ -47,12 +49,16 @@ export function runModel(options: WorldOptions): Outcome[] {
     const startedNs = endedAt - (config.domains[d]!.startAt ?? 0);
     const sum = (of: (vcpu: (typeof vcpus)[number]) => number) => vcpus.reduce((all, v) => all + of(v), 0);
     const first = world.domains.firstVcpu[d]!;
-    const arrivals = vcpus.reduce((all, _v, i) => all + world.vcpus.arrivals[first + i]!, 0);
+    // As a guest's kernel counts: from another thread, or to idle and back.
+    const switches = vcpus.reduce((all, _, i) => {
+      const [picks, arrivals] = [world.vcpus.picks[first + i]!, world.vcpus.arrivals[first + i]!];
+      return all + arrivals + 2 * (picks - arrivals);
+    }, 0);
     return {
       rate: (marks * NS_PER_SECOND) / startedNs,
       run: sum(({ running }) => running) / startedNs,
       wait: sum(({ runnable }) => runnable) / startedNs,
-      switches: (arrivals * NS_PER_SECOND) / startedNs / options.placements[d]!.vcpus,
+      switches: (switches * NS_PER_SECOND) / startedNs / options.placements[d]!.vcpus,
     };
   });
 }
@@ -67,7 +73,8 @@ const SIMULATED_NS = NS_PER_SECOND;
 const SIMULATED_NS_MIN = 200_000_000;
 const VCPUS_AT_FULL_TIME = 8;
 
-function configOf({ recording, model, placements, threads, replication }: WorldOptions): SimulationConfig {
+function configOf(options: WorldOptions): SimulationConfig {
+  const { recording, model, placements, threads, replication, simulatedNs = SIMULATED_NS } = options;
   const { snapshot, policy } = recording;
   const places = snapshot.pcpus.filter(({ online }) => online);
   const numberOf = new Map<PcpuId, number>(places.map(({ id }, i) => [id, i]));
@@ -101,7 +108,7 @@ function configOf({ recording, model, placements, threads, replication }: WorldO
     seed: SEED,
     replication,
     until: {
-      at: Math.max(SIMULATED_NS_MIN, SIMULATED_NS * Math.min(1, VCPUS_AT_FULL_TIME / Math.max(1, vcpus))),
+      at: Math.max(SIMULATED_NS_MIN, simulatedNs * Math.min(1, VCPUS_AT_FULL_TIME / Math.max(1, vcpus))),
     },
     machine: {
       topology: { places: places.map(({ core, llc, node }) => ({ core, llc, node })) },
