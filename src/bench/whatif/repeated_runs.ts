@@ -8,9 +8,8 @@ export function ratioOfMeans(
   before: readonly number[],
   after: readonly number[],
 ): { readonly value: number; readonly ci95: readonly [low: number, high: number] } {
-  const count = before.length + after.length;
-  const ci95 = bootstrap(count, (draw) => {
-    // One list of draws serves both: each takes its own part of it, folded onto its own length.
+  // One list of draws serves both: each takes its own part of it. Both lengths divide the range, so that no run comes up more often.
+  const ci95 = bootstrap(2 * before.length * after.length, (draw) => {
     const of = (values: readonly number[], from: number) =>
       mean(values.map((_, i) => values[draw[from + i]! % values.length]!));
     return of(before, 0) / of(after, before.length);

@@ -27,12 +27,13 @@ const NOT_HERE: HistoryView["series"] = {
   changes: [],
 };
 
-function domain(id: string, { vcpus = 2, online = vcpus, state = "running" as const } = {}): DomainSnapshot {
+function domain(id: string, options: { vcpus?: number; online?: number } = {}): DomainSnapshot {
+  const { vcpus = 2, online = vcpus } = options;
   const indices = Array.from({ length: vcpus }, (_, index) => index);
   return {
     id,
     incarnation: "1",
-    state,
+    state: "running",
     vcpus: indices.map((index) => ({
       index,
       pins: [0, 1],
