@@ -127,6 +127,51 @@ describe("a real QEMU", { timeout: 2 * BOOT_MS }, () => {
     });
   });
 
+  test("pitfalls 19 and 20: migrated, it counts as paused and keeps vCPUs and pins, also for a daemon that comes later", async () => {
+    await withLab(async ({ lab, adapter, until }) => {
+      const guest = await lab.boot({ name: "a", vcpus: 2, agent: "vbal" });
+      const before = await until("the agent reports", speaks);
+      const monitor = await guest.monitor();
+      await monitor.execute("migrate-set-parameters", { "max-bandwidth": SLOW_BYTES_PER_SECOND });
+      await monitor.execute("migrate", { uri: "exec:cat > /dev/null" });
+      await until("it is paused", (seen) => seen.snapshot.domains[0]?.state === "paused");
+      for (const refused of [
+        adapter.setOnline("a", [0], "offline", DEADLINE_MS),
+        adapter.pinVcpu("a", 0, [0], DEADLINE_MS),
+        adapter.pinEmulator("a", [0], DEADLINE_MS),
+      ]) {
+        await expect(refused).rejects.toMatchObject({ failure: "paused" });
+      }
+      const later = createQmpAdapter({ directory: lab.folder });
+      try {
+        await adapter.close();
+        await later.start(() => undefined);
+        const states = async () =>
+          (await later.observe(DEADLINE_MS)).snapshot.domains.map(({ state }) => state);
+        await expect.poll(states, { timeout: BOOT_MS }).toEqual(["paused"]);
+        await monitor.execute("migrate_cancel");
+        await expect.poll(states, { timeout: BOOT_MS }).toEqual(["running"]);
+        const pins = async () =>
+          (await later.observe(DEADLINE_MS)).snapshot.domains[0]?.vcpus.map((vcpu) => vcpu.pins);
+        expect(await pins()).toEqual(before.snapshot.domains[0]!.vcpus.map((vcpu) => vcpu.pins));
+        expect(await later.setOnline("a", [0], "offline", BOOT_MS)).toEqual([0]);
+
+        // To its end, as a snapshot is taken: its vCPUs stop until somebody resumes them.
+        await monitor.execute("migrate-set-parameters", { "max-bandwidth": FAST_BYTES_PER_SECOND });
+        await monitor.execute("migrate", { uri: "exec:cat > /dev/null" });
+        await expect
+          .poll(() => monitor.execute("query-migrate"), { timeout: BOOT_MS })
+          .toMatchObject({ status: "completed" });
+        await expect.poll(states, { timeout: BOOT_MS }).toEqual(["paused"]);
+        await monitor.execute("cont");
+        await expect.poll(states, { timeout: BOOT_MS }).toEqual(["running"]);
+        expect(await later.setOnline("a", [0, 1], "offline", BOOT_MS)).toEqual([0, 1]);
+      } finally {
+        await later.close();
+      }
+    });
+  });
+
   test("a guest with the stock agent only is ballooned through that", async () => {
     await withLab(async ({ lab, adapter, until }) => {
       await lab.boot({ name: "a", vcpus: 3, agent: "qga" });
@@ -142,6 +187,10 @@ describe("a real QEMU", { timeout: 2 * BOOT_MS }, () => {
     });
   });
 });
+
+/** A guest of 256 MiB would take minutes; it is cancelled before. */
+const SLOW_BYTES_PER_SECOND = 100_000;
+const FAST_BYTES_PER_SECOND = 1_000_000_000;
 
 function speaks(seen: Observation): boolean {
   return seen.snapshot.domains[0] !== undefined && seen.snapshot.domains[0].guest !== null;
