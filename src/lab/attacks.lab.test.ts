@@ -126,6 +126,7 @@ async function attack(story: () => Promise<void>, messages: readonly RegExp[]): 
 
 describe("the guest's agent", () => {
   test("killed and started again: nothing moves, and it is heard again", async () => {
+    await underControl();
     const before = await stateOf(a);
     expect(
       await attack(async () => {

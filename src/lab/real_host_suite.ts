@@ -61,16 +61,18 @@ export function onlineInGuest(guest: Guest): Promise<string> {
   return guest.output(["cat", "/sys/devices/system/cpu/online"]);
 }
 
-/** Everything that a story with one guest may not change of another. */
+/** Everything that a story with one guest may not change of another. QEMU's workers come and go: where they may run counts. */
 export async function stateOf(guest: Guest): Promise<object> {
-  return { pins: Object.fromEntries(threadPins(guest)), online: await onlineInGuest(guest) };
+  const threads = [...new Set(threadPins(guest).values())].sort();
+  return { vcpus: await vcpuPins(guest), threads, online: await onlineInGuest(guest) };
 }
 
-/** One vCPU in use, on a pCPU that no other of the guests may use. */
+/** One vCPU in use, and all of its threads on one pCPU, which no vCPU of the others may use (B-7, B-18). */
 export async function hasOneToItself(guest: Guest, others: readonly Guest[]): Promise<boolean> {
-  const mine = new Set((await vcpuPins(guest)).flat());
+  const mine = [...threadPins(guest).values()].flatMap((pins) => parseCpuList(pins) ?? []);
   const theirs = (await Promise.all(others.map(vcpuPins))).flat(2);
-  return mine.size === 1 && !theirs.some((pcpu) => mine.has(pcpu)) && (await onlineInGuest(guest)) === "0";
+  const isAlone = new Set(mine).size === 1 && !theirs.some((pcpu) => mine.includes(pcpu));
+  return isAlone && (await onlineInGuest(guest)) === "0";
 }
 
 /** `vbal up` as a process of its own. */
@@ -109,16 +111,20 @@ export class DaemonProcess {
 
   #ask(method: string, path: string, body?: object): Promise<unknown> {
     return new Promise((done, failed) => {
-      const asking = request({ socketPath: this.#socket, method, path, timeout: 5_000 }, (answer) => {
-        let text = "";
-        answer.on("data", (chunk: Buffer) => {
-          text += chunk.toString();
-        });
-        answer.on("end", () => {
-          if (answer.statusCode === 200) done(JSON.parse(text));
-          else failed(new Error(text));
-        });
-      });
+      const headers = body === undefined ? {} : { "content-type": "application/json" };
+      const asking = request(
+        { socketPath: this.#socket, method, path, headers, timeout: 5_000 },
+        (answer) => {
+          let text = "";
+          answer.on("data", (chunk: Buffer) => {
+            text += chunk.toString();
+          });
+          answer.on("end", () => {
+            if (answer.statusCode === 200) done(JSON.parse(text));
+            else failed(new Error(text));
+          });
+        },
+      );
       asking.on("error", failed);
       asking.on("timeout", () => asking.destroy(new Error("The daemon does not answer")));
       asking.end(body === undefined ? undefined : JSON.stringify(body));
