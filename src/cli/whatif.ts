@@ -43,7 +43,7 @@ export const whatIfCommand: Command = command(
       ),
       models: withDefault(
         option("--models", integer({ min: 40, max: 100_000, metavar: "N" }), {
-          description: message`How many models to try against the record, ${String(DRAWS)} when absent.`,
+          description: message`How many models to try against the record, 400 when absent.`,
         }),
         DRAWS,
       ),

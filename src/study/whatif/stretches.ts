@@ -29,6 +29,7 @@ export function stretchesOf(
   let open = null as OpenStretch | null;
   let policy: Policy = DEFAULT_POLICY;
   let snapshot: Snapshot | null = null;
+  let use: readonly DomainUse[] = [];
   let offset = 0;
   let now: Milliseconds = 0;
   const close = (isLast: boolean): void => {
@@ -40,13 +41,18 @@ export function stretchesOf(
     snapshot = seen;
     if (open !== null && !open.goesOnWith(seen, policy)) close(false);
     if (seen.domains.length === 0) return;
-    open ??= new OpenStretch(now + offset);
+    if (open === null) {
+      open = new OpenStretch(now + offset);
+      // What was told before holds until it is told anew.
+      open.tellUse(use, now + offset);
+    }
     open.see(seen, policy);
   };
   for (const { record } of records) {
     // A clock that another daemon began ends what came before.
     if (record.kind === "start") {
       close(false);
+      use = [];
       offset = record.wallMs - record.now;
     }
     now = record.now;
@@ -65,8 +71,10 @@ export function stretchesOf(
       case "event":
         if (record.event.kind === "observed") look(record.event.snapshot);
         if (record.event.kind === "release") close(false);
-        if ("use" in record.event && record.event.use !== undefined)
-          open?.tellUse(record.event.use, now + offset);
+        if ("use" in record.event && record.event.use !== undefined) {
+          use = record.event.use;
+          open?.tellUse(use, now + offset);
+        }
     }
   }
   close(true);
@@ -117,8 +125,8 @@ class OpenStretch {
 
   /** What was told holds until something else is told. */
   #book(until: number): void {
-    if (this.#toldAt === null) return;
-    const ms = Math.max(1, until - this.#toldAt);
+    if (this.#toldAt === null || until <= this.#toldAt) return;
+    const ms = until - this.#toldAt;
     for (const { domain, used } of this.#told) {
       const pcpus = used / MILLI_PER_PCPU;
       const sum = this.#sums.get(domain) ?? { ms: 0, used: 0, squares: 0 };

@@ -149,6 +149,16 @@ describe("what a record says", () => {
     expect(check(journal).domains[0]!.run.mean).toBeCloseTo(1.25);
   });
 
+  test("what was told of use before a change of mode still holds after it", () => {
+    const journal = journalOf(
+      begin(),
+      seen(0, host(domain("a")), { a: 1_000 }),
+      { kind: "policy", now: 5_000, policy: DEFAULT_POLICY },
+      note(60_000),
+    );
+    expect(check(journal)).toMatchObject({ seconds: 55, underVbal: true, domains: [{ run: { mean: 1 } }] });
+  });
+
   test("the history adds waiting and switches, and goes on where a steady host wrote no journal", () => {
     const journal = journalOf(begin(), seen(0, host(domain("a"))));
     const { seconds, domains, source } = check(
