@@ -96,7 +96,7 @@ function absorb(
         {
           ...state,
           mode: "controlling",
-          domains: state.domains.map((domain) => stillHeard(domain, now)),
+          domains: state.domains.map((domain) => unwatched(stillHeard(domain, now))),
           underWay: [],
           attempts: [],
           use: [],
@@ -126,6 +126,13 @@ function absorb(
 function withHeard({ snapshot, domains }: ControllerState, now: Milliseconds): readonly DomainState[] {
   const speaking = new Set(snapshot?.domains.filter(({ guest }) => guest !== null).map(({ id }) => id));
   return domains.map((domain) => (speaking.has(domain.id) ? stillHeard(domain, now) : domain));
+}
+
+/** What was measured before nobody looked says nothing of now. */
+function unwatched(domain: DomainState): DomainState {
+  const { demand } = domain;
+  if (demand?.lending == null) return domain;
+  return { ...domain, demand: { ...demand, lending: { ...demand.lending, watched: null } } };
 }
 
 function stillHeard(domain: DomainState, now: Milliseconds): DomainState {

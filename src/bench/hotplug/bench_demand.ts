@@ -13,7 +13,7 @@ import { DEFAULT_POLICY, type Policy } from "../../core/policy.ts";
 import type { VcpuRequest } from "../../core/request.ts";
 import { unreachable } from "../../core/unreachable.ts";
 import { UsageWindow } from "../../daemon/usage_window.ts";
-import { CommandError, type Hypervisor } from "../../hypervisor/port.ts";
+import { CommandError, type DomainUsage, type Hypervisor } from "../../hypervisor/port.ts";
 import { createSimulatedHost, type SimulatedHost } from "../../hypervisor/simulated/simulated_host.ts";
 import { type CommandAction, SimulatedShell } from "../../sim/controller/simulated_shell.ts";
 import { seeded } from "../seeded.ts";
@@ -117,6 +117,7 @@ class Stage {
   readonly #shell: SimulatedShell;
   readonly #usage = new UsageWindow();
   readonly #guests = ["left", "right", "steady"].map((id) => new AskingGuest(id));
+  #ran: readonly DomainUsage[] = [];
   #asked: VcpuRequest[] = [];
   #lookAt = 0;
   #steady: { readonly at: number; readonly ranMs: number }[] = [];
@@ -164,11 +165,11 @@ class Stage {
 
   /** Resolves when the guest has had `workSeconds` of pCPU time. */
   async burst(id: string, workSeconds: number): Promise<void> {
-    const end = (await this.#ranMs(id)) + 1_000 * workSeconds;
+    const end = this.#ranMs(id) + 1_000 * workSeconds;
     this.#host.setBusyThreads(id, VCPUS);
     this.#guests.find((guest) => guest.id === id)!.threads = 2 * VCPUS;
     const late = this.now + SERIES_MS_MAX;
-    while ((await this.#ranMs(id)) < end) {
+    while (this.#ranMs(id) < end) {
       if (late < this.now) throw new Error(`The burst of ${id} does not end`);
       await this.#pass();
     }
@@ -188,7 +189,8 @@ class Stage {
 
   async #pass(): Promise<void> {
     await this.#host.advance(STEP_MS);
-    const { snapshot } = await this.#door.observe(DEADLINE_MS);
+    const { snapshot, usage } = await this.#door.observe(DEADLINE_MS);
+    this.#ran = usage;
     for (const guest of this.#guests) {
       const online = snapshot.domains.find(({ id }) => id === guest.id)?.guest?.vcpus.filter((v) => v.online);
       const request = guest.look(online?.length ?? VCPUS, this.now);
@@ -197,7 +199,7 @@ class Stage {
     if (this.#lookAt <= this.now || this.#asked.length > 0) await this.#look();
     const asked = this.#asked.splice(0);
     if (asked.length > 0) this.#shell.request(asked, this.now);
-    await this.#watchSteady();
+    this.#watchSteady();
   }
 
   async #look(): Promise<void> {
@@ -209,8 +211,8 @@ class Stage {
   }
 
   /** Over the last second; the time below is counted from the end of the last second that was enough. */
-  async #watchSteady(): Promise<void> {
-    this.#steady.push({ at: this.now, ranMs: await this.#ranMs("steady") });
+  #watchSteady(): void {
+    this.#steady.push({ at: this.now, ranMs: this.#ranMs("steady") });
     this.#steady = this.#steady.filter(({ at }) => this.now - 1_000 <= at);
     const [first, last] = [this.#steady[0]!, this.#steady.at(-1)!];
     if (last.at - first.at < 1_000) return;
@@ -222,9 +224,9 @@ class Stage {
     }
   }
 
-  async #ranMs(id: string): Promise<number> {
-    const { usage } = await this.#door.observe(DEADLINE_MS);
-    const own = usage.find(({ domain }) => domain === id)?.vcpus ?? [];
+  /** As of the last pass. */
+  #ranMs(id: string): number {
+    const own = this.#ran.find(({ domain }) => domain === id)?.vcpus ?? [];
     return own.reduce((sum, { run }) => sum + (run ?? 0), 0) / NS_PER_MS;
   }
 

@@ -25,6 +25,7 @@ describe("canaries: with a safeguard switched off, the swarm fails", () => {
     ["placeBeforeOnline", /Invariant 3: .* belongs on/],
     ["breakCircles", /Not converged/],
     ["answerOnce", /P-18: .* was told .*granted.* and then/],
+    ["lendAfterTwoLooks", /lent on request and keeps .* but was seen to use/],
   ])("%s", (safeguard, complaint) => {
     const failed = firstFailure({ ...ALL_SAFEGUARDS, [safeguard]: false });
     expect(failed?.faults.join("\n")).toMatch(complaint);
