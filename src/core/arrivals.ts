@@ -160,7 +160,10 @@ interface Circumstances {
 
 /** Who may run on every pCPU that is online may run on those that are not, once they are: no list says so. */
 function anywhere(pins: readonly PcpuId[] | null, pcpus: readonly Pcpu[]): readonly PcpuId[] | null {
-  if (pins === null || pcpus.some(({ id, online }) => online && !pins.includes(id))) return pins;
+  // Most domains are found like that, on hosts with many pCPUs: a list of all is one of all.
+  if (pins === null || pins.length === pcpus.length) return pins;
+  const mayRunOn = new Set(pins);
+  if (pcpus.some(({ id, online }) => online && !mayRunOn.has(id))) return pins;
   return pcpus.map(({ id }) => id);
 }
 

@@ -133,9 +133,10 @@ function leavingPcpus(
       if (pins === null || wantedVcpu.pcpus === null) continue;
       const keeps = new Set(wantedVcpu.pcpus);
       const key = vcpuKey(want.id, wantedVcpu.index);
-      for (const pcpu of new Set([...pins, ...(arriving.get(key) ?? [])])) {
+      const comes = arriving.get(key);
+      const leaver = { domain: want.id, key };
+      for (const pcpu of comes === undefined ? pins : new Set([...pins, ...comes])) {
         if (keeps.has(pcpu)) continue;
-        const leaver = { domain: want.id, key };
         const leavers = leaving.get(pcpu);
         if (leavers === undefined) leaving.set(pcpu, [leaver]);
         else leavers.push(leaver);
