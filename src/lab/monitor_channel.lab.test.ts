@@ -24,9 +24,9 @@ let asked: GuestAsked[] = [];
 /** What the host answers at once; `null`: nothing. */
 let decide: (request: GuestAsked) => Answer | null = () => null;
 
-function connect(): GuestChannel {
+function connect(to: Guest = guest): GuestChannel {
   const made = createVbalAgentChannel({
-    path: guest.agentSocket,
+    path: to.agentSocket,
     timers: nodeTimers,
     onChange: () => undefined,
     onRequest(request) {
@@ -102,14 +102,52 @@ test("load bound to node 1: the guest asks for node 1, a new host hears the same
     "-c",
     "for p in $(pidof pattern); do for t in /proc/$p/task/*; do taskset -p c ${t##*/}; done; done",
   ]);
-  const runnableOn3 = (): number => {
-    const report = channel.load()?.measures.find(({ measure }) => measure === "vcpu.runnable-threads");
-    return report?.values[report.subjects.indexOf(3)] ?? 0;
-  };
-  await expect.poll(runnableOn3, WAIT).toBeGreaterThan(0.5);
+  await expect.poll(() => readingOf(channel, "vcpu.runnable-threads", 3), WAIT).toBeGreaterThan(0.5);
   await guest.output(["sh", "-c", "kill $(pidof pattern)"]);
   await load;
   expect(channel.problems()).toEqual([]);
+});
+
+test("a vCPU plugged while the monitor runs is measured in its node; the ids of another boot are others", async () => {
+  const growing = await lab.boot({ name: "growing", vcpus: 4, bootVcpus: 3, numaNodes: 2, agent: "vbal" });
+  await growing.waitReady();
+  asked = [];
+  decide = () => ({ outcome: "denied", why: { code: "paused" } });
+  const own = connect(growing);
+  try {
+    await expect.poll(() => readingOf(own, "vcpu.runnable-threads", 2), WAIT).toBeDefined();
+    expect(readingOf(own, "vcpu.runnable-threads", 3)).toBeUndefined();
+    await plugLastSlot(growing);
+    expect(await own.setOnline([0, 1, 2, 3], "offline", AbortSignal.timeout(60_000))).toContain(3);
+    const load = growing.exec(["sh", "-c", "taskset 8 /lab/pattern hold 1 3 60"]);
+    await expect.poll(() => readingOf(own, "vcpu.runnable-threads", 3), WAIT).toBeGreaterThan(2);
+    // One message has both: the node's busiest vCPU is the new one, and the other node is at rest.
+    const highest = (node: number) => readingOf(own, "node.runnable-threads.maximum", node);
+    expect([highest(1) === readingOf(own, "vcpu.runnable-threads", 3), highest(0)! < 1.5]).toEqual([
+      true,
+      true,
+    ]);
+    await expect
+      .poll(() => asked.map(({ exceeded, target }) => [exceeded?.level, target]), WAIT)
+      .toContainEqual(["vcpu", { kind: "node", node: 1 }]);
+    await growing.output(["sh", "-c", "kill $(pidof pattern)"]);
+    await load;
+
+    const boots: string[] = [lifeOf(asked[0]!.id)];
+    for (const boot of [2, 3]) {
+      await (await growing.monitor()).execute("system_reset");
+      growing.detach();
+      await growing.waitReady();
+      asked = [];
+      // Exit status 2, nobody answered, until the host has greeted the new agent.
+      await expect.poll(async () => (await growing.exec(["vbal-agent", "request"])).code, WAIT).toBe(1);
+      boots.push(lifeOf(asked.at(-1)!.id));
+      expect(new Set(boots).size).toBe(boot);
+    }
+  } finally {
+    own.close();
+    await growing.stop();
+  }
 });
 
 test("turned off, the guest asks no more; when the agent ends, nothing is left attached to the kernel", async () => {
@@ -120,3 +158,31 @@ test("turned off, the guest asks no more; when the agent ends, nothing is left a
   const trigger = ["cat", "/sys/kernel/tracing/events/sched/sched_switch/trigger"];
   await expect.poll(() => guest.output(trigger), WAIT).not.toContain("vbal");
 });
+
+function readingOf(from: GuestChannel, measure: string, subject: number): number | undefined {
+  const report = from.load()?.measures.find((each) => each.measure === measure);
+  return report?.values[report.subjects.indexOf(subject)] ?? undefined;
+}
+
+/** What all requests of one life of the agent begin with. */
+function lifeOf(request: string): string {
+  return request.slice(0, request.lastIndexOf("-"));
+}
+
+const SLOTS = z.array(
+  z.object({
+    type: z.string(),
+    "qom-path": z.string().optional(),
+    props: z.record(z.string(), z.number()),
+  }),
+);
+
+async function plugLastSlot(into: Guest): Promise<void> {
+  const monitor = await into.monitor();
+  const free = SLOTS.parse(await monitor.execute("query-hotpluggable-cpus")).filter(
+    (slot) => slot["qom-path"] === undefined,
+  );
+  expect(free).toHaveLength(1);
+  await monitor.execute("device_add", { driver: free[0]!.type, id: "plugged", ...free[0]!.props });
+  await expect.poll(() => into.output(["cat", "/sys/devices/system/cpu/present"]), WAIT).toBe("0-3");
+}
