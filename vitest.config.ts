@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Three projects: `unit` runs anywhere in seconds; `sim` runs the simulator's worlds, which takes about a minute; `lab`
-// boots real guests, one file at a time.
+// Four projects: `unit` runs anywhere in seconds; `property` draws many cases, `sim` runs the simulator's worlds and the
+// studies, a minute or two each; `lab` boots real guests and a browser, one file at a time.
 export default defineConfig({
   test: {
     projects: [
@@ -9,7 +9,11 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts"],
-          exclude: ["src/**/*.{lab,measures,browser}.test.ts", "src/sim/**"],
+          exclude: [
+            "src/**/*.{lab,measures,browser,property}.test.ts",
+            "src/{sim,study,bench}/**",
+            "src/cli/sim*.test.ts",
+          ],
           // No module has a state of its own, so files can share a process: half the time.
           isolate: false,
           // A property test on a busy machine; a test that hangs is still found.
@@ -18,8 +22,18 @@ export default defineConfig({
       },
       {
         test: {
+          name: "property",
+          include: ["src/**/*.property.test.ts"],
+          exclude: ["src/sim/**"],
+          isolate: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           name: "sim",
-          include: ["src/sim/**/*.test.ts"],
+          include: ["src/{sim,study,bench}/**/*.test.ts", "src/cli/sim*.test.ts"],
           isolate: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -1,5 +1,5 @@
-// `npm test`: sets up what the machine lacks, checks types, style and format, runs the unit tests, the simulator's and the tests on
-// real guests. A stage that cannot run fails and says what to install; nothing is skipped.
+// `npm test`: sets up what the machine lacks, checks types, style and format, runs the unit tests, those that draw
+// many cases, the simulator's and the tests on real guests. A stage that cannot run fails and says what to install; nothing is skipped.
 // Its last line is "N passed, N failed", counted from the test runner's own reports.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -10,7 +10,7 @@ const ROOT = join(import.meta.dirname, "..");
 const REPORTS = join(ROOT, "dist", "reports");
 
 const wanted = process.argv.slice(2);
-const stages = wanted.length > 0 ? wanted : ["static", "unit", "sim", "lab"];
+const stages = wanted.length > 0 ? wanted : ["static", "unit", "property", "sim", "lab"];
 
 const totals = { passed: 0, failed: 0 };
 const machine = await setUp({ root: ROOT, purpose: stages.includes("lab") ? "test" : "unit" }).catch(
@@ -28,6 +28,7 @@ if (stages.includes("static")) {
   }
 }
 if (stages.includes("unit")) vitest("unit");
+if (stages.includes("property")) vitest("property");
 if (stages.includes("sim")) vitest("sim");
 if (stages.includes("lab")) {
   if (machine.lab) vitest("lab");

@@ -4,7 +4,7 @@
  * - Within its entitlement it is always granted, also when others have borrowed its pCPUs: they lose the loan with the
  *   same decision, and take, confirm, give (reconcile.ts) hands the pCPU over. The wait for each vCPU is bounded: the
  *   patience that the borrowing guest is given (`stuckAfter`), after which its pins are simply narrowed, and two seconds
- *   for the looks and pins (steady_load.test.ts). A guest that uses what it is due never gives any of it back.
+ *   for the looks and pins (steady_load.property.test.ts). A guest that uses what it is due never gives any of it back.
  * - Beyond it, it is lent what others leave unused, by weighted max-min fairness (allotment.ts). Where no pCPU is free,
  *   the last vCPU of a domain that does not use it is lent for this request (lending.ts).
  * - A guest cannot do harm by asking: what it says decides nothing but its own allotment. It is heard only so often

@@ -354,7 +354,9 @@ describe("a config that is broken says where, which rule, and what to do", () =>
     [
       "an unknown kind",
       "hypervisor: { kind: xen }\n",
-      ['1:21: hypervisor.kind: One of a few words must stand here, not "xen". Write qmp, libvirt or simulated'],
+      [
+        '1:21: hypervisor.kind: One of a few words must stand here, not "xen". Write qmp, libvirt or simulated',
+      ],
     ],
     [
       "no kind",
