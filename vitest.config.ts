@@ -1,13 +1,14 @@
 import { defineConfig } from "vitest/config";
 
 // Four projects: `unit` runs anywhere in seconds; `property` draws many cases, `sim` runs the simulator's worlds and the
-// studies, a minute or two each; `lab` boots real guests and a browser, one file at a time.
+// studies, a minute each; `lab` boots real guests and a browser, one file at a time.
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: "unit",
+          maxWorkers: "100%",
           include: ["src/**/*.test.ts"],
           exclude: [
             "src/**/*.{lab,measures,browser,property}.test.ts",
@@ -23,6 +24,7 @@ export default defineConfig({
       {
         test: {
           name: "property",
+          maxWorkers: "100%",
           include: ["src/**/*.property.test.ts"],
           exclude: ["src/sim/**"],
           isolate: false,
@@ -33,6 +35,7 @@ export default defineConfig({
       {
         test: {
           name: "sim",
+          maxWorkers: "100%",
           include: ["src/{sim,study,bench}/**/*.test.ts", "src/cli/sim*.test.ts"],
           isolate: false,
           testTimeout: 120_000,
