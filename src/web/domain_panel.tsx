@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { DomainView, StateView, VcpuView } from "../protocol/state_view.ts";
 import { hueOf, keyOf } from "./domain_colour.ts";
 import { State } from "./domain_table.tsx";
-import { clockTime, pcpus, percent, ranges, UNKNOWN } from "./format.ts";
+import { clockTime, counted, pcpus, percent, ranges, UNKNOWN } from "./format.ts";
 import { HistoryChart } from "./history_chart.tsx";
 import { domainNumbers } from "./live_state.ts";
 import { LoadTable } from "./load_table.tsx";
@@ -52,8 +52,11 @@ function Details({ domain }: { domain: DomainView }) {
     <>
       <dl class="figures">
         <Figure term="Weight" value={String(domain.weight)} />
-        <Figure term="Entitled to" value={`${pcpus(domain.entitlementMilliPcpu)} pCPUs`} />
-        <Figure term="Should use" value={domain.target === null ? UNKNOWN : `${domain.target} vCPUs`} />
+        <Figure term="Entitled to" value={counted(pcpus(domain.entitlementMilliPcpu), "pCPU")} />
+        <Figure
+          term="Should use"
+          value={domain.target === null ? UNKNOWN : counted(String(domain.target), "vCPU")}
+        />
         <Figure
           term="Uses"
           value={domain.online === null ? UNKNOWN : `${domain.online} of ${domain.vcpus.length}`}

@@ -16,6 +16,11 @@ export function count(value: number | null): string {
   return value === null ? UNKNOWN : String(value);
 }
 
+/** "1 vCPU", "2 vCPUs". */
+export function counted(number: string, thing: string): string {
+  return `${number} ${thing}${number === "1" ? "" : "s"}`;
+}
+
 /** Three significant digits at most: a measure is read beside its threshold, not copied. */
 export function quantity(value: number | null): string {
   if (value === null) return UNKNOWN;

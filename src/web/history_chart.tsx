@@ -106,10 +106,18 @@ const LINE = "#808a9540";
 
 /** The time of day; where days pass, the day too. */
 function timesOf(seconds: readonly number[]): string[] {
-  const isLong = SECONDS_PER_DAY < (seconds.at(-1) ?? 0) - (seconds[0] ?? 0);
+  const span = (seconds.at(-1) ?? 0) - (seconds[0] ?? 0);
+  const isLong = SECONDS_PER_DAY < span;
+  // A history that has just begun: ticks of one minute would all read alike.
+  const precise = span < SECONDS_SHOWN_BELOW ? ({ second: "2-digit" } as const) : {};
   return seconds.map((second) => {
     const date = new Date(second * 1_000);
-    const time = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+    const time = date.toLocaleTimeString(undefined, {
+      hour: "2-digit",
+      minute: "2-digit",
+      ...precise,
+      hour12: false,
+    });
     return isLong
       ? `${date.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${time}`
       : time;
@@ -117,6 +125,7 @@ function timesOf(seconds: readonly number[]): string[] {
 }
 
 const SECONDS_PER_DAY = 86_400;
+const SECONDS_SHOWN_BELOW = 600;
 
 /** Readable on light and dark, and told apart by people who do not see red and green. */
 const STROKES = ["#2f7fd0", "#c2621b", "#4f9d69", "#9a6fc9", "#8a8f98"];

@@ -5,7 +5,7 @@ import { bad, type Check, fine } from "./check.ts";
 import { isWritable } from "./host_facts.ts";
 
 export function configChecks(config: Config): readonly Check[] {
-  return [journal(config), control(config), ...sockets(config)];
+  return [journal(config), control(config), ...sockets(config), ...libvirt(config)];
 }
 
 function journal({ journal: { path } }: Config): Check {
@@ -33,6 +33,24 @@ function sockets({ hypervisor }: Config): readonly Check[] {
   const { directory, domains } = hypervisor;
   const listed = domains.map(({ qmp }) => qmpSocket(qmp));
   return directory === null ? listed : [qmpDirectory(directory), ...listed];
+}
+
+/** Where the daemons of libvirt for the whole system listen, the one of old and the one for QEMU alone. */
+const LIBVIRT_SOCKETS = ["/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock"];
+
+/** Only for this system's own: what another URI names may be on another machine. */
+function libvirt({ hypervisor }: Config): readonly Check[] {
+  if (hypervisor.kind !== "libvirt" || !/^qemu:\/\/\/system/.test(hypervisor.uri)) return [];
+  const found = LIBVIRT_SOCKETS.find((path) => existsSync(path));
+  return [
+    found === undefined
+      ? bad(
+          "libvirt",
+          `libvirt does not listen at ${LIBVIRT_SOCKETS.join(" or ")}`,
+          "Install and start it: apt-get install libvirt-daemon-system, systemctl start libvirtd",
+        )
+      : fine("libvirt", `libvirt listens at ${found}`),
+  ];
 }
 
 function qmpDirectory(directory: string): Check {

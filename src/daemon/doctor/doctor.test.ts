@@ -107,6 +107,13 @@ describe("a config", () => {
   });
 });
 
+test("libvirt of this system is looked for where it listens; one that is elsewhere is not", () => {
+  const config = (uri: string) => ({ ...DEFAULT_CONFIG, hypervisor: { kind: "libvirt" as const, uri } });
+  const ids = (uri: string) => configChecks(config(uri)).map(({ id }) => id);
+  expect(ids("qemu:///system")).toContain("libvirt");
+  expect(ids("qemu+ssh://other/system")).not.toContain("libvirt");
+});
+
 describe("guests", () => {
   test.each<[string, Partial<DomainView>, string[]]>([
     ["with our agent", {}, []],
