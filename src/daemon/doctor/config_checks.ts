@@ -40,7 +40,7 @@ const LIBVIRT_SOCKETS = ["/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-so
 
 /** Only for this system's own: what another URI names may be on another machine. */
 function libvirt({ hypervisor }: Config): readonly Check[] {
-  if (hypervisor.kind !== "libvirt" || !/^qemu:\/\/\/system/.test(hypervisor.uri)) return [];
+  if (hypervisor.kind !== "libvirt" || !hypervisor.uri.startsWith("qemu:///system")) return [];
   const found = LIBVIRT_SOCKETS.find((path) => existsSync(path));
   return [
     found === undefined
