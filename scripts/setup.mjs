@@ -44,8 +44,8 @@ const BROWSER_PACKAGES = [
   },
 ];
 
-/** What `vbal bench sim` measures the simulator against, and nothing else needs. */
-const BENCH_PACKAGES = [
+/** What the simulator is compared with, by its tests (same digests) and by `vbal bench sim` (speed). */
+const PEER_PACKAGES = [
   { name: "g++", proof: "/usr/bin/g++", purpose: "compiles the small model's C++ twin" },
   {
     name: "python3-simpy",
@@ -58,7 +58,7 @@ const INSTALL_MAX_MS = 900_000;
 
 /**
  * `purpose`: "start" and "test" need real guests, "unit" needs none and looks for nothing that they are made of; "bench"
- * brings the peers that `vbal bench sim` compares the simulator with.
+ * brings the peers that the simulator is compared with, as "test" does.
  * Shape of the answer: `lab` is true when real guests can be booted; otherwise `why` says in one sentence what is
  * missing and what to do, and the caller goes on with the simulated host.
  * Throws when not even the product itself can be built: wrong Node, npm failed, types do not check.
@@ -70,7 +70,7 @@ export async function setUp({ root, purpose = "start", yes = false, log = consol
   if (purpose === "unit") return { lab: false, why: "real guests were not asked for" };
   if (purpose === "bench") {
     const refusal = await installHostPackages({
-      packages: BENCH_PACKAGES,
+      packages: PEER_PACKAGES,
       use: "compare with the simulator's peers",
       yes,
       log,
@@ -115,7 +115,9 @@ async function prepareRealHost({ root, purpose, yes, log }) {
   try {
     const use = `${purpose === "test" ? "test on" : "run"} real guests`;
     const packages =
-      purpose === "test" ? [...HOST_PACKAGES, ...LIBVIRT_PACKAGES, ...BROWSER_PACKAGES] : HOST_PACKAGES;
+      purpose === "test"
+        ? [...HOST_PACKAGES, ...LIBVIRT_PACKAGES, ...BROWSER_PACKAGES, ...PEER_PACKAGES]
+        : HOST_PACKAGES;
     const refusal = await installHostPackages({ packages, use, yes, log });
     if (refusal !== null) return refusal;
     if (!haveGuestPackages(root)) {

@@ -13,12 +13,10 @@ const wanted = process.argv.slice(2);
 const stages = wanted.length > 0 ? wanted : ["static", "unit", "property", "sim", "lab"];
 
 const totals = { passed: 0, failed: 0 };
-const machine = await setUp({ root: ROOT, purpose: stages.includes("lab") ? "test" : "unit" }).catch(
-  (error) => {
-    fail(error.message);
-    finish();
-  },
-);
+const machine = await setUp({ root: ROOT, purpose: purposeOf(stages) }).catch((error) => {
+  fail(error.message);
+  finish();
+});
 mkdirSync(REPORTS, { recursive: true });
 
 if (stages.includes("static")) {
@@ -36,6 +34,12 @@ if (stages.includes("lab")) {
 }
 
 finish();
+
+/** What the machine needs for these stages. */
+function purposeOf(stages) {
+  if (stages.includes("lab")) return "test";
+  return stages.includes("sim") ? "bench" : "unit";
+}
 
 function vitest(project) {
   const report = join(REPORTS, `${project}.json`);

@@ -4,6 +4,7 @@
  * systemd, and a message that is lost is lost: the watchdog's next one follows.
  */
 import koffi from "koffi";
+import { fitsSocketPath } from "../protocol/socket_path.ts";
 
 export interface ServiceNotifier {
   /** Lines of NAME=VALUE, as sd_notify(3) lists them. */
@@ -17,7 +18,7 @@ export function serviceNotifier(environment: NodeJS.ProcessEnv = process.env): S
   const isOurs = watched === undefined || watched === String(process.pid);
   const everyMs = Math.floor(Number(watchdog) / US_PER_MS / 2);
   const watchdogEveryMs = isOurs && 0 < everyMs ? everyMs : null;
-  if (path === undefined || path === "" || path.length > SOCKET_PATH_MAX || process.platform !== "linux") {
+  if (path === undefined || path === "" || !fitsSocketPath(path) || process.platform !== "linux") {
     return { tell: () => undefined, watchdogEveryMs: null };
   }
   const send = datagramSender(path);
@@ -34,8 +35,6 @@ export function serviceNotifier(environment: NodeJS.ProcessEnv = process.env): S
 }
 
 const US_PER_MS = 1_000;
-/** sun_path without its end. */
-const SOCKET_PATH_MAX = 107;
 const AF_UNIX = 1;
 /** SOCK_DGRAM | SOCK_CLOEXEC, the same on every Linux that Node runs on. */
 const DATAGRAM = 0x80002;

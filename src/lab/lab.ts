@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { fitsSocketPath, SOCKET_PATH_BYTES_MAX } from "../protocol/socket_path.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import { Guest } from "./guest.ts";
 import { endGuest, readRecords, reapOrphans, writeRecord } from "./guest_record.ts";
@@ -75,9 +76,9 @@ export class Lab {
     }
     const paths = guestPaths(this.folder, spec.name);
     const args = qemuArguments({ spec, paths, image: this.#image, accelerator: this.accelerator });
-    if (SOCKET_PATH_MAX < Buffer.byteLength(paths.labQmp)) {
+    if (!fitsSocketPath(paths.labQmp)) {
       throw new Error(
-        `Socket path ${paths.labQmp} is over ${SOCKET_PATH_MAX} bytes: choose a shorter folder for the lab`,
+        `Socket path ${paths.labQmp} is over ${SOCKET_PATH_BYTES_MAX} bytes: choose a shorter folder for the lab`,
       );
     }
     if (readRecords(this.folder).some((record) => record.spec.name === spec.name)) {
@@ -117,9 +118,6 @@ export class Lab {
 const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
 
 const QEMU = "qemu-system-x86_64";
-
-/** The kernel's own bound for UNIX socket addresses, less the closing NUL. */
-const SOCKET_PATH_MAX = 107;
 
 function labFolder(dir = "default"): string {
   return resolve(join(PROJECT_ROOT, ".lab", "run"), dir);

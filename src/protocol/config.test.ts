@@ -391,7 +391,7 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       "a domain's socket missing",
       "hypervisor:\n  kind: qmp\n  domains:\n    - name: web\n",
       [
-        "4:7: hypervisor.domains[0].qmp: A socket's path has 1 to 107 characters. Write a path; a relative one starts at this file's folder",
+        "4:7: hypervisor.domains[0].qmp: A socket's path has 1 to 107 bytes. Write a path; a relative one starts at this file's folder",
       ],
     ],
     [
@@ -405,7 +405,7 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       "a socket's path too long",
       `control: { socket: /${"x".repeat(107)} }\n`,
       [
-        `1:20: control.socket: A socket's path has 1 to 107 characters, not "/${"x".repeat(38)}…. Write a path; a relative one starts at this file's folder`,
+        `1:20: control.socket: A socket's path has 1 to 107 bytes, not "/${"x".repeat(38)}…. Write a path; a relative one starts at this file's folder`,
       ],
     ],
     [

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { MILLI_PER_PCPU, type MilliPcpu, type Milliseconds, type PcpuId } from "../core/units.ts";
+import { fitsSocketPath, SOCKET_PATH_BYTES_MAX } from "./socket_path.ts";
 
 /** How one kind of value is read: `undefined` for what is refused, with the rule and the fix as sentences without full stop. */
 export interface FieldKind<T> {
@@ -167,19 +168,18 @@ export const NAME: FieldKind<string> = {
   read: readName,
 };
 
-/** Linux refuses longer names of unix sockets (sun_path, 108 bytes with its end). */
-const SOCKET_PATH_MAX = 107;
-
 export function path(kind: "file" | "socket"): z.ZodType<string> {
   return field({
     rule:
-      kind === "socket" ? `A socket's path has 1 to ${SOCKET_PATH_MAX} characters` : "A path must stand here",
+      kind === "socket"
+        ? `A socket's path has 1 to ${SOCKET_PATH_BYTES_MAX} bytes`
+        : "A path must stand here",
     fix: "Write a path; a relative one starts at this file's folder",
     read: (value) =>
       typeof value === "string" &&
       value !== "" &&
       !value.includes("\0") &&
-      (kind === "file" || value.length <= SOCKET_PATH_MAX)
+      (kind === "file" || fitsSocketPath(value))
         ? value
         : undefined,
   });

@@ -3,9 +3,14 @@ import { chmodSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
+import { fitsSocketPath, SOCKET_PATH_BYTES_MAX } from "../../protocol/socket_path.ts";
 
 /** Makes way for a socket at `path`. Throws when another daemon answers there or the path cannot be used. */
 export async function clearSocket(path: string): Promise<void> {
+  // Node listens on as much of a longer path as fits, and says nothing.
+  if (!fitsSocketPath(path)) {
+    throw cannotListen(path, `a socket's path has ${SOCKET_PATH_BYTES_MAX} bytes at most`);
+  }
   try {
     mkdirSync(dirname(path), { recursive: true });
   } catch (error) {
@@ -30,8 +35,12 @@ export function listenOnSocket(server: Server, path: string): Promise<void> {
     server.once("error", fail);
     server.listen(path, () => {
       server.off("error", fail);
-      chmodSync(path, 0o600);
-      resolve();
+      try {
+        chmodSync(path, 0o600);
+        resolve();
+      } catch (error) {
+        reject(cannotListen(path, messageOf(error)));
+      }
     });
   });
 }
