@@ -5,6 +5,7 @@
 import { rmSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DEFAULT_POLICY } from "../core/policy.ts";
 import { Daemon } from "../daemon/daemon.ts";
@@ -16,6 +17,8 @@ import { type Lab, startLab } from "./lab.ts";
 import { hasOneToItself, onlineInGuest, stateOf, threadPins, until, vcpuPins } from "./real_host_suite.ts";
 
 const POLL = { timeout: 20_000, interval: 50 };
+/** A story that hangs in the guest says so before its test is over, and does not reach into the next. */
+const GUEST_DEADLINE = { deadlineMs: 30_000 };
 const AGENT_PORT = "/dev/virtio-ports/org.vbal.agent.0";
 
 let lab: Lab;
@@ -76,18 +79,37 @@ async function startDaemon(domains: Adapted): Promise<Daemon> {
   return started;
 }
 
-/** The agent in a is started by hand, so that a story may put something else in its place. */
+/**
+ * The agent in a is started by hand, so that a story may put something else in its place. It has its name only some
+ * moments after its start: who kills it by name before that finds nobody.
+ */
 async function startAgent(): Promise<void> {
-  await a.output(["sh", "-c", `setsid vbal-agent --port ${AGENT_PORT} >/dev/null 2>&1 </dev/null &`]);
+  const start = `setsid vbal-agent --port ${AGENT_PORT} >/dev/null 2>&1 </dev/null &`;
+  await a.output(["sh", "-c", `${start} until pidof vbal-agent; do usleep 10000; done`], GUEST_DEADLINE);
 }
 
 async function killAgent(): Promise<void> {
-  await a.output(["sh", "-c", "killall -9 vbal-agent; while pidof vbal-agent; do usleep 10000; done"]);
+  await a.output(
+    ["sh", "-c", "while pidof vbal-agent; do killall -9 vbal-agent; usleep 10000; done"],
+    GUEST_DEADLINE,
+  );
 }
 
 /** Something in the guest that is root and writes what it likes to the host. */
 async function agentSends(script: string): Promise<void> {
-  await a.output(["sh", "-c", `(${script}) > ${AGENT_PORT}`], { deadlineMs: 30_000 });
+  await a.output(["sh", "-c", `(${script}) > ${AGENT_PORT}`], GUEST_DEADLINE);
+}
+
+/**
+ * What floods the channel is dropped second by second, and the next story's words with it: waits until nothing has been
+ * dropped for longer than the gate's second, twice.
+ */
+async function channelIsCalm(): Promise<void> {
+  const dropped = () => log.filter((text) => text.includes("sends too much")).length;
+  for (let before = 0; before !== dropped(); ) {
+    before = dropped();
+    await sleep(2_500);
+  }
 }
 
 async function underControl(): Promise<void> {
@@ -206,6 +228,7 @@ describe("the guest's agent", () => {
           () => log.join("\n"),
           (text) => message.test(text),
         );
+        await channelIsCalm();
         if (!script.includes('"vcp')) await startAgent();
         await until(
           "a is heard",
