@@ -29,7 +29,7 @@ if (stages.includes("unit")) vitest("unit");
 if (stages.includes("property")) vitest("property");
 if (stages.includes("sim")) vitest("sim");
 if (stages.includes("lab")) {
-  if (machine.lab) vitest("lab");
+  if (machine.lab) for (const project of ["lab", "load"]) vitest(project);
   else fail(`The tests on real guests cannot run here: ${machine.why}`);
 }
 

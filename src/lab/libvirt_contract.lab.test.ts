@@ -12,7 +12,7 @@ const BOOT_MS = 60_000;
 describe("on a libvirt of the lab's own", () => {
   let libvirt: PrivateLibvirt;
   beforeAll(async () => {
-    libvirt = await startPrivateLibvirt({ dir: "libvirt" });
+    libvirt = await startPrivateLibvirt({ dir: "libvirt-contract" });
   }, 2 * BOOT_MS);
   afterAll(() => libvirt.stop());
 
