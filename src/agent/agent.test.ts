@@ -226,6 +226,20 @@ describe("isolate (B-10..B-13)", () => {
     expect(guest.files.has(RECORD)).toBe(false);
   });
 
+  test("the host has its answer before displaced interrupts are steered, which happens once for all changes", () => {
+    const { guest } = start(4);
+    const order: string[] = [];
+    const write = guest.writeFile.bind(guest);
+    guest.writeFile = (path, text) => {
+      if (path.includes("/irq/"))
+        order.push(guest.heard.some((m) => m.kind === "online-set") ? "steered" : "early");
+      return write(path, text);
+    };
+    setOnline(guest, [0, 1], "isolate");
+    expect(order).toEqual(["steered"]);
+    expect(guest.heard.slice(-2).map((m) => m.kind)).toEqual(["online-set", "report"]);
+  });
+
   test("a vCPU that one mechanism took, the other gives back", () => {
     const { guest } = start(3);
     setOnline(guest, [0, 1], "isolate");

@@ -7,7 +7,7 @@ import { unreachable } from "../core/unreachable.ts";
 import { encode, FRAME_START } from "../protocol/frame.ts";
 import type { GuestMessage } from "../protocol/guest_messages.ts";
 import { AskPipe } from "./ask_pipe.ts";
-import { VCPU_DIRECTORY } from "./guest_view.ts";
+import { type GuestView, VCPU_DIRECTORY } from "./guest_view.ts";
 import { HostClock } from "./host_clock.ts";
 import { writeHostLayer } from "./host_layer.ts";
 import { canIsolate } from "./isolation.ts";
@@ -167,7 +167,11 @@ export class Agent {
         this.#feed({ kind: "looked", view: this.#balloon.look() });
         break;
       case "change":
-        this.#change(effect.change);
+        this.#change(effect.change, effect.view);
+        break;
+      case "settle":
+        this.#balloon.settle();
+        this.#feed({ kind: "settled", holding: this.#balloon.holding() });
         break;
       case "restore":
         for (const problem of this.#balloon.restore()) this.#platform.log(problem);
@@ -193,8 +197,8 @@ export class Agent {
     this.#port?.send(encode(message));
   }
 
-  #change(change: Change): void {
-    const { why, view } = this.#balloon.change(change);
+  #change(change: Change, before: GuestView): void {
+    const { why, view } = this.#balloon.change(change, before);
     if (why !== null) this.#platform.log(`vCPU ${change.vcpu} is not ${change.to}: ${why}`);
     const event: SessionEvent = { kind: "changed", change, why, view, holding: this.#balloon.holding() };
     const more = (this.#session.work?.changes?.length ?? 0) > 1;

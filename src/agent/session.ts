@@ -95,6 +95,8 @@ export type SessionEvent =
       readonly view: GuestView;
       readonly holding: boolean;
     }
+  /** The answer to the effect `settle`. */
+  | { readonly kind: "settled"; readonly holding: boolean }
   /** The answer to the effect `restore`. */
   | {
       readonly kind: "restored";
@@ -110,7 +112,10 @@ export type Effect =
   | { readonly kind: "report" }
   | { readonly kind: "remember-patience"; readonly patienceMs: number }
   | { readonly kind: "look" }
-  | { readonly kind: "change"; readonly change: Change }
+  /** Of a guest that looks like `view`. */
+  | { readonly kind: "change"; readonly change: Change; readonly view: GuestView }
+  /** After the last change, and after the answer: what the changes displaced goes where it belongs. */
+  | { readonly kind: "settle" }
   | { readonly kind: "restore"; readonly id: number | null }
   /** Call again with `woken` then; `null`: no need. */
   | { readonly kind: "wake"; readonly atMs: number | null };
@@ -173,6 +178,8 @@ function react(session: Session, event: SessionEvent, nowMs: number): Stepped {
       return planWork(session, event.view, nowMs);
     case "changed":
       return goOn({ ...session, holding: event.holding }, event, nowMs);
+    case "settled":
+      return { session: { ...session, holding: event.holding }, effects: [] };
     case "restored": {
       const answer: GuestMessage[] =
         event.id === null ? [] : [{ kind: "restored", id: event.id, online: event.view.inUse }];
@@ -310,7 +317,9 @@ function planWork(session: Session, view: GuestView, nowMs: number): Stepped {
 
 function goOn(session: Session, event: SessionEvent & { kind: "changed" }, nowMs: number): Stepped {
   // The command may have been superseded while its change was under way.
-  if (session.work?.changes?.[0] !== event.change) return { session, effects: [{ kind: "report" }] };
+  if (session.work?.changes?.[0] !== event.change) {
+    return { session, effects: [{ kind: "settle" }, { kind: "report" }] };
+  }
   const failed =
     event.why === null
       ? session.work.failed
@@ -326,7 +335,7 @@ function continueWork(session: Session, at: { work: Work; view: GuestView; nowMs
     const late = nowMs - Math.max(work.startedMs, session.reportedAtMs) >= PROGRESS_EVERY_MS;
     return {
       session: { ...session, work, reportedAtMs: late ? nowMs : session.reportedAtMs },
-      effects: [...(late ? [{ kind: "report" } as const] : []), { kind: "change", change: next }],
+      effects: [...(late ? [{ kind: "report" } as const] : []), { kind: "change", change: next, view }],
     };
   }
   const answer: GuestMessage = {
@@ -338,7 +347,7 @@ function continueWork(session: Session, at: { work: Work; view: GuestView; nowMs
   };
   return {
     session: { ...session, work: null, reportedAtMs: nowMs },
-    effects: [send(answer), { kind: "report" }],
+    effects: [send(answer), { kind: "settle" }, { kind: "report" }],
   };
 }
 

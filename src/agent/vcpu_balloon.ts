@@ -63,11 +63,14 @@ export class VcpuBalloon {
     return { vcpus: this.#reporter.report(view), preflight: this.#findings(view) };
   }
 
-  /** Carries out one change. `why` is `null` when the kernel confirms it, else the guest is as it was. */
-  change(change: Change): { readonly why: string | null; readonly view: GuestView } {
-    const before = this.look();
+  /**
+   * Carries out one change of a guest that looks like `before`. `why` is `null` when the kernel confirms it, else the
+   * guest is as it was. `settle` must follow, after this change or the last of several: what was displaced can wait
+   * until the host has its answer.
+   */
+  change(change: Change, before: GuestView): { readonly why: string | null; readonly view: GuestView } {
     const why = this.#prepare(change, before) ?? this.#apply(change, before);
-    return { why, view: this.#settle() };
+    return { why, view: this.look() };
   }
 
   /** Puts every vCPU, interrupt and affinity back as found. Says for each that failed why; those stay on record. */
@@ -81,8 +84,21 @@ export class VcpuBalloon {
       const why = this.#apply(change, view);
       if (why !== null) problems.push(`vCPU ${vcpu} could not be put back to ${found}: ${why}`);
     }
-    this.#settle();
+    this.settle();
     return problems;
+  }
+
+  /** After changes: displaced interrupts and affinities go where they belong; what is as found leaves the record. */
+  settle(): void {
+    const view = this.look();
+    steerInterrupts(this.#platform, this.#record.interrupts, view);
+    const lost = restoreAffinities(this.#platform, this.#record.tasks, view.inUse);
+    for (const { name, task, allowed, why } of lost) {
+      this.#platform.log(`${name} (task ${task}) lost its affinity ${allowed}: ${why}`);
+    }
+    if (lost.length > 0 || this.#lost.length > 0) this.#preflight = null;
+    this.#lost = lost;
+    this.#forgetAsFound(view);
   }
 
   /** Notes, before a change, how things are; without that on file nothing is changed. */
@@ -170,20 +186,6 @@ export class VcpuBalloon {
     if (why !== null) return `The kernel refused to ${online ? "online" : "offline"} it: ${why}`;
     if (this.#platform.readFile(path)?.trim() === (online ? "1" : "0")) return null;
     return `The kernel accepted the change and did not make it`;
-  }
-
-  /** After a change: displaced interrupts and affinities go where they belong; what is as found leaves the record. */
-  #settle(): GuestView {
-    const view = this.look();
-    steerInterrupts(this.#platform, this.#record.interrupts, view);
-    const lost = restoreAffinities(this.#platform, this.#record.tasks, view.inUse);
-    for (const { name, task, allowed, why } of lost) {
-      this.#platform.log(`${name} (task ${task}) lost its affinity ${allowed}: ${why}`);
-    }
-    if (lost.length > 0 || this.#lost.length > 0) this.#preflight = null;
-    this.#lost = lost;
-    this.#forgetAsFound(view);
-    return view;
   }
 
   #forgetAsFound(view: GuestView): void {
