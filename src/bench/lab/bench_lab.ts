@@ -6,6 +6,10 @@
  * - `static`: guests that were booted with their share of vCPUs and pinned apart: the oracle (B-41);
  * - `vbal`: the guests of `default`, ballooned and pinned by the shipped daemon while they run.
  *
+ * On request, `static-smp`: as `static`, but each guest has room for a second vCPU, as the guests of `vbal` have. A Linux that
+ * boots with one possible vCPU patches the lock prefixes out of itself ("SMP alternatives"), which no ballooned guest can;
+ * the arm tells that saving from what ballooning costs.
+ *
  * Two more, on request, have one guest run while the other is paused: `alone` the first of `default`, `alone-one` the first of
  * `static`. They are what the simulator's models of the programs are made from (bench/sim/lab_models.ts).
  *
@@ -26,7 +30,7 @@ import { DEFAULT_CONFIG } from "../../protocol/config.ts";
 import { type Interval, median, medianInterval, ratioInterval } from "../statistics.ts";
 
 export const COMPARED_ARMS = ["default", "affinity", "static", "vbal"] as const;
-export const ARMS = [...COMPARED_ARMS, "alone", "alone-one"] as const;
+export const ARMS = [...COMPARED_ARMS, "static-smp", "alone", "alone-one"] as const;
 export type Arm = (typeof ARMS)[number];
 
 export interface LabBenchOptions {
@@ -87,7 +91,7 @@ export async function benchLab(options: LabBenchOptions): Promise<LabBenchResult
   }
   const lab = await startLab({ dir: "bench" });
   try {
-    const stage = await setStage(lab);
+    const stage = await setStage(lab, options.arms);
     const rows: LabBenchRow[] = [];
     for (let round = 0; round < options.rounds; round++) {
       for (const arm of rotated(options.arms, round)) {
@@ -109,13 +113,17 @@ interface Stage {
   under(arm: Arm, play: (guests: readonly Guest[]) => Promise<void>): Promise<void>;
 }
 
-async function setStage(lab: Lab): Promise<Stage> {
+async function setStage(lab: Lab, arms: readonly Arm[]): Promise<Stage> {
   const pcpus = Array.from({ length: PCPUS }, (_, pcpu) => pcpu);
-  const boot = (name: string, vcpus: number, own: readonly number[]) =>
-    lab.boot({ name, vcpus, pcpus: own, agent: "vbal" });
+  const boot = (name: string, vcpus: number, own: readonly number[], bootVcpus = vcpus) =>
+    lab.boot({ name, vcpus, bootVcpus, pcpus: own, agent: "vbal" });
   const ballooned = await Promise.all([boot("alpha", PCPUS, pcpus), boot("beta", PCPUS, pcpus)]);
   const fixed = await Promise.all([boot("alpha-static", 1, [0]), boot("beta-static", 1, [1])]);
-  await Promise.all([...ballooned, ...fixed].map((guest) => guest.waitReady()));
+  const growable = arms.includes("static-smp")
+    ? await Promise.all([boot("alpha-smp", PCPUS, [0], 1), boot("beta-smp", PCPUS, [1], 1)])
+    : [];
+  const all = [...ballooned, ...fixed, ...growable];
+  await Promise.all(all.map((guest) => guest.waitReady()));
   const playersOf = (arm: Arm): readonly Guest[] => {
     switch (arm) {
       case "alone":
@@ -124,6 +132,8 @@ async function setStage(lab: Lab): Promise<Stage> {
         return fixed.slice(0, 1);
       case "static":
         return fixed;
+      case "static-smp":
+        return growable;
       default:
         return ballooned;
     }
@@ -131,7 +141,7 @@ async function setStage(lab: Lab): Promise<Stage> {
   return {
     async under(arm, play) {
       const guests = playersOf(arm);
-      const idle = [...ballooned, ...fixed].filter((guest) => !guests.includes(guest));
+      const idle = all.filter((guest) => !guests.includes(guest));
       await Promise.all(idle.map((guest) => pause(guest)));
       await Promise.all(guests.map((guest) => resume(guest)));
       if (arm === "vbal") return underVbal(guests, lab.folder, () => play(guests));
@@ -254,7 +264,7 @@ function summarise(
 }
 
 function progressLine({ round, arm, program, seconds }: LabBenchRow, rounds: number): string {
-  return `round ${round + 1}/${rounds}  ${arm.padEnd(8)}  ${program.padEnd(14)}  ${seconds.toFixed(2)} s`;
+  return `round ${round + 1}/${rounds}  ${arm.padEnd(10)}  ${program.padEnd(14)}  ${seconds.toFixed(2)} s`;
 }
 
 function rotated<Item>(items: readonly Item[], by: number): Item[] {

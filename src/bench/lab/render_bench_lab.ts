@@ -5,6 +5,7 @@ const COLOURS: Readonly<Record<Arm, string>> = {
   default: "#8a8f98",
   affinity: "#c9a227",
   static: "#5b8def",
+  "static-smp": "#6f8f3c",
   vbal: "#1f9d55",
   alone: "#7f7f7f",
   "alone-one": "#b0b0b0",
