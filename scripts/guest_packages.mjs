@@ -3,7 +3,7 @@
  * real programs, with the shared libraries that they need. They are downloaded with the machine's own apt
  * configuration and unpacked below `.lab/`; nothing is installed, so no root is needed.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 
@@ -133,12 +133,16 @@ function librariesOf(tree) {
   const missing = new Set();
   for (const { program, isStatic } of GUEST_PROGRAMS) {
     if (isStatic) continue;
-    const listing = execFileSync(
+    const { stdout, stderr, error } = spawnSync(
       join(tree, loader),
       ["--inhibit-cache", "--library-path", path, "--list", join(tree, program)],
-      { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+      { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] },
     );
-    for (const [, name, where] of listing.matchAll(/^\s*(\S+) => (.+?)(?: \(0x[0-9a-f]+\))?$/gm)) {
+    if (error !== undefined) throw new Error(`The guests' own loader cannot run here: ${error.message}`);
+    // Most of what is missing is listed as such; what the loader needs to go on at all ends it, and is named last.
+    const fatal = /error while loading shared libraries: ([^\s:]+):/.exec(stderr)?.[1];
+    if (fatal !== undefined) missing.add(fatal);
+    for (const [, name, where] of stdout.matchAll(/^\s*(\S+) => (.+?)(?: \(0x[0-9a-f]+\))?$/gm)) {
       if (name.startsWith("/lib64/")) continue;
       if (where.startsWith(tree)) found.add(relative(tree, where));
       else missing.add(name);
