@@ -8,12 +8,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join, relative } from "node:path";
 
 /** Raise it when the list below changes: an older unpacked tree is then made again. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** The package that depends on the newest kernel for virtual machines. */
 const KERNEL_META_PACKAGE = "linux-image-cloud-amd64";
 
-/** `program` is what the guest runs, relative to the unpacked tree. */
+/** `program` is where the guest has it; in the unpacked tree it may be below usr/ (Debian 13). */
 const GUEST_PROGRAMS = [
   { name: "busybox-static", program: "bin/busybox", isStatic: true },
   { name: "qemu-guest-agent", program: "usr/sbin/qemu-ga" },
@@ -22,6 +22,9 @@ const GUEST_PROGRAMS = [
   { name: "stress-ng", program: "usr/bin/stress-ng" },
 ];
 
+/** Where every program looks for it. */
+const LOADER = "lib64/ld-linux-x86-64.so.2";
+
 /** Libraries of libraries of libraries: Debian 12 and 13 need two levels; more would mean a package went wrong. */
 const DEPENDENCY_LEVELS_MAX = 5;
 
@@ -29,7 +32,7 @@ const DOWNLOAD_MAX_MS = 600_000;
 
 /**
  * Where the unpacked tree is described; src/lab/guest_files.ts reads it. `tree` is relative to .lab, every other
- * path to the tree.
+ * path to the tree, or to its usr/.
  */
 export function guestFilesIndex(root) {
   return join(root, ".lab", "guest.json");
@@ -124,10 +127,8 @@ function addLibraries({ work, tree, had }) {
  * missing.
  */
 function librariesOf(tree) {
-  const loader = ["lib64", "usr/lib64"]
-    .map((base) => join(base, "ld-linux-x86-64.so.2"))
-    .find((path) => existsSync(join(tree, path)));
-  if (loader === undefined) throw new Error("The package libc6 holds no lib64/ld-linux-x86-64.so.2");
+  const loader = [LOADER, join("usr", LOADER)].find((path) => existsSync(join(tree, path)));
+  if (loader === undefined) throw new Error(`The package libc6 holds no ${LOADER}`);
   const path = ["lib", "usr/lib"].map((base) => join(tree, base, "x86_64-linux-gnu")).join(":");
   const found = new Set();
   const missing = new Set();
@@ -148,7 +149,7 @@ function librariesOf(tree) {
       else missing.add(name);
     }
   }
-  return { found: [loader, ...sorted(found)], missing: sorted(missing) };
+  return { found: [LOADER, ...sorted(found)], missing: sorted(missing) };
 }
 
 function sorted(names) {

@@ -56,7 +56,10 @@ export interface GuestImage {
 /** Where the agent's build puts its static binary. */
 const AGENT = "dist/agent/vbal-agent";
 
-/** In the order in which they must be loaded: virtio_ring has the symbols that all others need. */
+/**
+ * In the order in which they must be loaded: virtio_ring has the symbols that all others need. The kernel of Debian 12 has them
+ * all as modules, that of Debian 13 all built in.
+ */
 const MODULES = [
   "kernel/drivers/virtio/virtio_ring.ko",
   "kernel/drivers/virtio/virtio.ko",
@@ -97,8 +100,17 @@ function imageEntries(parts: {
   readonly root: string;
 }): readonly ArchiveEntry[] {
   const { files, compiled, agent, root } = parts;
-  const fromTree = (path: string) => ({ path, bytes: readFileSync(join(files.tree, path)) });
-  const modules = MODULES.map((path) => readModule(files, path));
+  // Packages of Debian 13 have below usr/ what those of Debian 12 have at the top.
+  const fromTree = (path: string) => {
+    const file = [path, join("usr", path)].map((where) => join(files.tree, where)).find(existsSync);
+    if (file === undefined)
+      throw new Error(`There is no ${path} in ${files.tree}: run node scripts/setup.mjs`);
+    return { path, bytes: readFileSync(file) };
+  };
+  const builtIn = new Set(
+    readFileSync(join(files.tree, files.modules, "modules.builtin"), "utf8").split("\n"),
+  );
+  const modules = MODULES.filter((path) => !builtIn.has(path)).map((path) => readModule(files, path));
   const all = [
     ...[...files.programs, ...files.libraries].map(fromTree),
     ...modules.map(({ name, bytes }) => ({ path: `lab/${name}`, bytes })),
