@@ -101,12 +101,17 @@ function painter(
   terminal: Terminal,
   startClock: () => void,
 ): (state: DemoState) => void {
-  const line = linePrinter(terminal);
+  let told = "";
   return (state) => {
     if (state.stage !== "booting") startClock();
-    if (screen !== null) screen.draw(renderDemo(state, layoutOf(terminal)));
-    // After the stages made their point, a line every so many seconds is enough.
-    else if (state.secondsInStage % LINE_EVERY_SECONDS === 0) line(renderDemoLine(state));
+    if (screen !== null) {
+      screen.draw(renderDemo(state, layoutOf(terminal)));
+      return;
+    }
+    // Each guest tells its rate at a moment of its own; one line for all of them every so many seconds is enough.
+    const moment = `${state.stage} ${Math.floor(state.secondsInStage / LINE_EVERY_SECONDS)}`;
+    if (moment !== told) terminal.print(renderDemoLine(state));
+    told = moment;
   };
 }
 
