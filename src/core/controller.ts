@@ -305,7 +305,7 @@ function withoutDoneAttempts(
 /** What a domain remembers of a command that is given out. */
 function remember(domain: DomainState, command: Command, now: Milliseconds): DomainState {
   if (command.kind === "plug-vcpu") {
-    return { ...domain, touched: true, plugged: withPluggedSlot(domain.plugged ?? [], command.slot) };
+    return { ...domain, touched: true, plugged: withPluggedSlot(domain.plugged ?? [], command.slot, now) };
   }
   if (command.kind !== "set-online") return { ...domain, touched: true };
   if (sameList(domain.asked, command.online)) return { ...domain, touched: true };

@@ -15,6 +15,12 @@ import { sameSlot } from "./vcpu_slot.ts";
 /** Five times the first dwell of give-back: a load that comes back within two minutes finds it there. */
 export const UNPLUG_AFTER_MS: Milliseconds = 120_000;
 
+/**
+ * So long after the command a vCPU may still come, and is vbal's: the shell's deadline of 15 s, libvirt's wait of 30 s for
+ * its turn at the domain, and some more. Later, whoever finds a slot empty and plugs there is somebody else.
+ */
+export const PLUG_COMES_WITHIN_MS: Milliseconds = 60_000;
+
 /** A slot that vbal gave the command to plug. */
 export interface PluggedSlot {
   readonly slot: VcpuSlot;
@@ -22,11 +28,16 @@ export interface PluggedSlot {
   readonly seen: boolean;
   /** Of some command to plug there nobody knows whether it took effect. */
   readonly unsure: boolean;
+  /** What is not there by then does not come any more; absent where a state was journalled before there was such an end. */
+  readonly comesUntil?: Milliseconds;
   /** Since when the guest is known not to use that; `null` while it does, or while nobody knows. */
   readonly unusedSince: Milliseconds | null;
 }
 
-/** The slots after one more look. Whoever plugs there after vbal's vCPU went is somebody else. */
+/**
+ * The slots after one more look. Whoever plugs there after vbal's vCPU went is somebody else; but where nobody knows what
+ * came of a command, the vCPU that went may have been another one's, and this one's comes yet.
+ */
 export function lookAtPlugged(
   plugged: readonly PluggedSlot[],
   domain: DomainSnapshot,
@@ -34,15 +45,25 @@ export function lookAtPlugged(
 ): readonly PluggedSlot[] {
   return plugged.flatMap((one): PluggedSlot[] => {
     const vcpu = vcpuIn(one, domain);
-    if (vcpu === undefined) return one.seen ? [] : [one];
+    if (vcpu === undefined) {
+      const mayCome = (!one.seen || one.unsure) && (one.comesUntil === undefined || now < one.comesUntil);
+      return mayCome ? [{ ...one, seen: false, unusedSince: null }] : [];
+    }
     const unused = domain.guest !== null && !isOnline(domain, vcpu);
     return [{ ...one, seen: true, unusedSince: unused ? (one.unusedSince ?? now) : null }];
   });
 }
 
-export function withPluggedSlot(plugged: readonly PluggedSlot[], slot: VcpuSlot): readonly PluggedSlot[] {
-  if (plugged.some((one) => sameSlot(one.slot, slot))) return plugged;
-  return [...plugged, { slot, seen: false, unsure: false, unusedSince: null }];
+/** The slots after the command to plug into `slot` was given. */
+export function withPluggedSlot(
+  plugged: readonly PluggedSlot[],
+  slot: VcpuSlot,
+  now: Milliseconds,
+): readonly PluggedSlot[] {
+  const comesUntil = now + PLUG_COMES_WITHIN_MS;
+  if (plugged.some((one) => sameSlot(one.slot, slot)))
+    return plugged.map((one) => (sameSlot(one.slot, slot) ? { ...one, comesUntil } : one));
+  return [...plugged, { slot, seen: false, unsure: false, comesUntil, unusedSince: null }];
 }
 
 /** What a domain remembers when a command to plug has ended. */
@@ -64,7 +85,7 @@ export function afterPlug(domain: DomainState, command: Command, outcome: Comman
 
 /** A daemon that starts anew does not hear what came of the commands of an earlier life. */
 export function afterRestart(plugged: readonly PluggedSlot[]): readonly PluggedSlot[] {
-  return plugged.map((one) => (one.seen ? one : { ...one, unsure: true }));
+  return plugged.map((one) => ({ ...one, unsure: true }));
 }
 
 /** Of these failures nobody knows whether the vCPU comes yet. */
