@@ -9,10 +9,39 @@ export function firstOfCircle(blocked: readonly BlockedPin[]): BlockedPin | unde
   const waits = new Map(
     blocked.map((pin) => [vcpuKey(pin.command.domain, pin.command.vcpu), pin.waitsFor] as const),
   );
-  return blocked.find(({ command }) => reachesItself(vcpuKey(command.domain, command.vcpu), waits));
+  // Nearly always nobody is left, and that is found in one pass, however many wait.
+  const endless = waitingForEver(waits);
+  return blocked.find(({ command }) => reachesItself(vcpuKey(command.domain, command.vcpu), endless));
 }
 
-function reachesItself(start: string, waits: ReadonlyMap<string, readonly string[]>): boolean {
+type Waits = ReadonlyMap<string, readonly string[]>;
+
+/** Without those whose turn comes when all that they wait for have moved: what is left is in a circle or waits for one. */
+function waitingForEver(waits: Waits): Waits {
+  const waiters = new Map<string, string[]>();
+  const openOf = new Map<string, number>();
+  for (const [key, waitsFor] of waits) {
+    const open = waitsFor.filter((other) => waits.has(other));
+    openOf.set(key, open.length);
+    for (const other of open) {
+      const known = waiters.get(other);
+      if (known === undefined) waiters.set(other, [key]);
+      else known.push(key);
+    }
+  }
+  const free = [...openOf].filter(([, open]) => open === 0).map(([key]) => key);
+  for (let key = free.pop(); key !== undefined; key = free.pop()) {
+    openOf.delete(key);
+    for (const waiter of waiters.get(key) ?? []) {
+      const open = openOf.get(waiter)! - 1;
+      openOf.set(waiter, open);
+      if (open === 0) free.push(waiter);
+    }
+  }
+  return new Map([...waits].filter(([key]) => openOf.has(key)));
+}
+
+function reachesItself(start: string, waits: Waits): boolean {
   const seen = new Set<string>();
   const open = [...(waits.get(start) ?? [])];
   for (let key = open.pop(); key !== undefined; key = open.pop()) {

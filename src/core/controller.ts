@@ -13,7 +13,7 @@ import { putOff } from "./consider_demand.ts";
 import type { Attempt, ControllerState, DomainState } from "./controller_state.ts";
 import { judge } from "./cooperation.ts";
 import type { ControllerEvent } from "./event.ts";
-import type { Snapshot } from "./model.ts";
+import type { DomainSnapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import { planAnew } from "./plan_anew.ts";
 import { afterPlug, removableOf, withPluggedSlot } from "./plugged_vcpus.ts";
@@ -160,9 +160,13 @@ function commandEnded(
     const { failure, why } = event.outcome;
     notes.push({ code: "command-failed", command: key, failure, why });
   }
-  const domains = state.domains.map((domain) =>
-    domain.id === ended.command.domain ? afterPlug(domain, ended.command, event.outcome) : domain,
-  );
+  const { command } = ended;
+  const domains =
+    command.kind === "plug-vcpu"
+      ? state.domains.map((domain) =>
+          domain.id === command.domain ? afterPlug(domain, command, event.outcome) : domain,
+        )
+      : state.domains;
   const others = state.attempts.filter((other) => other.key !== key);
   return { ...state, domains, underWay, attempts: [...others, attempt] };
 }
@@ -355,16 +359,21 @@ function settleReleased(
   notes: Note[],
 ): ControllerState {
   const planned = new Set(state.mode === "controlling" ? state.plan?.domains.map(({ id }) => id) : []);
+  const letGo = wanted.filter(({ id }) => !planned.has(id));
+  if (letGo.length === 0) return state;
   const open = new Set([
     ...[...ready, ...blocked.map(({ command }) => command)].map(({ domain }) => domain),
     ...state.underWay.map(({ command }) => command.domain),
-    ...state.domains.filter((domain) => owes(domain, state.snapshot)).map(({ id }) => id),
   ]);
-  const settled = wanted.filter(({ id }) => !planned.has(id) && !open.has(id)).map(({ id }) => id);
-  if (settled.length === 0) return state;
+  const memories = new Map(state.domains.map((domain) => [domain.id, domain]));
+  const snapshots = new Map(state.snapshot?.domains.map((domain) => [domain.id, domain]));
+  const settled = new Set(
+    letGo.map(({ id }) => id).filter((id) => !open.has(id) && !owes(memories.get(id)!, snapshots.get(id))),
+  );
+  if (settled.size === 0) return state;
   for (const domain of settled) notes.push({ code: "released", domain });
   const domains = state.domains.map((domain) =>
-    settled.includes(domain.id) ? { ...domain, touched: false, asked: null, reached: false } : domain,
+    settled.has(domain.id) ? { ...domain, touched: false, asked: null, reached: false } : domain,
   );
   return { ...state, domains };
 }
@@ -373,8 +382,7 @@ function settleReleased(
  * The guest was told to use other vCPUs than were found, and cannot be told otherwise now, since it is silent or paused;
  * or a vCPU that vbal plugged is there still.
  */
-function owes({ id, asked, found, plugged }: DomainState, snapshot: Snapshot | null): boolean {
-  const domain = snapshot?.domains.find((other) => other.id === id);
+function owes({ asked, found, plugged }: DomainState, domain: DomainSnapshot | undefined): boolean {
   if (domain === undefined) return false;
   if (plugged !== undefined && 0 < removableOf(plugged, domain).length) return true;
   if (asked === null || found.online === null || sameList(asked, found.online)) return false;

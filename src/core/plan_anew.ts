@@ -62,6 +62,7 @@ function demandInputsOf({ granted, allotted }: PlanDemand): string {
  * anew, or a daemon that does, is heard again within moments and must not move a vCPU that is right.
  */
 function withLastWords(snapshot: Snapshot, { domains, patience, now }: LastWords): Snapshot {
+  if (snapshot.domains.every(({ guest }) => guest !== null)) return snapshot;
   const heard = new Map(domains.map((domain) => [domain.id, domain.heard]));
   return {
     ...snapshot,
@@ -79,26 +80,38 @@ interface LastWords {
   readonly now: Milliseconds;
 }
 
-/** Everything that a plan depends on, as text to compare. */
+/** Everything that a plan depends on, as text to compare: what JSON says of [policy, pCPUs, domains]. */
 function inputsOf(policy: Policy, { pcpus, domains }: Snapshot): string {
-  return JSON.stringify([
-    policy,
-    pcpus,
-    domains.map(({ id, incarnation, state, vcpus, guest, memory }) => [
-      id,
-      incarnation,
-      state,
-      vcpus.map(({ index, guestSocket, guestCore, guestThread, guestNode }) => [
-        index,
-        guestSocket,
-        guestCore,
-        guestThread,
-        guestNode,
-      ]),
-      guest?.vcpus.map(({ index, canOffline }) => [index, canOffline]) ?? null,
-      ...(memory === undefined ? [] : [memory]),
-    ]),
-  ]);
+  return `[${policyText(policy)},${pcpusText(pcpus)},[${domains.map(domainText).join(",")}]]`;
+}
+
+const policyText = textOf((policy: Policy) => policy);
+const pcpusText = textOf((pcpus: Snapshot["pcpus"]) => pcpus);
+const domainText = textOf(({ id, incarnation, state, vcpus, guest, memory }: DomainSnapshot) => [
+  id,
+  incarnation,
+  state,
+  vcpus.map(({ index, guestSocket, guestCore, guestThread, guestNode }) => [
+    index,
+    guestSocket,
+    guestCore,
+    guestThread,
+    guestNode,
+  ]),
+  guest?.vcpus.map(({ index, canOffline }) => [index, canOffline]) ?? null,
+  ...(memory === undefined ? [] : [memory]),
+]);
+
+/** Most steps see what the step before saw: what never changes need not be written again. */
+function textOf<Thing extends object>(partsOf: (thing: Thing) => unknown): (thing: Thing) => string {
+  const texts = new WeakMap<Thing, string>();
+  return (thing) => {
+    const known = texts.get(thing);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(partsOf(thing));
+    texts.set(thing, text);
+    return text;
+  };
 }
 
 /** A guest that would not grow is planned with what it has, so that its share is not left idle. */

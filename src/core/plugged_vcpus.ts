@@ -67,8 +67,12 @@ export function withPluggedSlot(
 }
 
 /** What a domain remembers when a command to plug has ended. */
-export function afterPlug(domain: DomainState, command: Command, outcome: CommandOutcome): DomainState {
-  if (command.kind !== "plug-vcpu" || outcome.ok) return domain;
+export function afterPlug(
+  domain: DomainState,
+  command: Extract<Command, { kind: "plug-vcpu" }>,
+  outcome: CommandOutcome,
+): DomainState {
+  if (outcome.ok) return domain;
   const { demand, plugged = [] } = domain;
   const isIt = (slot: VcpuSlot) => sameSlot(slot, command.slot);
   if (UNCERTAIN.includes(outcome.failure)) {
