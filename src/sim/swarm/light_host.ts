@@ -54,6 +54,7 @@ const PLUG_DEADLINE_MS = 15_000;
 export class LightHost {
   now: Milliseconds = 0;
   readonly pcpus: Pcpu[];
+  #online: readonly PcpuId[];
   readonly domains = new Map<DomainId, LightDomain>();
   /** What the controller did that no host should suffer, as sentences. */
   readonly faults: string[] = [];
@@ -66,6 +67,7 @@ export class LightHost {
 
   constructor(pcpus: readonly Pcpu[], draws: Draws, mishaps: Readonly<Record<Mishap, number>>) {
     this.pcpus = [...pcpus];
+    this.#online = onlineOf(pcpus);
     this.#draws = draws;
     this.#mishaps = mishaps;
   }
@@ -124,14 +126,14 @@ export class LightHost {
   setPcpu(id: PcpuId, online: boolean): void {
     const at = this.pcpus.findIndex((pcpu) => pcpu.id === id);
     this.pcpus[at] = { ...this.pcpus[at], online };
+    this.#online = onlineOf(this.pcpus);
     this.onChange();
   }
 
-  /** Where a thread with these pins may run; as in Linux, everywhere when none of them is online. */
-  effective(pins: readonly PcpuId[]): readonly PcpuId[] {
-    const online = this.pcpus.filter((pcpu) => pcpu.online).map((pcpu) => pcpu.id);
-    const left = online.filter((id) => pins.includes(id));
-    return left.length > 0 ? left : online;
+  /** Where a thread with these pins may run, ascending; as in Linux, everywhere when none of them is online. */
+  #effective(pins: readonly PcpuId[]): readonly PcpuId[] {
+    const left = this.#online.filter((id) => pins.includes(id));
+    return left.length > 0 ? left : this.#online;
   }
 
   observe(): Snapshot {
@@ -146,12 +148,12 @@ export class LightHost {
       state: domain.paused ? "paused" : "running",
       vcpus: [...domain.vcpus].map(([index, { pins, slot, by }]) => ({
         index,
-        pins: this.effective(pins),
+        pins: this.#effective(pins),
         ...slot,
         ...(by === null ? {} : { removable: true }),
       })),
       ...(domain.freeSlots === null ? {} : { freeSlots: domain.freeSlots }),
-      emulatorPins: this.effective(domain.emulatorPins),
+      emulatorPins: this.#effective(domain.emulatorPins),
       guest: reportOf(domain),
     };
   }
@@ -339,6 +341,10 @@ export class LightHost {
       this.#slowly(domain, request);
     });
   }
+}
+
+function onlineOf(pcpus: readonly Pcpu[]): PcpuId[] {
+  return pcpus.filter(({ online }) => online).map(({ id }) => id);
 }
 
 function reportOf({ temper, claims, online, vcpus, asks }: LightDomain): GuestReport | null {

@@ -10,10 +10,15 @@ import { MILLI_PER_PCPU } from "../../core/units.ts";
 import type { CommandAction, StepTaken } from "../controller/simulated_shell.ts";
 
 /** A sentence for each rule that this step breaks. */
-export function brokenRules({ step, policy }: StepTaken): string[] {
+export function brokenRules({ event, step, policy }: StepTaken): string[] {
   const { state } = step;
   const broken: string[] = [];
   const commands = step.actions.filter((action): action is CommandAction => "id" in action);
+  // Of the end of a command nothing follows: the old plan stands until the look that is told at the same moment.
+  if (event.kind === "command-ended")
+    return commands.map(
+      ({ kind }) => `Invariant 5: ${kind} before a look showed what came of the last command`,
+    );
   const keys = state.underWay.map(({ command }) => {
     if (command.kind === "pin-vcpu" || command.kind === "unplug-vcpu")
       return `${command.kind} ${command.domain} ${command.vcpu}`;

@@ -54,6 +54,8 @@ class Swarm {
   readonly #safeguards: Safeguards;
   readonly #draws: Draws;
   readonly #options: SwarmOptions;
+  /** Every kind of happening as often as its weight says. */
+  readonly #bag: readonly Happening[];
   readonly #host: LightHost;
   readonly #guests: AskingGuests;
   readonly #lending = new LendingRule();
@@ -79,6 +81,8 @@ class Swarm {
     this.#safeguards = safeguards;
     this.#draws = drawsOf(seed, 1);
     this.#options = drawOptions(this.#draws);
+    const { happenings } = this.#options;
+    this.#bag = HAPPENINGS.flatMap((kind) => Array<Happening>(happenings[kind]).fill(kind));
     this.#policy = this.#options.policy;
     this.#host = new LightHost(pcpusOf(this.#options), drawsOf(seed, 2), this.#options.mishaps);
     this.#host.onChange = () => this.#lookIn(LOOK_GAP_MS);
@@ -287,11 +291,10 @@ class Swarm {
   }
 
   #scheduleHappening(): void {
-    const { betweenHappeningsMs, faultsForMs, happenings } = this.#options;
+    const { betweenHappeningsMs, faultsForMs } = this.#options;
     this.#host.after(this.#draws.between(1, 2 * betweenHappeningsMs), () => {
       if (faultsForMs <= this.#host.now) return;
-      const bag = HAPPENINGS.flatMap((kind) => Array<Happening>(happenings[kind]).fill(kind));
-      this.#happen(this.#draws.pick(bag));
+      this.#happen(this.#draws.pick(this.#bag));
       this.#scheduleHappening();
     });
   }
