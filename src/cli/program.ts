@@ -3,6 +3,7 @@ import { or } from "@optique/core/constructs";
 import { lineBreak, message } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { runSync } from "@optique/run/run";
+import { keepMemorySmall } from "../daemon/tune_v8.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { CliError, type ErrorJson } from "./cli_error.ts";
 import type { Deed } from "./command.ts";
@@ -17,6 +18,10 @@ import { usageError } from "./usage_error.ts";
  * need not carry the simulator and the lab.
  */
 async function commandsFor(args: readonly string[]): Promise<Parser<"sync", Deed>> {
+  if (args[0] === "up") {
+    keepMemorySmall();
+    return (await import("./up.ts")).upCommand;
+  }
   const { operatingCommands } = await import("./operating_commands.ts");
   if (OPERATING.has(args[0] ?? "")) return operatingCommands;
   const { studyingCommands } = await import("./studying_commands.ts");

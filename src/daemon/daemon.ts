@@ -45,6 +45,7 @@ import { RequestLog } from "./request_log.ts";
 import { stateViewOf } from "./state_view_of.ts";
 import { Telemetry } from "./telemetry.ts";
 import { threadFile } from "./thread_file.ts";
+import { growWithHost } from "./tune_v8.ts";
 import { UsageWindow } from "./usage_window.ts";
 
 export interface DaemonOptions {
@@ -384,6 +385,7 @@ export class Daemon {
 
   #onObservation({ snapshot, problems, load, usage, defined }: Observation): void {
     this.#revision += 1;
+    growWithHost(snapshot.domains.length);
     this.#load = load ?? [];
     // Before the controller sees who is there, so that a newcomer is planned with its own weight at once.
     if (JSON.stringify(defined ?? []) !== JSON.stringify(this.#defined)) {
