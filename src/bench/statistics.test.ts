@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { seeded } from "./seeded.ts";
-import { median, medianInterval, percentile, percentileInterval, ratioInterval } from "./statistics.ts";
+import {
+  blockRatioInterval,
+  median,
+  medianInterval,
+  percentile,
+  percentileInterval,
+  ratioInterval,
+} from "./statistics.ts";
 
 describe("percentiles by nearest rank", () => {
   const hundred = Array.from({ length: 100 }, (_, i) => 100 - i);
@@ -49,5 +56,23 @@ describe("intervals", () => {
       drift,
     );
     expect({ ratio, ci95 }).toEqual({ ratio: 2, ci95: [2, 2] });
+  });
+});
+
+describe("a ratio of percentiles over blocks", () => {
+  const draw = seeded(11);
+  const blocks = Array.from({ length: 12 }, () => Array.from({ length: 300 }, () => 1_000 + draw(1_000)));
+  const slower = blocks.map((block) => block.map((value) => 1.2 * value));
+
+  test.each([0.5, 0.99])("is that of all values together, at %f", (fraction) => {
+    const { ratio } = blockRatioInterval(slower, blocks, fraction);
+    expect(ratio).toBeCloseTo(percentile(slower.flat(), fraction) / percentile(blocks.flat(), fraction), 12);
+  });
+
+  test("its interval holds it, and leaves out 1 where there is a difference", () => {
+    const { ratio, ci95 } = blockRatioInterval(slower, blocks, 0.99);
+    expect(ci95[0]).toBeLessThanOrEqual(ratio);
+    expect(ratio).toBeLessThanOrEqual(ci95[1]);
+    expect(ci95[0]).toBeGreaterThan(1.1);
   });
 });

@@ -45,6 +45,47 @@ export function ratioInterval(
   return { ratio: median(ratios), ci95: medianInterval(ratios) };
 }
 
+/**
+ * A percentile of all that was measured in the blocks of `a`, over that of `b`; its interval resamples whole pairs of
+ * blocks (Künsch, Annals of Statistics 17, 1989), because what is measured in one block is not independent. `a[i]` and
+ * `b[i]` are blocks of the same round.
+ */
+export function blockRatioInterval(
+  a: readonly (readonly number[])[],
+  b: readonly (readonly number[])[],
+  fraction: number,
+): { readonly ratio: number; readonly ci95: Interval } {
+  const [over, under] = [sortedBlocks(a), sortedBlocks(b)];
+  const ratio = (draw: readonly number[]) => {
+    const times = a.map(() => 0);
+    for (const i of draw) times[i]! += 1;
+    return percentileOf(over, times, fraction) / percentileOf(under, times, fraction);
+  };
+  return { ratio: ratio(a.map((_, i) => i)), ci95: bootstrap(a.length, ratio) };
+}
+
+interface SortedBlocks {
+  /** Descending, with the block that each value is of. */
+  readonly values: readonly { readonly value: number; readonly block: number }[];
+  readonly lengths: readonly number[];
+}
+
+function sortedBlocks(blocks: readonly (readonly number[])[]): SortedBlocks {
+  const values = blocks.flatMap((block, i) => block.map((value) => ({ value, block: i })));
+  return { values: values.sort((x, y) => y.value - x.value), lengths: blocks.map(({ length }) => length) };
+}
+
+/** Nearest rank, each block counted so many times. */
+function percentileOf({ values, lengths }: SortedBlocks, times: readonly number[], fraction: number): number {
+  const count = lengths.reduce((sum, length, i) => sum + length * times[i]!, 0);
+  let above = count - Math.max(1, Math.ceil(fraction * count));
+  for (const { value, block } of values) {
+    above -= times[block]!;
+    if (above < 0) return value;
+  }
+  return Number.NaN;
+}
+
 /** The 2.5th and 97.5th percentile of a statistic over resamples; `draw` holds indices with repetition. */
 export function bootstrap(count: number, statistic: (draw: readonly number[]) => number): Interval {
   const draw = seeded(SEED);

@@ -19,6 +19,7 @@ import {
   type Observation,
 } from "../hypervisor/port.ts";
 import type { Clock } from "./clock.ts";
+import { type Stopwatch, wallStopwatch } from "./stopwatch.ts";
 import type { UsageWindow } from "./usage_window.ts";
 
 /** A pin is a system call and its read-back; a busy host gets a thousand times that. */
@@ -52,6 +53,8 @@ export interface ControlLoopParts {
   readonly onObservation: (observation: Observation, now: Milliseconds) => void;
   /** How long a step took, its journal record included, or a look. */
   readonly onTook?: (what: "step" | "observation", ms: number) => void;
+  /** What that time is taken with. */
+  readonly stopwatch?: Stopwatch;
   /** A bug of ours or a full disk: the loop goes on, the message must be seen. */
   readonly onFault: (message: string) => void;
 }
@@ -64,6 +67,7 @@ export interface StepTaken {
 
 export class ControlLoop {
   readonly #parts: ControlLoopParts;
+  readonly #stopwatch: Stopwatch;
   #policy: Policy;
   #lastSnapshot = "";
   #ended: Extract<ControllerEvent, { kind: "command-ended" }>[] = [];
@@ -83,6 +87,7 @@ export class ControlLoop {
 
   constructor(parts: ControlLoopParts) {
     this.#parts = parts;
+    this.#stopwatch = parts.stopwatch ?? wallStopwatch;
     this.#policy = parts.policy;
   }
 
@@ -193,12 +198,12 @@ export class ControlLoop {
   async #observe(): Promise<void> {
     if (this.#closed) return;
     const ended = this.#ended.splice(0);
-    const begin = performance.now();
+    const took = this.#stopwatch("observation");
     const observation = await this.#parts.hypervisor.observe(OBSERVE_DEADLINE_MS).catch((error: unknown) => {
       this.#parts.onFault(`Cannot observe the host: ${String(error)}; the last observation stays in force`);
       return null;
     });
-    this.#parts.onTook?.("observation", performance.now() - begin);
+    this.#parts.onTook?.("observation", took());
     this.#lastLook = this.#parts.clock.now();
     if (observation === null) {
       this.#ended.unshift(...ended);
@@ -244,13 +249,13 @@ export class ControlLoop {
 
   #feed(event: ControllerEvent): void {
     if (this.#closed) return;
-    const begin = performance.now();
+    const took = this.#stopwatch("step");
     const now = this.#parts.clock.now();
     const result = step(this.#policy, this.#state, event, now);
     this.#state = result.state;
     // Written down before anything is done, so that a kill in between loses nothing.
     this.#parts.onStep({ event, now, step: result });
-    this.#parts.onTook?.("step", performance.now() - begin);
+    this.#parts.onTook?.("step", took());
     for (const action of result.actions) this.#act(action, now);
   }
 

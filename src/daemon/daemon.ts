@@ -43,6 +43,7 @@ import { type PauseFile, pauseFile } from "./pause_file.ts";
 import { overBase, overDefined } from "./policy_layers.ts";
 import { RequestLog } from "./request_log.ts";
 import { stateViewOf } from "./state_view_of.ts";
+import type { Stopwatch } from "./stopwatch.ts";
 import { Telemetry } from "./telemetry.ts";
 import { threadFile } from "./thread_file.ts";
 import { growWithHost } from "./tune_v8.ts";
@@ -61,6 +62,8 @@ export interface DaemonOptions {
   readonly clock?: Clock;
   /** How the API and the history are started; each in a thread of its own when absent. */
   readonly threads?: Threads;
+  /** What the loop's steps are timed with. */
+  readonly stopwatch?: Stopwatch;
 }
 
 export interface Threads {
@@ -129,6 +132,7 @@ export class Daemon {
       onObservation: (observation) => this.#onObservation(observation),
       onTook: (what, ms) => this.#telemetry.took(what, ms),
       onFault: (text) => this.#tell("error", text),
+      ...(options.stopwatch === undefined ? {} : { stopwatch: options.stopwatch }),
     });
     this.#hostRequests = new HostRequests(this.#loop, this.#requests);
   }

@@ -1,8 +1,10 @@
 /**
- * The clients of `vbal bench api`, as a process of their own: some ask for the state once a second each, some follow it. Told
- * to end by a line on its standard input, it prints what it saw as one line of JSON. Arguments: socket, pollers, streams.
+ * The clients of `vbal bench api`, as a process of their own: some ask for the state once a second each, some follow it.
+ * "go" and "rest" on the standard input begin and end a time with clients; "end" prints what they saw as one line of JSON.
+ * Arguments: socket, pollers, streams.
  */
 import { Agent, get } from "node:http";
+import { createInterface } from "node:readline";
 
 export interface ClientsSaw {
   readonly answers: number;
@@ -22,7 +24,8 @@ const answerMs: number[] = [];
 let failures = 0;
 let events = 0;
 let streamsLost = 0;
-let ending = false;
+/** Ends the clients that are there now. */
+let rest = () => undefined as void;
 
 function poll(): void {
   const begin = performance.now();
@@ -41,27 +44,46 @@ function poll(): void {
   });
 }
 
-function follow(): void {
+/** Answers how to leave. */
+function follow(): () => void {
+  let leaving = false;
+  const lost = () => {
+    if (!leaving) streamsLost += 1;
+    leaving = true;
+  };
   const following = get({ socketPath, path: "/v1/events", agent: false }, (answer) => {
     answer.on("data", (chunk: Buffer) => {
       if (chunk.includes("event: state")) events += 1;
     });
+    answer.on("error", lost);
     answer.on("close", lost);
   });
   following.on("error", lost);
+  return () => {
+    leaving = true;
+    following.destroy();
+  };
 }
 
-function lost(): void {
-  if (!ending) streamsLost += 1;
-}
-
-for (let i = 0; i < streams; i++) follow();
-for (let i = 0; i < pollers; i++) {
+function go(): void {
+  const leave = Array.from({ length: streams }, follow);
   // Spread over the second, as clients that know nothing of each other are.
-  setTimeout(() => setInterval(poll, POLL_EVERY_MS), (POLL_EVERY_MS * i) / pollers);
+  const timers: NodeJS.Timeout[] = [];
+  for (let i = 0; i < pollers; i++) {
+    timers.push(
+      setTimeout(() => timers.push(setInterval(poll, POLL_EVERY_MS)), (POLL_EVERY_MS * i) / pollers),
+    );
+  }
+  rest = () => {
+    for (const timer of timers) clearTimeout(timer);
+    for (const one of leave) one();
+  };
 }
-process.stdin.once("data", () => {
-  ending = true;
-  const saw: ClientsSaw = { answers: answerMs.length, failures, events, streamsLost, answerMs };
-  process.stdout.write(`${JSON.stringify(saw)}\n`, () => process.exit(0));
-});
+
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === "go") go();
+  else rest();
+  if (line === "end") break;
+}
+const saw: ClientsSaw = { answers: answerMs.length, failures, events, streamsLost, answerMs };
+process.stdout.write(`${JSON.stringify(saw)}\n`, () => process.exit(0));

@@ -1,6 +1,9 @@
 /**
- * Whether clients of the API slow the control loop down: the shipped daemon on a simulated host, with clients and without in
- * turn, and the time of every step of its loop. The clients are a process of their own, as real ones are.
+ * Whether clients of the API slow the control loop down: the shipped daemon on a simulated host, in short blocks with clients
+ * and without in turn, and the time of every step of its loop. The clients are a process of their own, as real ones are.
+ *
+ * A busy machine makes steps slow with clients and without. So what counts is the processor time of the loop's own thread,
+ * and blocks are short, so that what drifts falls on both; time that passed is reported beside it.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -8,15 +11,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULT_POLICY } from "../../core/policy.ts";
-import { startApi } from "../../daemon/api/start_api.ts";
 import { Daemon } from "../../daemon/daemon.ts";
-import { startHistory } from "../../daemon/history/start_history.ts";
 import { runInRealTime } from "../../hypervisor/simulated/run_in_real_time.ts";
 import { createSimulatedHost } from "../../hypervisor/simulated/simulated_host.ts";
 import { DEFAULT_CONFIG } from "../../protocol/config.ts";
 import { type HostFacts, hostFacts } from "../host_facts.ts";
-import { type Interval, percentile, ratioInterval } from "../statistics.ts";
+import { blockRatioInterval, type Interval, percentile } from "../statistics.ts";
 import type { ClientsSaw } from "./api_clients.ts";
+import { type StepTimes, timeSteps } from "./step_times.ts";
 
 export interface ApiBenchOptions {
   readonly pollers: number;
@@ -24,9 +26,15 @@ export interface ApiBenchOptions {
   readonly domains: number;
   readonly pcpus: number;
   readonly rounds: number;
-  /** How long each half of a round is measured. */
+  /** How long each block is measured; a round has two. */
   readonly seconds: number;
   readonly onProgress: (line: string) => void;
+}
+
+/** With clients over without, of all steps; the interval resamples rounds. */
+export interface Ratio {
+  readonly ratio: number;
+  readonly ci95: Interval;
 }
 
 export interface ApiBenchResult {
@@ -35,10 +43,13 @@ export interface ApiBenchResult {
   /** Looks a second that were asked for, many more than in service, so that there are enough steps. */
   readonly looksPerSecond: number;
   readonly rounds: readonly ApiBenchRound[];
-  /** With clients over without, of the rounds' pairs. */
-  readonly stepP99: { readonly ratio: number; readonly ci95: Interval };
-  readonly stepMedian: { readonly ratio: number; readonly ci95: Interval };
-  readonly lookP99: { readonly ratio: number; readonly ci95: Interval };
+  /** Processor time of the loop's thread in a step: what the target is about. */
+  readonly processorP99: Ratio;
+  readonly processorMedian: Ratio;
+  /** The same without the steps in which garbage was collected. */
+  readonly processorP99NoGc: Ratio;
+  readonly wallP99: Ratio;
+  readonly lookP99: Ratio;
   readonly answers: {
     readonly count: number;
     readonly failures: number;
@@ -49,24 +60,33 @@ export interface ApiBenchResult {
 }
 
 export interface ApiBenchRound {
-  readonly alone: HalfRound;
-  readonly withClients: HalfRound;
+  readonly alone: Block;
+  readonly withClients: Block;
 }
 
 /** Times in milliseconds. */
-export interface HalfRound {
+export interface Block {
   readonly steps: number;
-  readonly stepP50: number;
-  readonly stepP99: number;
-  readonly stepMax: number;
+  readonly stepsWithGc: number;
+  readonly processorP50: number;
+  readonly processorP99: number;
+  readonly wallP99: number;
   readonly lookP99: number;
 }
 
+/** What a block measured, whole. */
+interface Measured {
+  readonly processorMs: readonly number[];
+  readonly processorMsNoGc: readonly number[];
+  readonly wallMs: readonly number[];
+  readonly lookMs: readonly number[];
+}
+
 const INTERVAL_MS = 10;
-/** The compiler of JavaScript has done its work by then. */
-const WARM_UP_MS = 10_000;
+/** The compiler of JavaScript has done its work by then, with clients as well as without. */
+const WARM_UP_MS = 6_000;
 /** Clients have connected, or are gone. */
-const SETTLE_MS = 1_500;
+const SETTLE_MS = 500;
 const MS_PER_SECOND = 1_000;
 
 export async function benchApi(options: ApiBenchOptions): Promise<ApiBenchResult> {
@@ -74,7 +94,7 @@ export async function benchApi(options: ApiBenchOptions): Promise<ApiBenchResult
   const host = hostFacts();
   const folder = mkdtempSync(join(tmpdir(), "vbal-bench-api-"));
   const socket = join(folder, "control.sock");
-  const times = { step: [] as number[], observation: [] as number[] };
+  const times = timeSteps();
   const world = busyHost(options);
   const stopTime = runInRealTime(world);
   const daemon = new Daemon({
@@ -89,57 +109,63 @@ export async function benchApi(options: ApiBenchOptions): Promise<ApiBenchResult
     hypervisor: world.connect(),
     version: "bench",
     log: () => undefined,
-    threads: {
-      startHistory,
-      // The facts that the daemon hands over for its metrics hold every step's time.
-      startApi: async (served) => {
-        const server = await startApi(served);
-        return {
-          ...server,
-          close: () => server.close(),
-          changed: (facts) => {
-            for (const fact of facts) {
-              if (fact.kind === "step" || fact.kind === "observation")
-                times[fact.kind].push(fact.seconds * MS_PER_SECOND);
-            }
-            server.changed(facts);
-          },
-        };
-      },
-    },
+    stopwatch: times.stopwatch,
   });
-  const measure = async (): Promise<HalfRound> => {
-    times.step.length = 0;
-    times.observation.length = 0;
-    await sleep(options.seconds * MS_PER_SECOND);
-    return halfRound(times.step, times.observation);
-  };
+  let clients: Clients | null = null;
   try {
     await daemon.start();
-    onProgress(`Warming up for ${WARM_UP_MS / MS_PER_SECOND} s`);
+    clients = startClients([socket, `${pollers}`, `${streams}`]);
+    onProgress(`Warming up for ${(2 * WARM_UP_MS) / MS_PER_SECOND} s`);
     await sleep(WARM_UP_MS);
-    const rounds: ApiBenchRound[] = [];
-    const seen: ClientsSaw[] = [];
+    clients.go();
+    await sleep(WARM_UP_MS);
+    clients.rest();
+    const blocks = { alone: [] as Measured[], withClients: [] as Measured[] };
     for (let round = 0; round < count; round++) {
-      // Each half is first as often as last, so that what drifts falls on both.
-      const alone = round % 2 === 0 ? await measure() : null;
-      const clients = startClients([socket, `${pollers}`, `${streams}`]);
-      await sleep(SETTLE_MS);
-      const withClients = await measure();
-      seen.push(await clients.end());
-      await sleep(SETTLE_MS);
-      rounds.push({ alone: alone ?? (await measure()), withClients });
-      const last = rounds.at(-1)!;
+      // Each is first as often as last, so that what drifts falls on both.
+      const order =
+        round % 2 === 0 ? (["alone", "withClients"] as const) : (["withClients", "alone"] as const);
+      for (const which of order) {
+        if (which === "withClients") clients.go();
+        blocks[which].push(await measure(times, options.seconds));
+        if (which === "withClients") clients.rest();
+      }
       onProgress(
-        `Round ${round + 1} of ${count}: p99 of a step ${last.alone.stepP99.toFixed(3)} ms alone, ${last.withClients.stepP99.toFixed(3)} ms with clients`,
+        `Round ${round + 1} of ${count}: ${summary(blocks.alone.at(-1)!, blocks.withClients.at(-1)!)}`,
       );
     }
-    return resultOf({ host, options, rounds, seen });
+    const saw = await clients.end();
+    clients = null;
+    return resultOf({ host, options, blocks, saw });
   } finally {
+    await clients?.end();
     await daemon.kill();
     stopTime();
+    times.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function measure(times: StepTimes, seconds: number): Promise<Measured> {
+  await sleep(SETTLE_MS);
+  times.takeSteps();
+  times.takeLooks();
+  await sleep(seconds * MS_PER_SECOND);
+  const [steps, lookMs] = [times.takeSteps(), times.takeLooks()];
+  // The last collections are told a turn of the event loop later.
+  await sleep(0);
+  const calm = steps.filter((step) => !times.heldGarbageCollection(step));
+  return {
+    processorMs: steps.map(({ processorMs }) => processorMs),
+    processorMsNoGc: calm.map(({ processorMs }) => processorMs),
+    wallMs: steps.map(({ wallMs }) => wallMs),
+    lookMs,
+  };
+}
+
+function summary(alone: Measured, withClients: Measured): string {
+  const p99 = ({ processorMs }: Measured) => `${percentile(processorMs, 0.99).toFixed(3)} ms`;
+  return `p99 of a step's processor time ${p99(alone)} alone, ${p99(withClients)} with clients`;
 }
 
 function busyHost({ pcpus, domains }: ApiBenchOptions) {
@@ -148,17 +174,24 @@ function busyHost({ pcpus, domains }: ApiBenchOptions) {
   return host;
 }
 
-function halfRound(steps: readonly number[], looks: readonly number[]): HalfRound {
+function blockOf({ processorMs, processorMsNoGc, wallMs, lookMs }: Measured): Block {
   return {
-    steps: steps.length,
-    stepP50: percentile(steps, 0.5),
-    stepP99: percentile(steps, 0.99),
-    stepMax: Math.max(...steps),
-    lookP99: percentile(looks, 0.99),
+    steps: processorMs.length,
+    stepsWithGc: processorMs.length - processorMsNoGc.length,
+    processorP50: percentile(processorMs, 0.5),
+    processorP99: percentile(processorMs, 0.99),
+    wallP99: percentile(wallMs, 0.99),
+    lookP99: percentile(lookMs, 0.99),
   };
 }
 
-function startClients(args: readonly string[]): { end(): Promise<ClientsSaw> } {
+interface Clients {
+  go(): void;
+  rest(): void;
+  end(): Promise<ClientsSaw>;
+}
+
+function startClients(args: readonly string[]): Clients {
   const child = spawn(process.execPath, [join(import.meta.dirname, "api_clients.js"), ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -167,9 +200,12 @@ function startClients(args: readonly string[]): { end(): Promise<ClientsSaw> } {
     text += chunk.toString("utf8");
   });
   const over = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const say = (word: string) => void child.stdin.write(`${word}\n`);
   return {
+    go: () => say("go"),
+    rest: () => say("rest"),
     async end() {
-      child.stdin.write("end\n");
+      say("end");
       await over;
       return JSON.parse(text) as ClientsSaw;
     },
@@ -179,32 +215,32 @@ function startClients(args: readonly string[]): { end(): Promise<ClientsSaw> } {
 function resultOf(made: {
   readonly host: HostFacts;
   readonly options: ApiBenchOptions;
-  readonly rounds: readonly ApiBenchRound[];
-  readonly seen: readonly ClientsSaw[];
+  readonly blocks: Readonly<Record<"alone" | "withClients", readonly Measured[]>>;
+  readonly saw: ClientsSaw;
 }): ApiBenchResult {
-  const { host, rounds, seen } = made;
+  const { host, blocks, saw } = made;
   const { onProgress: _, ...options } = made.options;
-  const ratio = (of: (half: HalfRound) => number) =>
-    ratioInterval(
-      rounds.map(({ withClients }) => of(withClients)),
-      rounds.map(({ alone }) => of(alone)),
-    );
-  const answerMs = seen.flatMap((one) => one.answerMs);
-  const sum = (of: (saw: ClientsSaw) => number) => seen.reduce((total, saw) => total + of(saw), 0);
+  const ratio = (of: (block: Measured) => readonly number[], fraction: number): Ratio =>
+    blockRatioInterval(blocks.withClients.map(of), blocks.alone.map(of), fraction);
   return {
     host,
     options,
     looksPerSecond: MS_PER_SECOND / INTERVAL_MS,
-    rounds,
-    stepP99: ratio(({ stepP99 }) => stepP99),
-    stepMedian: ratio(({ stepP50 }) => stepP50),
-    lookP99: ratio(({ lookP99 }) => lookP99),
+    rounds: blocks.alone.map((alone, i) => ({
+      alone: blockOf(alone),
+      withClients: blockOf(blocks.withClients[i]!),
+    })),
+    processorP99: ratio(({ processorMs }) => processorMs, 0.99),
+    processorMedian: ratio(({ processorMs }) => processorMs, 0.5),
+    processorP99NoGc: ratio(({ processorMsNoGc }) => processorMsNoGc, 0.99),
+    wallP99: ratio(({ wallMs }) => wallMs, 0.99),
+    lookP99: ratio(({ lookMs }) => lookMs, 0.99),
     answers: {
-      count: answerMs.length,
-      failures: sum(({ failures }) => failures),
-      p50Ms: percentile(answerMs, 0.5),
-      p99Ms: percentile(answerMs, 0.99),
+      count: saw.answers,
+      failures: saw.failures,
+      p50Ms: percentile(saw.answerMs, 0.5),
+      p99Ms: percentile(saw.answerMs, 0.99),
     },
-    events: { count: sum(({ events }) => events), streamsLost: sum(({ streamsLost }) => streamsLost) },
+    events: { count: saw.events, streamsLost: saw.streamsLost },
   };
 }

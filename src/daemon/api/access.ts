@@ -6,7 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { ApiRefusal } from "./api_refusal.ts";
 import type { Role } from "./api_route.ts";
-import type { RateLimits } from "./request_limits.ts";
+import type { RateLimits, Rates } from "./request_limits.ts";
 
 /** The way by which a request came in. */
 export type Door =
@@ -22,28 +22,31 @@ export interface AccessToken {
   readonly secret: string;
 }
 
-/** Lets those through who have the role, at a bounded rate. */
-export function allowAt(door: Door, limits: RateLimits): (role: Role) => MiddlewareHandler {
-  return (needed) => async (c, next) => {
-    const role = roleAt(door, c.req.header("authorization"));
-    limits.take(role === null ? "refused" : needed, performance.now());
-    if (role === null) {
-      c.header("www-authenticate", "Bearer");
-      throw new ApiRefusal(
-        "wrong-token",
-        "This needs a token, and none that is known was sent",
-        "Send `Authorization: Bearer TOKEN` with a token of control.tcp.tokens",
-      );
-    }
-    if (needed === "write" && role !== "write") {
-      throw new ApiRefusal(
-        "not-allowed",
-        "This token may only look",
-        "Use a token of control.tcp.tokens.write",
-      );
-    }
-    await next();
-  };
+/** Lets those through who have the role, at a bounded rate: the role's own when no other is named. */
+export type Allow = (needed: Role, rate?: keyof Rates) => MiddlewareHandler;
+
+export function allowAt(door: Door, limits: RateLimits): Allow {
+  return (needed, rate = needed) =>
+    async (c, next) => {
+      const role = roleAt(door, c.req.header("authorization"));
+      limits.take(role === null ? "refused" : rate, performance.now());
+      if (role === null) {
+        c.header("www-authenticate", "Bearer");
+        throw new ApiRefusal(
+          "wrong-token",
+          "This needs a token, and none that is known was sent",
+          "Send `Authorization: Bearer TOKEN` with a token of control.tcp.tokens",
+        );
+      }
+      if (needed === "write" && role !== "write") {
+        throw new ApiRefusal(
+          "not-allowed",
+          "This token may only look",
+          "Use a token of control.tcp.tokens.write",
+        );
+      }
+      await next();
+    };
 }
 
 function roleAt(door: Door, authorization: string | undefined): Role | null {

@@ -3,10 +3,10 @@
  * and make the OpenAPI document. Every answer is parsed by its schema, which drops what does not stand in it.
  */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import type { MiddlewareHandler } from "hono";
 import type { z } from "zod";
 import { API_ERROR_STATUS } from "../../protocol/api_codes.ts";
 import { apiErrorSchema } from "../../protocol/api_error.ts";
+import type { Allow } from "./access.ts";
 import type { Awaitable } from "./api_target.ts";
 
 /** `read` looks, `write` changes something. */
@@ -17,6 +17,8 @@ export interface ApiRoute {
   /** With parameters in braces: /v1/domains/{name}. */
   readonly path: string;
   readonly role: Role;
+  /** How often it may be called; as often as the role says when absent. */
+  readonly rate?: "preview";
   readonly summary: string;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
@@ -63,18 +65,18 @@ export function route<
 
 export interface AddRouteOptions {
   readonly route: ApiRoute;
-  readonly allow: (role: Role) => MiddlewareHandler;
+  readonly allow: Allow;
 }
 
 export function addRoute(app: OpenAPIHono, { route: spec, allow }: AddRouteOptions): void {
-  const { method, path, role, summary, params, query, body, answer } = spec;
+  const { method, path, role, rate, summary, params, query, body, answer } = spec;
   const documented = createRoute({
     method,
     path,
     summary,
     operationId: operationId(method, path),
     security: securityOf(role),
-    middleware: [allow(role)],
+    middleware: [allow(role, rate)],
     request: {
       ...(params === undefined ? {} : { params }),
       ...(query === undefined ? {} : { query }),

@@ -49,7 +49,7 @@ export interface Answered {
 
 /** So many that a test of something else is not refused for them. */
 const FREELY = { perSecond: 1e6, burst: 1e6 };
-const RATES_OF_TESTS = { read: FREELY, write: FREELY, refused: FREELY };
+const RATES_OF_TESTS = { read: FREELY, write: FREELY, preview: FREELY, refused: FREELY };
 
 const HERE: Threads = {
   startApi: (options) => startApiHere({ ...options, rates: RATES_OF_TESTS }),

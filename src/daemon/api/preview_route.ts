@@ -11,6 +11,7 @@ export function previewRoute({ target, states }: RouteParts): ApiRoute {
     path: "/v1/preview",
     // It changes nothing: who may look may also ask what would be.
     role: "read",
+    rate: "preview",
     summary: "What a change of weights or thresholds would do; nothing is changed",
     body: previewRequestSchema,
     answer: previewSchema,

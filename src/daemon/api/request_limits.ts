@@ -11,16 +11,18 @@ export const HEADERS_MAX = 64;
 export const CONNECTIONS_MAX = 256;
 
 /**
- * Of each door, all its clients together: the looks of a hundred clients a second, the changes of a person with a script, and
- * a few mistyped tokens. Whoever has no token takes nothing from those who have one.
+ * Of each door, all its clients together: the looks of a hundred clients a second, the changes of a person with a script, as
+ * many previews of them (each costs the control loop's thread a copy of all it knows), and a few mistyped tokens.
+ * Whoever has no token takes nothing from those who have one.
  */
 export const RATES: Rates = {
   read: { perSecond: 1_000, burst: 2_000 },
   write: { perSecond: 20, burst: 40 },
+  preview: { perSecond: 20, burst: 40 },
   refused: { perSecond: 10, burst: 50 },
 };
 
-export type Rates = Readonly<Record<"read" | "write" | "refused", Rate>>;
+export type Rates = Readonly<Record<"read" | "write" | "preview" | "refused", Rate>>;
 
 export interface Rate {
   readonly perSecond: number;
@@ -60,6 +62,7 @@ export class RateLimits {
     this.#limits = {
       read: new RateLimit(rates.read, nowMs),
       write: new RateLimit(rates.write, nowMs),
+      preview: new RateLimit(rates.preview, nowMs),
       refused: new RateLimit(rates.refused, nowMs),
     };
   }

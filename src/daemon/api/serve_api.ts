@@ -12,6 +12,7 @@ import { answerBrokenRequest } from "./broken_request.ts";
 import { type ApiParts, createApi } from "./create_api.ts";
 import { readPageFiles } from "./page_files.ts";
 import { CONNECTIONS_MAX, HEADER_BYTES_MAX, HEADERS_MAX, RATES, type Rates } from "./request_limits.ts";
+import { sharedLooks } from "./shared_looks.ts";
 import { StateSource } from "./state_source.ts";
 import { clearSocket, listenOnSocket } from "./unix_socket.ts";
 
@@ -86,7 +87,7 @@ function partsOf({
   rates = RATES,
 }: ServeOptions): ApiParts {
   return {
-    target,
+    target: sharedLooks(target),
     states: new StateSource(() => target.view()),
     metrics: new Metrics(version),
     version,
