@@ -97,6 +97,26 @@ export function fetchGuestPackages({ root, log }) {
   }
 }
 
+/** Where Prometheus is unpacked for the tests of metrics, alerts and dashboard; src/lab/prometheus.ts reads it. */
+export function prometheusTree(root) {
+  return join(root, ".lab", "prometheus");
+}
+
+/** Unpacked, not installed: the package would start a service. Its programs are static but for the C library. */
+export function fetchPrometheus({ root, log }) {
+  const tree = prometheusTree(root);
+  if (existsSync(tree)) return;
+  log("Unpacking prometheus for the tests into .lab");
+  const work = `${tree}-${process.pid}`;
+  try {
+    mkdirSync(join(work, "tree"), { recursive: true });
+    unpack({ names: ["prometheus"], work, tree: join(work, "tree"), had: new Set() });
+    renameSync(join(work, "tree"), tree);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
 /** Debian 12 ships modules below lib/, Debian 13 below usr/lib/. */
 function modulesDirectory(tree, version) {
   const candidates = ["lib/modules", "usr/lib/modules"].map((base) => join(base, version));

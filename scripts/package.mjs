@@ -81,6 +81,9 @@ function hostPackage({ root, out, version, tree }) {
   put(tree, "usr/share/zsh/vendor-completions/_vbal", vbal("completion", "zsh"));
   put(tree, "usr/share/fish/vendor_completions.d/vbal.fish", vbal("completion", "fish"));
   put(tree, "usr/lib/systemd/system/vbal.service", source(root, "host/vbal.service"));
+  for (const name of ["alerts.yaml", "grafana.json"]) {
+    put(tree, `usr/share/doc/vbal/examples/${name}`, source(root, name));
+  }
   put(tree, "etc/vbal/vbal.yaml", source(root, "host/vbal.yaml"));
   put(tree, "usr/share/doc/vbal/copyright", readFileSync(join(root, "LICENSE")));
   return pack({

@@ -9,7 +9,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { pathToFileURL } from "node:url";
-import { fetchGuestPackages, haveGuestPackages } from "./guest_packages.mjs";
+import { fetchGuestPackages, fetchPrometheus, haveGuestPackages, prometheusTree } from "./guest_packages.mjs";
 
 /** The first release with everything that the code uses; the same as "engines" in package.json. */
 const NODE_MIN = [20, 19];
@@ -120,13 +120,14 @@ async function prepareRealHost({ root, purpose, yes, log }) {
         : HOST_PACKAGES;
     const refusal = await installHostPackages({ packages, use, yes, log });
     if (refusal !== null) return refusal;
-    if (!haveGuestPackages(root)) {
-      if (!haveAptLists()) {
-        if (process.getuid() !== 0) return "apt has no package lists; run apt-get update as root once";
-        run("apt-get", ["update", "-qq"]);
-      }
-      fetchGuestPackages({ root, log });
+    const wantsGuests = !haveGuestPackages(root);
+    const wantsPrometheus = purpose === "test" && !existsSync(prometheusTree(root));
+    if ((wantsGuests || wantsPrometheus) && !haveAptLists()) {
+      if (process.getuid() !== 0) return "apt has no package lists; run apt-get update as root once";
+      run("apt-get", ["update", "-qq"]);
     }
+    if (wantsGuests) fetchGuestPackages({ root, log });
+    if (wantsPrometheus) fetchPrometheus({ root, log });
     const { buildAgent } = await import("./build_agent.mjs");
     await buildAgent({ root, log });
     return null;

@@ -25,7 +25,7 @@ let failures = 0;
 let events = 0;
 let streamsLost = 0;
 /** Ends the clients that are there now. */
-let rest = () => undefined as void;
+let rest: () => void = () => undefined;
 
 function poll(): void {
   const begin = performance.now();

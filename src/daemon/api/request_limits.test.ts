@@ -33,7 +33,7 @@ async function check(bounded: keyof Rates | null): Promise<Record<keyof Rates, n
   for (const kind of KINDS) {
     await api.ask(ASKED[kind]);
     const { status, headers } = await api.ask(ASKED[kind]);
-    if (status === 429) expect(headers["retry-after"]).toBe("1");
+    expect(headers["retry-after"]).toBe(status === 429 ? "1" : undefined);
     seconds.push([kind, status]);
   }
   return Object.fromEntries(seconds) as Record<keyof Rates, number>;
