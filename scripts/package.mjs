@@ -85,13 +85,13 @@ function hostPackage({ root, out, version, tree }) {
     put(tree, `usr/share/doc/vbal/examples/${name}`, source(root, name));
   }
   put(tree, "etc/vbal/vbal.yaml", source(root, "host/vbal.yaml"));
-  put(tree, "usr/share/doc/vbal/copyright", readFileSync(join(root, "LICENSE")));
+  putDocs(tree, "vbal", version);
   return pack({
     tree,
     out,
     name: "vbal",
     version,
-    depends: "nodejs (>= 20.19)",
+    depends: "nodejs (>= 20.19), libc6",
     recommends: "libvirt0",
     summary: "gives virtual machines pCPUs by weight and lets their vCPUs follow",
     description: [
@@ -112,7 +112,7 @@ function guestPackage({ root, out, version, agent, tree }) {
   put(tree, "usr/share/man/man8/vbal-agent.8.gz", gzipSync(plainManual({ version, help }), { level: 9 }));
   put(tree, "usr/lib/systemd/system/vbal-agent.service", source(root, "guest/vbal-agent.service"));
   put(tree, "usr/lib/udev/rules.d/60-vbal-agent.rules", source(root, "guest/60-vbal-agent.rules"));
-  put(tree, "usr/share/doc/vbal-agent/copyright", readFileSync(join(root, "LICENSE")));
+  putDocs(tree, "vbal-agent", version);
   return pack({
     tree,
     out,
@@ -129,9 +129,41 @@ function guestPackage({ root, out, version, agent, tree }) {
   });
 }
 
+/** What Debian wants to find beside every program. */
+function putDocs(tree, name, version) {
+  const copyright = [
+    "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/",
+    "Upstream-Name: vbal",
+    "",
+    "Files: *",
+    "Copyright: The vbal authors",
+    "License: Apache-2.0",
+    " On Debian systems the full text is in /usr/share/common-licenses/Apache-2.0.",
+    "",
+  ];
+  put(tree, `usr/share/doc/${name}/copyright`, copyright.join("\n"));
+  const changelog = [
+    `${name} (${version}) unstable; urgency=medium`,
+    "",
+    "  * See CHANGELOG.md of the source.",
+    "",
+    // The day does not matter to anybody, and the same source must give the same package.
+    ` -- ${MAINTAINER}  Thu, 01 Jan 2026 00:00:00 +0000`,
+    "",
+  ];
+  put(tree, `usr/share/doc/${name}/changelog.gz`, gzipSync(changelog.join("\n"), { level: 9 }));
+}
+
 /** Type declarations, maps, tests and sources of what is built already are for those who build it. */
 function isShipped(path) {
-  if (/node_modules\/(koffi\/(vendor|lib\/native)|bintrees\/test)/.test(path)) return false;
+  if (
+    /node_modules\/(koffi\/(vendor|lib\/native)|bintrees\/test|pino\/(docs|index\.html)|@koromix\/[^/]+\/musl)/.test(
+      path,
+    )
+  ) {
+    return false;
+  }
+  if (/\/\.(npmignore|git\w+)$/.test(path)) return false;
   return !/(\.d\.[cm]?ts|\.map|\.tsbuildinfo|\.made-of|\.test\.js|_suite\.js|\.md)$/.test(path);
 }
 
@@ -163,7 +195,8 @@ function pack({ tree, out, name, version, depends, recommends, summary, descript
   if (conffiles.length > 0) put(tree, "DEBIAN/conffiles", `${conffiles.join("\n")}\n`);
   for (const [script, text] of Object.entries(scripts)) put(tree, `DEBIAN/${script}`, text, 0o755);
   const file = join(out, `${name}_${version}_${ARCHITECTURE}.deb`);
-  run("dpkg-deb", ["--root-owner-group", "-Zzstd", "--build", tree, file]);
+  // What every dpkg can unpack; xz takes ten times as long for a fifth less.
+  run("dpkg-deb", ["--root-owner-group", "-Zgzip", "--build", tree, file]);
   return file;
 }
 
