@@ -64,7 +64,10 @@ async function outcomeOf<T>(asked: Promise<T>): Promise<Outcome<T>> {
     return { ok: true, value: await asked };
   } catch (error) {
     if (!(error instanceof ApiFault))
-      return { ok: false, why: `The daemon does not answer: ${String(error)}` };
+      return {
+        ok: false,
+        why: `The daemon does not answer (${error instanceof Error ? error.message : String(error)})`,
+      };
     return { ok: false, why: error.advice === "" ? error.message : `${error.message}. ${error.advice}.` };
   }
 }

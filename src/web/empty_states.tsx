@@ -18,13 +18,19 @@ export function NothingYet({ connection }: { connection: Connection }) {
   );
 }
 
+const WAYS: Readonly<Record<string, string>> = {
+  qmp: "QEMU's monitor sockets",
+  libvirt: "libvirt",
+  simulated: "the description of a simulated host",
+};
+
 export function NoDomains({ state }: { state: StateView }) {
   return (
     <section class="card" id="domains" aria-labelledby="empty-title">
       <h2 id="empty-title">No domains</h2>
       <p>
-        vbal looks for them through {state.daemon.hypervisor} and shows each as soon as it runs; nothing needs
-        to be restarted.
+        vbal looks for them through {WAYS[state.daemon.hypervisor] ?? state.daemon.hypervisor} and shows each
+        as soon as it runs; nothing needs to be restarted.
       </p>
       <p>
         {state.daemon.configFile === null

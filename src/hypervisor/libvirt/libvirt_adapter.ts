@@ -3,8 +3,9 @@
  * stays true, and only ever to the running domain: persistent definitions are never changed. The guests are spoken to
  * through our agent's virtio-serial port, or the stock guest agent by way of libvirt.
  */
+
 import type { Pcpu } from "../../core/model.ts";
-import type { DomainId, Milliseconds, PcpuId } from "../../core/units.ts";
+import type { DomainId, Milliseconds } from "../../core/units.ts";
 import { createCommandQueue } from "../command_queue.ts";
 import { askGuest } from "../guest/ask_guest.ts";
 import type { VbalAgentPace } from "../guest/vbal_agent_channel.ts";
@@ -18,6 +19,7 @@ import {
   type Problem,
 } from "../port.ts";
 import { nodeTimers, type Timers } from "../timers.ts";
+import { usablePins } from "../usable_pins.ts";
 import { parseHostPcpus } from "./host_pcpus.ts";
 import { withStats } from "./known_domain.ts";
 import { type Ask, createLibvirtDomain, type DomainEvent, type LibvirtDomain } from "./libvirt_domain.ts";
@@ -158,19 +160,6 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
       throw new CommandError("no-such-domain", `Domain ${id} is not running at ${uri}; observe again`);
     return domain;
   }
-  function demandPcpus(pcpus: readonly PcpuId[]): readonly PcpuId[] {
-    const online = readPcpus()
-      .filter((pcpu) => pcpu.online)
-      .map((pcpu) => pcpu.id);
-    const missing = pcpus.filter((pcpu) => !online.includes(pcpu));
-    if (pcpus.length === 0 || missing.length > 0) {
-      throw new CommandError(
-        "no-such-pcpu",
-        `Pins must name pCPUs that are online (${online.join(",")}), not ${missing.join(",") || "none at all"}`,
-      );
-    }
-    return [...new Set(pcpus)].sort((a, b) => a - b);
-  }
 
   return {
     kind: "libvirt",
@@ -223,12 +212,12 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
         const known = await domain.demand(deadline);
         const vcpu = { index, channels: domain.channels() };
         demandVcpus(known, vcpu.channels, [index]);
-        await pinVcpu({ known, pcpus: demandPcpus(pcpus), ask, deadline }, vcpu);
+        await pinVcpu({ known, pcpus: usablePins(pcpus, readPcpus()), ask, deadline }, vcpu);
       }),
     pinEmulator: (id, pcpus, deadline) =>
       queue.run({ domain: id, deadline, what: `Pinning the emulator of ${id}` }, async () => {
         const known = await demandDomain(id).demand(deadline);
-        await pinEmulator({ known, pcpus: demandPcpus(pcpus), ask, deadline });
+        await pinEmulator({ known, pcpus: usablePins(pcpus, readPcpus()), ask, deadline });
       }),
     setOnline(id, online, mechanism, deadline) {
       const what = `Asking ${id} to use vCPUs ${online.join(",")}`;

@@ -2,6 +2,7 @@
  * The `Hypervisor` port for QEMU guests on Linux, through their QMP sockets, /proc and the scheduler's affinity
  * calls. Each domain has its own connections, so that whatever goes wrong with one touches no other.
  */
+
 import type { Pcpu } from "../../core/model.ts";
 import type { DomainId, Milliseconds, PcpuId } from "../../core/units.ts";
 import { createCommandQueue } from "../command_queue.ts";
@@ -17,6 +18,7 @@ import {
   type Problem,
 } from "../port.ts";
 import { nodeTimers, type Timers } from "../timers.ts";
+import { usablePins } from "../usable_pins.ts";
 import { type DomainSource, type DomainSources, watchDomainSources } from "./domain_sources.ts";
 import { createQmpDomain, type QmpDomain } from "./qmp_domain.ts";
 
@@ -123,19 +125,6 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
       `Domain ${domain.id()} is being migrated; its pins stay until that is over`,
     );
   }
-  function demandPcpus(pcpus: readonly PcpuId[]): readonly PcpuId[] {
-    const online = readPcpus()
-      .filter((pcpu) => pcpu.online)
-      .map((pcpu) => pcpu.id);
-    const missing = pcpus.filter((pcpu) => !online.includes(pcpu));
-    if (pcpus.length === 0 || missing.length > 0) {
-      throw new CommandError(
-        "no-such-pcpu",
-        `Pins must name pCPUs that are online (${online.join(",")}), not ${missing.join(",") || "none at all"}`,
-      );
-    }
-    return [...new Set(pcpus)].sort((a, b) => a - b);
-  }
 
   return {
     kind: "qmp",
@@ -179,7 +168,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
         const threads = await demandUnmoved(demandDomain(id)).vcpuThreads(deadline);
         const thread = threads.get(index);
         if (thread === undefined) throw noSuchVcpu(id, [index], [...threads.keys()]);
-        if (!pinThread(thread, demandPcpus(pcpus), `vCPU ${index} of ${id}`)) {
+        if (!pinThread(thread, usablePins(pcpus, readPcpus()), `vCPU ${index} of ${id}`)) {
           throw new CommandError(
             "no-such-vcpu",
             `vCPU ${index} of ${id} was unplugged meanwhile; observe again`,
@@ -189,7 +178,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
     pinEmulator: (id, pcpus, deadline) =>
       queue.run({ domain: id, deadline, what: `Pinning the emulator of ${id}` }, async () => {
         const domain = demandUnmoved(demandDomain(id));
-        const wanted = demandPcpus(pcpus);
+        const wanted = usablePins(pcpus, readPcpus());
         const done = new Set<number>();
         for (let round = 0; round < PIN_ROUNDS_MAX; round++) {
           const left = (await domain.emulatorThreads(deadline)).filter((thread) => !done.has(thread));
