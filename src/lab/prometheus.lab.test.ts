@@ -161,7 +161,7 @@ describe("a Prometheus that scrapes a daemon over TCP, with a token", () => {
     (await prometheus.ask(`query?query=${encodeURIComponent(expression)}`)) as {
       result: { value: [number, string] }[];
     };
-  const valueOf = async (expression: string) => (await query(expression)).result[0]?.value[1];
+  const numberOf = async (expression: string) => (await query(expression)).result[0]?.value[1];
   const firing = async () =>
     ((await prometheus.ask("alerts")) as { alerts: { labels: { alertname: string } }[] }).alerts.map(
       ({ labels }) => labels.alertname,
@@ -173,8 +173,8 @@ describe("a Prometheus that scrapes a daemon over TCP, with a token", () => {
   });
 
   test("they arrive", async () => {
-    await expect.poll(() => valueOf('up{job="vbal"}')).toBe("1");
-    await expect.poll(() => valueOf("vbal_domains")).toBe("2");
+    await expect.poll(() => numberOf('up{job="vbal"}')).toBe("1");
+    await expect.poll(() => numberOf("vbal_domains")).toBe("2");
     await expect.poll(firing).toEqual([]);
   });
 
@@ -190,7 +190,7 @@ describe("a Prometheus that scrapes a daemon over TCP, with a token", () => {
 
   test("a token that is not known gets nothing, and the alert says so", async () => {
     writeFileSync(join(api.folder, "read.tokens"), "a-token-that-nobody-knows\n");
-    await expect.poll(() => valueOf('up{job="vbal"}')).toBe("0");
+    await expect.poll(() => numberOf('up{job="vbal"}')).toBe("0");
     await expect.poll(firing).toContain("VbalDown");
   });
 });
