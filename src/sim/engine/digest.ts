@@ -4,10 +4,9 @@ export const DIGEST_START: number = 0x811c9dc5 | 0;
 const FNV_PRIME = 0x01000193;
 
 export function digest(hash: number, time: number, kind: number, entity: number): number {
-  const high = Math.floor(time / 4294967296);
-  const low = time - high * 4294967296;
-  let h = Math.imul(hash ^ low, FNV_PRIME);
-  h = Math.imul(h ^ high, FNV_PRIME);
+  // ^ takes a number modulo 2^32.
+  let h = Math.imul(hash ^ time, FNV_PRIME);
+  h = Math.imul(h ^ (time / 4294967296), FNV_PRIME);
   h = Math.imul(h ^ kind, FNV_PRIME);
   return Math.imul(h ^ entity, FNV_PRIME);
 }

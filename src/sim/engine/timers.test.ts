@@ -53,22 +53,48 @@ describe("timers", () => {
 });
 
 describe("slots", () => {
-  test.each([1, 2, 12, 32, 33, 100])("%i pCPUs: the first is the least by time, then number", (count) => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.nat(count - 1), fc.nat(9), fc.nat(2)), { minLength: 1, maxLength: 200 }),
-        (armings) => {
-          const slots = new Slots(count, 0);
-          for (const [slot, at, kind] of armings) {
-            slots.arm(slot, at, kind);
-            const all = Array.from({ length: count }, (_, s) => s);
-            const key = (s: number) => slots.time[s]! * 1e9 + s;
-            const expected = all.reduce((best, s) => (key(s) < key(best) ? s : best), 0);
-            expect(slots.first()).toBe(expected);
+  // Near, on both sides of where the epoch must move, far, and never.
+  const SECOND = 2 ** 30;
+  const at = fc.oneof(
+    fc.nat(9),
+    fc.integer({ min: SECOND - 2, max: SECOND + 2 }),
+    fc.integer({ min: 1e12, max: 1e12 + 9 }),
+    fc.constant(Number.POSITIVE_INFINITY),
+  );
+
+  test.each([
+    { count: 1, salt: 0 },
+    { count: 2, salt: 0 },
+    { count: 3, salt: 0 },
+    { count: 12, salt: 0 },
+    { count: 32, salt: 0 },
+    { count: 33, salt: 0 },
+    { count: 100, salt: 0 },
+    { count: 12, salt: 7 },
+    { count: 100, salt: 7 },
+  ])(
+    "$count pCPUs, salt $salt: the first is the least by time, then number or salted rank",
+    ({ count, salt }) => {
+      const armings = fc.array(fc.tuple(fc.nat(count - 1), at, fc.nat(2)), { minLength: 1, maxLength: 200 });
+      fc.assert(
+        fc.property(armings, (list) => {
+          const slots = new Slots(count, salt);
+          const all = Array.from({ length: count }, (_, slot) => slot);
+          const before = (a: number, b: number) =>
+            slots.time[a] === slots.time[b]
+              ? slots.rankOf(a) < slots.rankOf(b)
+              : slots.time[a]! < slots.time[b]!;
+          for (const [slot, time, kind] of list) {
+            slots.arm(slot, time, kind);
+            const first = slots.first();
+            const expected = all.reduce((best, each) => (before(each, best) ? each : best));
+            if (slots.time[expected] === Number.POSITIVE_INFINITY)
+              expect(slots.time[first]).toBe(Number.POSITIVE_INFINITY);
+            else expect(first).toBe(expected);
           }
-        },
-      ),
-      { numRuns: 30 },
-    );
-  });
+        }),
+        { numRuns: 30 },
+      );
+    },
+  );
 });
