@@ -63,8 +63,12 @@ export class Pcpus {
   readonly idle: Float64Array;
   readonly switching: Float64Array;
   readonly run: Float64Array;
+  /** Asked to decide: a mark for each, and their list in the order of asking. */
   readonly reschedule: Uint8Array;
+  readonly asked: Int32Array;
+  /** Decides now: a mark for each, and their list in ascending order. */
   readonly deciding: Uint8Array;
+  readonly round: Int32Array;
   readonly picked: Int32Array;
   readonly core: Int32Array;
   readonly llc: Int32Array;
@@ -82,7 +86,9 @@ export class Pcpus {
     this.switching = floats(n);
     this.run = floats(n);
     this.reschedule = new Uint8Array(n);
+    this.asked = ints(n);
     this.deciding = new Uint8Array(n);
+    this.round = ints(n);
     this.picked = ints(n, NOBODY);
     this.core = Int32Array.from(places, (place) => place.core);
     this.llc = Int32Array.from(places, (place) => place.llc);

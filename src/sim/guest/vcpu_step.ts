@@ -32,7 +32,7 @@ const STEPS_MAX = 100_000;
 
 /** The current task's work, the vCPU's overhead, or a spinner's patience is used up. */
 export function onWork(w: World, p: number): void {
-  const { vcpus } = w;
+  const { vcpus, tasks } = w;
   const v = w.pcpus.current[p];
   settle(w, v);
   if (vcpus.irqs[v] !== 0 && vcpus.overhead[v] === 0) handleInterrupts(w, v);
@@ -46,7 +46,11 @@ export function onWork(w: World, p: number): void {
       if (vcpus.pcpu[v] === NOBODY) return;
       break;
     }
-    if (!takeStep(w, v)) {
+    const h = vcpus.current[v];
+    if (tasks.does[h] === DOES_WORK) {
+      if (tasks.remaining[h] > 0) break;
+      execute(w, v);
+    } else if (!takeStep(w, v)) {
       if (vcpus.pcpu[v] === NOBODY) return;
       break;
     }
@@ -85,15 +89,11 @@ function complainOfLoop(w: World, v: number): never {
   );
 }
 
-/** One step of the current task; false when it now needs time, or its vCPU has stopped. */
+/** One step of a current task that waits; false when it goes on waiting, or its vCPU has stopped. */
 function takeStep(w: World, v: number): boolean {
   const { vcpus, tasks } = w;
   const h = vcpus.current[v];
   switch (tasks.does[h]) {
-    case DOES_WORK:
-      if (tasks.remaining[h] > 0) return false;
-      execute(w, v);
-      return true;
     case DOES_SPIN_LOCK:
       if (canTake(w, tasks.waitsFor[h])) {
         takeFree(w, v);

@@ -45,7 +45,7 @@ const DECISION_ROUNDS_MAX = 64;
 export function askReschedule(w: World, p: number): void {
   if (w.pcpus.reschedule[p] === 1) return;
   w.pcpus.reschedule[p] = 1;
-  w.reschedules++;
+  w.pcpus.asked[w.reschedules++] = p;
 }
 
 /**
@@ -58,16 +58,42 @@ export function makeDecisions(w: World): void {
   for (let round = 0; w.reschedules > 0 || offerIdlePcpus(w); round++) {
     if (round === DECISION_ROUNDS_MAX)
       throw new Error(`The host policy asks for decisions without end at ${w.now} ns`);
-    w.reschedules = 0;
-    for (let p = 0; p < pcpus.count; p++) {
-      pcpus.deciding[p] = pcpus.reschedule[p];
-      pcpus.reschedule[p] = 0;
+    const count = takeAsked(w);
+    const { round: these, deciding } = pcpus;
+    for (let i = 0; i < count; i++) letGo(w, these[i]);
+    for (let i = 0; i < count; i++) if (deciding[these[i]] === 1) pick(w, these[i]);
+    for (let i = 0; i < count; i++) if (deciding[these[i]] === 1) switchAway(w, these[i]);
+    for (let i = 0; i < count; i++) {
+      if (deciding[these[i]] === 1) switchTo(w, these[i]);
+      deciding[these[i]] = 0;
     }
-    for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) letGo(w, p);
-    for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) pick(w, p);
-    for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) switchAway(w, p);
-    for (let p = 0; p < pcpus.count; p++) if (pcpus.deciding[p] === 1) switchTo(w, p);
   }
+}
+
+/** More than these are put in order by going through all pCPUs. */
+const SORTED_MAX = 16;
+
+/** Moves the pCPUs that were asked for into `pcpus.round`, in ascending order, and marks them; returns how many. */
+function takeAsked(w: World): number {
+  const { asked, round, reschedule, deciding, count: all } = w.pcpus;
+  const count = w.reschedules;
+  w.reschedules = 0;
+  if (count > SORTED_MAX) {
+    let i = 0;
+    for (let p = 0; p < all; p++) if (reschedule[p] === 1) round[i++] = p;
+  } else {
+    for (let i = 0; i < count; i++) {
+      const p = asked[i];
+      let place = i;
+      for (; place > 0 && round[place - 1] > p; place--) round[place] = round[place - 1];
+      round[place] = p;
+    }
+  }
+  for (let i = 0; i < count; i++) {
+    reschedule[round[i]] = 0;
+    deciding[round[i]] = 1;
+  }
+  return count;
 }
 
 /**
@@ -201,8 +227,8 @@ function workLeft(w: World, v: number): number {
   if (h === NOBODY || vcpus.irqs[v] !== 0) return overhead;
   switch (tasks.does[h]) {
     case DOES_WORK: {
-      const rate = vcpus.rate[v];
-      return overhead + (rate === 1 ? tasks.remaining[h] : Math.ceil(tasks.remaining[h] / rate));
+      const left = tasks.remaining[h];
+      return overhead + (w.ratesVary ? Math.ceil(left / vcpus.rate[v]) : left);
     }
     case DOES_SPIN_BARRIER:
       return overhead + tasks.remaining[h];

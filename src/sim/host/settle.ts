@@ -58,8 +58,15 @@ export function settle(w: World, v: number): void {
   }
   if (h === NOBODY) return;
 
-  tasks.remaining[h] -= tasks.does[h] === DOES_WORK ? Math.floor(elapsed * vcpus.rate[v]) : elapsed;
-  switch (tasks.does[h]) {
+  const does = tasks.does[h];
+  // At full speed, as on most hosts always, the product is the time itself.
+  if (does === DOES_WORK) {
+    tasks.remaining[h] -= w.ratesVary ? Math.floor(elapsed * vcpus.rate[v]) : elapsed;
+    book(w, h, tasks.kernelMode[h] === 1 ? CAUSE_KERNEL : CAUSE_USER, elapsed, now - elapsed);
+    return;
+  }
+  tasks.remaining[h] -= elapsed;
+  switch (does) {
     case DOES_SPIN_LOCK:
       tasks.pauseLeft[h] -= elapsed;
       if (sawNoStall(w, h)) book(w, h, CAUSE_SPIN, elapsed, now - elapsed);

@@ -1,6 +1,7 @@
 /** The canary: a checker that cannot fail checks nothing. Each broken policy or state here must be caught. */
 import { describe, expect, test } from "vitest";
 import type { SimulationConfig } from "../config.ts";
+import { askReschedule } from "../host/dispatch.ts";
 import type { HostPolicy } from "../host_scheduler/policy.ts";
 import { runWorld } from "../run.ts";
 import { VCPU_HALTED } from "../tables.ts";
@@ -85,8 +86,7 @@ describe("a broken policy is caught", () => {
       "asks for ever",
       (sound, world) => ({
         pickNext(p) {
-          world.pcpus.reschedule[p] = 1;
-          world.reschedules++;
+          askReschedule(world, p);
           return sound.pickNext(p);
         },
       }),
