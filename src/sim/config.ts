@@ -49,5 +49,7 @@ export interface DomainConfig {
   readonly restart?: boolean;
   /** The guest takes steal time out of its accounts; false as in the guests of the paper. */
   readonly stealAware?: boolean;
+  /** Timer ticks per second on a vCPU that does something (HZ); absent for none. Slices of the guest then end at ticks. */
+  readonly timerTicks?: number;
   readonly workload: Workload;
 }

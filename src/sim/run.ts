@@ -10,6 +10,7 @@ import {
   EVENT_POLICY,
   EVENT_SLEEP,
   EVENT_START,
+  EVENT_TICK,
 } from "./engine/event_kinds.ts";
 import { SLOT_GUEST, SLOT_WORK } from "./engine/slots.ts";
 import { finishBalloon } from "./guest/balloon.ts";
@@ -19,9 +20,10 @@ import { onGuestSlice, onWork } from "./guest/vcpu_step.ts";
 import { balance, openVcpu, wakeOn } from "./guest_scheduler/run_queue.ts";
 import { type Control, type Controller, createControl } from "./host/control.ts";
 import { askReschedule, interrupt, makeDecisions } from "./host/dispatch.ts";
+import { startTick } from "./host/timer_tick.ts";
 import { Checker } from "./metrics/checker.ts";
 import { type RunResult, resultOf } from "./metrics/result.ts";
-import { IRQ_TIMER, NOBODY } from "./tables.ts";
+import { IRQ_TICK, IRQ_TIMER, NOBODY } from "./tables.ts";
 import { createWorld, type World } from "./world.ts";
 
 export interface RunOptions {
@@ -106,6 +108,10 @@ function onTimer(
       return;
     case EVENT_CONTROL:
       controller?.onTimer(control, entity);
+      return;
+    case EVENT_TICK:
+      startTick(w, entity);
+      interrupt(w, NOBODY, entity, IRQ_TICK);
       return;
     case EVENT_END:
       w.ended = true;

@@ -47,6 +47,7 @@ export const IRQ_SHOOTDOWN = 2;
 export const IRQ_DEVICE = 4;
 export const IRQ_BALLOON = 8;
 export const IRQ_TIMER = 16;
+export const IRQ_TICK = 32;
 
 const ints = (n: number, value = 0): Int32Array => new Int32Array(n).fill(value);
 const floats = (n: number, value = 0): Float64Array => new Float64Array(n).fill(value);
@@ -117,6 +118,8 @@ export class Vcpus {
   /** Kernel work that goes before the current task: interrupts, context switches, cache refill. */
   readonly overhead: Float64Array;
   readonly irqs: Uint8Array;
+  /** Timer ticks that it took. */
+  readonly ticks: Float64Array;
   readonly reschedule: Uint8Array;
   /** On the guest's clock: since when the current task runs, and up to when it was charged for it. */
   readonly pickedAt: Float64Array;
@@ -174,6 +177,7 @@ export class Vcpus {
     this.lastTask = ints(n, NOBODY);
     this.overhead = floats(n);
     this.irqs = new Uint8Array(n);
+    this.ticks = floats(n);
     this.reschedule = new Uint8Array(n);
     this.pickedAt = floats(n);
     this.chargedAt = floats(n);
@@ -297,6 +301,8 @@ export class Domains {
   readonly restarts: Uint8Array;
   readonly completions: Int32Array;
   readonly stealAware: Uint8Array;
+  /** Between two ticks of its vCPUs' timers; 0 for none. */
+  readonly tickPeriod: Float64Array;
   readonly nextPlacement: Int32Array;
   /** The node of its memory: where one of its vCPUs first ran. */
   readonly memoryNode: Int32Array;
@@ -321,6 +327,7 @@ export class Domains {
     this.restarts = new Uint8Array(n);
     this.completions = ints(n);
     this.stealAware = new Uint8Array(n);
+    this.tickPeriod = floats(n);
     this.nextPlacement = ints(n);
     this.memoryNode = ints(n, NOBODY);
     this.ipis = floats(n);

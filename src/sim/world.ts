@@ -109,6 +109,7 @@ export function createWorld(config: SimulationConfig): World {
       places.length + POLICY_TIMERS_EXTRA,
       CONTROL_TIMERS,
       1,
+      vcpus.count,
     ],
     EVENT_START,
     salt,
@@ -240,6 +241,7 @@ function tablesOf(config: SimulationConfig, compiled: ReturnType<typeof compileA
     domains.startAt[d] = domain.startAt ?? 0;
     domains.restarts[d] = domain.restart ? 1 : 0;
     domains.stealAware[d] = domain.stealAware ? 1 : 0;
+    domains.tickPeriod[d] = domain.timerTicks === undefined ? 0 : Math.round(1e9 / domain.timerTicks);
     domains.firstVcpu[d] = vcpuDomain.length;
     domains.vcpuCount[d] = domain.vcpus;
     for (let i = 0; i < domain.vcpus; i++) {

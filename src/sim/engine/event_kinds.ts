@@ -20,3 +20,5 @@ export const EVENT_POLICY = 8;
 export const EVENT_CONTROL = 9;
 /** The end of the run. */
 export const EVENT_END = 10;
+/** Entity: vCPU. Its timer ticks. (After the end, because it came later and the numbers stay.) */
+export const EVENT_TICK = 11;

@@ -15,6 +15,7 @@ import {
   IRQ_BALLOON,
   IRQ_DEVICE,
   IRQ_SHOOTDOWN,
+  IRQ_TICK,
   NEVER,
   NOBODY,
   VCPU_HALTED,
@@ -140,6 +141,10 @@ function handleInterrupts(w: World, v: number): void {
   if ((irqs & IRQ_SHOOTDOWN) !== 0) acknowledge(w, v);
   if ((irqs & IRQ_DEVICE) !== 0) takeFromDevices(w, v);
   if ((irqs & IRQ_BALLOON) !== 0 && vcpus.balloon[v] !== BALLOON_OPEN) vcpus.reschedule[v] = 1;
+  if ((irqs & IRQ_TICK) !== 0) {
+    vcpus.ticks[v]++;
+    vcpus.overhead[v] += w.costs.timerTick;
+  }
   // IRQ_RESCHEDULE and IRQ_TIMER only make the vCPU look at its queue, which it does next.
 }
 

@@ -2,12 +2,13 @@
  * The guest's scheduler, after Linux 3.0's CFS (kernel/sched_fair.c) on each vCPU's run queue: least virtual runtime
  * first, slices from latency and granularity, sleepers placed half a latency back, wake-ups onto idle vCPUs.
  *
- * Simplified: slices end exactly instead of at the next tick; no buddies and no group scheduling; queues are short,
+ * Simplified: slices end exactly instead of at the next tick, unless the domain has ticks; no buddies and no group scheduling; queues are short,
  * so the least virtual runtime is found by looking at all. A guest that does not know of steal time (X-5) charges its
  * tasks for the time that the host took away.
  */
 import { interrupt } from "../host/dispatch.ts";
 import { changeOffCause, enterPcpu, leavePcpu, queuedCauseOf } from "../host/settle.ts";
+import { tickAtOrAfter } from "../host/timer_tick.ts";
 import {
   CFS_LATENCY,
   CFS_MIN_GRANULARITY,
@@ -245,7 +246,8 @@ function setSlice(w: World, v: number): void {
   for (let i = 0; i < waiting; i++) total += tasks.weight[vcpus.queue[base + i]];
   const running = waiting + 1;
   const period = running > CFS_NR_LATENCY ? running * CFS_MIN_GRANULARITY : CFS_LATENCY;
-  vcpus.guestDue[v] = vcpus.pickedAt[v] + Math.ceil((period * factor(w, v) * current) / total);
+  const due = vcpus.pickedAt[v] + Math.ceil((period * factor(w, v) * current) / total);
+  vcpus.guestDue[v] = tickAtOrAfter(w, vcpus.domain[v], due);
 }
 
 function factor(w: World, v: number): number {

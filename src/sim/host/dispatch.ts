@@ -25,6 +25,7 @@ import {
   VCPU_STATES,
 } from "../tables.ts";
 import { AVOID_NOTHING, type World } from "../world.ts";
+import { refillCost } from "./cache_refill.ts";
 import { rateOn } from "./rates.ts";
 import {
   changeOffCause,
@@ -37,6 +38,7 @@ import {
   setStall,
   settle,
 } from "./settle.ts";
+import { startTick, stopTick } from "./timer_tick.ts";
 
 /** Rounds of decisions that one event may lead to. More means that a policy goes round in circles. */
 const DECISION_ROUNDS_MAX = 64;
@@ -300,15 +302,6 @@ function stopGuestClock(w: World, v: number, off: number): void {
   w.vcpus.guestDue[v] += off;
 }
 
-/** Caches that others have used since must be filled again, the more so the farther the vCPU has moved. */
-function refillCost(w: World, p: number, v: number): number {
-  const { pcpus, vcpus, costs } = w;
-  const last = vcpus.lastPcpu[v];
-  if (last === NOBODY) return 0;
-  if (last === p) return pcpus.lastVcpu[p] === v ? 0 : costs.cacheRefillSamePcpu;
-  return pcpus.llc[last] === pcpus.llc[p] ? costs.cacheRefillSameLlc : costs.cacheRefillOtherLlc;
-}
-
 function switchOut(w: World, p: number, v: number, state: number): void {
   const { pcpus, vcpus, tasks } = w;
   countWaiting(w);
@@ -385,11 +378,13 @@ export function wakeVcpu(w: World, v: number): void {
   setVcpuState(w, v, VCPU_RUNNABLE, NOBODY);
   const h = w.vcpus.current[v];
   if (h !== NOBODY) changeOffCause(w, h, CAUSE_STEAL);
+  startTick(w, v);
   w.policy.onWake(v);
 }
 
 /** A vCPU stops being runnable: it halts or goes offline. The caller has settled it. */
 export function stopVcpu(w: World, v: number, state: number): void {
+  stopTick(w, v);
   const p = w.vcpus.pcpu[v];
   const wasRunnable = w.vcpus.state[v] >= VCPU_RUNNABLE;
   if (p !== NOBODY) {

@@ -15,6 +15,8 @@ export interface Costs {
   /** The kernel's part of blocking on a futex, and of waking one waiter. */
   readonly futexWait: number;
   readonly futexWake: number;
+  /** What the guest's kernel does at a timer tick, beside receiving the interrupt: time-keeping, accounts, its scheduler. */
+  readonly timerTick: number;
   /** From the release of a spinlock until the next holder runs on: one contended cache line. */
   readonly lockHandoff: number;
   /** The sender's own part of a TLB shootdown, beside the IPIs. */
@@ -41,6 +43,9 @@ export interface Costs {
   readonly remoteMemoryRate: number;
 }
 
+/** Of the costs, those that are no times but rates: parts of 1. */
+export const RATES: ReadonlySet<string> = new Set(["smtSharedRate", "remoteMemoryRate"]);
+
 export const DEFAULT_COSTS: Costs = {
   // simulator.md 2.3 uses 2 us for switch and world entry; LMbench-class figures are 1-5 us. Chosen.
   vcpuSwitch: 2_000,
@@ -52,6 +57,8 @@ export const DEFAULT_COSTS: Costs = {
   // eCS (ATC'18): a virtualised wake-up of a sleeping vCPU takes 4,000-10,000 cycles; half of it at each end at 2 GHz.
   futexWait: 1_500,
   futexWake: 1_500,
+  // Chosen. Only domains with timer ticks pay it.
+  timerTick: 1_000,
   // Chosen: one cache line transfer within a socket, about 100 ns.
   lockHandoff: 100,
   // LATR: a munmap of one page takes 2.4 us without its shootdown.

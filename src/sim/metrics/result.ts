@@ -51,6 +51,8 @@ export interface VcpuResult {
   readonly runnable: number;
   readonly halted: number;
   readonly offline: number;
+  /** Timer ticks taken; absent in a domain that has none. */
+  readonly ticks?: number;
 }
 
 export interface TaskResult {
@@ -172,6 +174,7 @@ function domainResult(w: World, name: string, d: number): DomainResult {
         runnable: vcpus.times[row + VCPU_RUNNABLE],
         halted: vcpus.times[row + VCPU_HALTED],
         offline: vcpus.times[row + VCPU_OFFLINE],
+        ...(domains.tickPeriod[d] > 0 && { ticks: vcpus.ticks[domains.firstVcpu[d] + i] }),
       };
     }),
     tasks,

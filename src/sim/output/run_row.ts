@@ -61,6 +61,8 @@ export interface VcpuRow {
   readonly runnableNs: number;
   readonly haltedNs: number;
   readonly offlineNs: number;
+  /** Timer ticks taken; absent in a domain that has none. */
+  readonly ticks?: number;
 }
 
 export interface ThreadRow {
@@ -125,11 +127,12 @@ function domainRow(domain: RunResult["domains"][number], workload: string, ended
     barriers: domain.barriers,
     queues: domain.queues,
     sources: domain.sources,
-    vcpus: domain.vcpus.map(({ running, runnable, halted, offline }) => ({
+    vcpus: domain.vcpus.map(({ running, runnable, halted, offline, ticks }) => ({
       runningNs: running,
       runnableNs: runnable,
       haltedNs: halted,
       offlineNs: offline,
+      ...(ticks !== undefined && { ticks }),
     })),
     threads: domain.tasks.map(({ marks, causes }) => ({ marks, causesNs: causes })),
   };

@@ -48,6 +48,15 @@ export function span(): z.ZodType<Nanoseconds> {
   });
 }
 
+/** How fast something goes, as a part of full speed. */
+export function rate(): z.ZodType<number> {
+  return field({
+    rule: "A rate is a part of full speed, above 0 and at most 1",
+    fix: "Write it as in 0.65",
+    read: (value) => (typeof value === "number" && 0 < value && value <= 1 ? value : undefined),
+  });
+}
+
 export function count(
   what: string,
   range: { readonly min: number; readonly max: number },

@@ -49,7 +49,7 @@ replications: 3
 tieSalt: 2
 checks: true
 until: { at: 1.5s, finished: [a] }
-machine: { pcpus: 8, nodes: 2, llcsPerNode: 2, threadsPerCore: 2, costs: { ipiSend: 2.5us } }
+machine: { pcpus: 8, nodes: 2, llcsPerNode: 2, threadsPerCore: 2, costs: { ipiSend: 2.5us, smtSharedRate: 0.7 } }
 host: { scheduler: { kind: cfs, groups: false }, pauseLoopExits: true, lockHolderAvoidance: hinted }
 domains:
   - name: a
@@ -60,6 +60,7 @@ domains:
     startAt: 3ms
     restart: true
     stealAware: true
+    timerTicks: 250
     workload:
       locks: { l: { kind: ticket } }
       tasks:
@@ -83,7 +84,7 @@ domains:
       until: { at: 1_500_000_000, finished: ["a"] },
       machine: {
         topology: { pcpus: 8, nodes: 2, llcsPerNode: 2, threadsPerCore: 2 },
-        costs: { ipiSend: 2_500 },
+        costs: { ipiSend: 2_500, smtSharedRate: 0.7 },
       },
       host: {
         scheduler: { kind: "cfs", groups: false },
@@ -96,9 +97,21 @@ domains:
       weight: 512,
       pins: [[0], [2, 3]],
       startAt: 3_000_000,
+      timerTicks: 250,
     });
     expect(config.domains[1]).toMatchObject({ pins: [[4, 5, 6, 7]] });
     expect(config.domains[1]!.workload.tasks[0]).toMatchObject({ count: 3 });
+  });
+
+  test("without costs, a machine with threads and nodes still works at full speed", () => {
+    const { config } = check(
+      withDomains("  - { name: a, vcpus: 4, workload: { name: compute, scale: 0.001 } }").replace(
+        "pcpus: 4",
+        "pcpus: 4, nodes: 2, threadsPerCore: 2, costs: none",
+      ),
+    );
+    expect(runSimulation({ ...config, replication: 0 }).domains[0]!.finishedAt).not.toBeNull();
+    expect(config.machine.costs).toMatchObject({ ipiSend: 0, smtSharedRate: 1, remoteMemoryRate: 1 });
   });
 
   test("may as well be JSON, and hashes alike", () => {
@@ -246,6 +259,16 @@ describe("a broken scenario file", () => {
       text: withDomains("  - { name: a, vcpus: 1, workload: compute }").replace("pcpus: 4", "costs: none"),
       says: [
         "3:10: machine: A machine has either `pcpus` or `places`. Write `pcpus: 12`, or list each pCPU's core, llc and node",
+      ],
+    },
+    {
+      what: "a rate above full speed",
+      text: withDomains("  - { name: a, vcpus: 1, workload: compute }").replace(
+        "pcpus: 4",
+        "pcpus: 4, costs: { smtSharedRate: 2 }",
+      ),
+      says: [
+        "3:46: machine.costs.smtSharedRate: A rate is a part of full speed, above 0 and at most 1, not 2. Write it as in 0.65",
       ],
     },
     {

@@ -8,7 +8,7 @@ import { digestOf } from "../../protocol/digest.ts";
 import { parseLocatedYaml } from "../../protocol/located_yaml.ts";
 import type { DomainConfig, SimulationConfig } from "../config.ts";
 import type { ControllerConfig } from "../controller/controllers.ts";
-import { DEFAULT_COSTS } from "../machine/constants.ts";
+import { DEFAULT_COSTS, RATES } from "../machine/constants.ts";
 import type { TopologyConfig } from "../machine/topology.ts";
 import { isMap, knownKeysOf } from "./choice.ts";
 import { complaintsAt } from "./complain.ts";
@@ -136,7 +136,7 @@ function costsOf(
   return Object.fromEntries(
     Object.keys(DEFAULT_COSTS)
       .filter((cost) => !PATIENCE.has(cost))
-      .map((cost) => [cost, 0]),
+      .map((cost) => [cost, RATES.has(cost) ? 1 : 0]),
   );
 }
 

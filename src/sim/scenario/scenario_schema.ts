@@ -13,12 +13,12 @@ import {
 } from "../../protocol/fields.ts";
 import type { HostConfig, Until } from "../config.ts";
 import type { ControllerConfig } from "../controller/controllers.ts";
-import { type Costs, DEFAULT_COSTS } from "../machine/constants.ts";
+import { type Costs, DEFAULT_COSTS, RATES } from "../machine/constants.ts";
 import type { Workload } from "../workload/program.ts";
 import { choice, isMap } from "./choice.ts";
 import { CONTROLLER } from "./controller_schema.ts";
-import { TASKS_MAX, VCPUS_MAX } from "./limits.ts";
-import { count, fraction, label, span, time } from "./quantities.ts";
+import { TASKS_MAX, TICKS_MAX, VCPUS_MAX } from "./limits.ts";
+import { count, fraction, label, rate, span, time } from "./quantities.ts";
 import { SCHEDULER } from "./scheduler_schema.ts";
 import { WORKLOAD } from "./workload_schema.ts";
 
@@ -54,6 +54,7 @@ export interface WrittenDomain {
   readonly startAt?: number;
   readonly restart?: boolean;
   readonly stealAware?: boolean;
+  readonly timerTicks?: number;
   readonly workload: WrittenWorkload;
 }
 
@@ -88,7 +89,7 @@ const PIN_RANGE = field({
 const PINS = choice<WrittenPins>((value) => (Array.isArray(value) ? PIN_LISTS : PIN_RANGE));
 
 const COST_SHAPE = Object.fromEntries(
-  Object.keys(DEFAULT_COSTS).map((cost) => [cost, time().exactOptional()]),
+  Object.keys(DEFAULT_COSTS).map((cost) => [cost, (RATES.has(cost) ? rate() : time()).exactOptional()]),
 ) as unknown as { readonly [K in keyof Costs]: z.ZodExactOptional<z.ZodType<number>> };
 const COSTS = choice<"none" | Partial<Costs>>((value) =>
   isMap(value)
@@ -163,6 +164,7 @@ const DOMAIN: z.ZodType<WrittenDomain> = z.strictObject({
   startAt: time().exactOptional(),
   restart: yesNo().exactOptional(),
   stealAware: yesNo().exactOptional(),
+  timerTicks: count("The number of timer ticks per second", { min: 1, max: TICKS_MAX }).exactOptional(),
   workload: WRITTEN_WORKLOAD,
 });
 
