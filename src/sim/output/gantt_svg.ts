@@ -33,7 +33,7 @@ const LABEL_STYLE =
   'text-anchor="middle" font-weight="bold" fill="#111" stroke="white" stroke-width="2.5" paint-order="stroke"';
 const LEFT = 110;
 const WIDTH = 1000;
-const RIGHT = 20;
+const RIGHT = 30;
 const TOP = 28;
 const ROW_HEIGHT = 16;
 const ROW_GAP = 3;
@@ -264,6 +264,8 @@ function tickStep(length: number): number {
   }
 }
 
+const NUMBERS = "A number on a pCPU is the vCPU that runs there; on a vCPU it is the pCPU that it runs on.";
+
 function legendRows(
   { domains, pcpus }: Timeline,
   used: ReadonlySet<VcpuCause>,
@@ -283,9 +285,9 @@ function legendRows(
   ];
   const columns = Math.floor(WIDTH / LEGEND_COLUMN);
   return {
-    height: Math.ceil(entries.length / columns) * (ROW_HEIGHT + 6) + 10,
-    draw: (y) =>
-      entries.flatMap(({ style, text }, i) => {
+    height: (Math.ceil(entries.length / columns) + 1) * (ROW_HEIGHT + 6) + 10,
+    draw: (y) => [
+      ...entries.flatMap(({ style, text }, i) => {
         const left = LEFT + (i % columns) * LEGEND_COLUMN;
         const top = y + Math.floor(i / columns) * (ROW_HEIGHT + 6);
         return [
@@ -293,6 +295,8 @@ function legendRows(
           `<text x="${left + 30}" y="${top + 11}">${xmlText(text)}</text>`,
         ];
       }),
+      `<text x="${LEFT}" y="${y + Math.ceil(entries.length / columns) * (ROW_HEIGHT + 6) + 11}" fill="#555">${NUMBERS}</text>`,
+    ],
   };
 }
 
