@@ -31,6 +31,8 @@ export interface DemandBasedConfig {
   readonly tick?: number;
   /** Whether interrupts make their targets urgent; default true. */
   readonly ipiDriven?: boolean;
+  /** How much more than the least served of its queue one may have had and still be urgent; default one scheduling period. */
+  readonly urgentLead?: number;
   /** How long the preemption of one that has sent a reschedule interrupt is put off; 0 for not at all. Default 0.5 ms. */
   readonly preemptionDelay?: number;
   /** Default `load-conscious`. */
@@ -53,9 +55,9 @@ export function demandOf(vector: number): "urgent" | "patient" | "none" {
 /** Of the urgent ones, in the order in which they became so, the first that has not had too much; -1 for none. */
 export function firstUrgent(
   waiting: readonly { readonly vcpu: number; readonly lead: number }[],
-  period: number,
+  leadMax: number,
 ): number {
-  return waiting.find(({ lead }) => lead < period)?.vcpu ?? -1;
+  return waiting.find(({ lead }) => lead < leadMax)?.vcpu ?? -1;
 }
 
 /** Until when the preemption of one that sent a reschedule interrupt at `sentAt` may be put off; `now` for not at all. */
@@ -64,7 +66,7 @@ export function putOffUntil(now: number, { sentAt, bound }: { sentAt: number; bo
 }
 
 export function demandBased(host: Host, config: DemandBasedConfig): HostPolicy {
-  const period = CFS_LATENCY * cfsFactor(host.pcpus);
+  const lead = config.urgentLead ?? CFS_LATENCY * cfsFactor(host.pcpus);
   const tick = config.tick ?? 4_000_000;
   const ipiDriven = config.ipiDriven ?? true;
   const bound = config.preemptionDelay ?? DEMAND_BASED.preemptionDelay;
@@ -150,7 +152,7 @@ export function demandBased(host: Host, config: DemandBasedConfig): HostPolicy {
       ranBefore[p] = -1;
       putOff[p] = Number.POSITIVE_INFINITY;
       givesWay[p] = Number.POSITIVE_INFINITY;
-      let next = firstUrgent(waitingUrgent(p), period);
+      let next = firstUrgent(waitingUrgent(p), lead);
       if (next >= 0) base.take(next);
       else next = base.pickNext(p);
       if (before >= 0 && before !== next) isUrgent[before] = 0;

@@ -72,6 +72,7 @@ const SCHEDULERS: { readonly [K in Kind]: z.ZodType<Extract<SchedulerConfig, { r
     kind: z.literal("demand-based"),
     tick,
     ipiDriven: yesNo().exactOptional(),
+    urgentLead: time().exactOptional(),
     preemptionDelay: time().exactOptional(),
     balance,
     directedYield,

@@ -1,8 +1,10 @@
 /** Table 1 for its two ends: the plain scheduler that has most of the problems, and VCPU-Bal that has none (B-31). */
 import { expect, test } from "vitest";
+import type { DemandBasedConfig } from "../host_scheduler/demand_based.ts";
 import type { Workload } from "../workload/program.ts";
 import { table1, table1OnWorkers } from "./table1.ts";
 import { TABLE1_COLUMNS } from "./table1_columns.ts";
+import { TABLE1_ISSUES } from "./table1_issues.ts";
 import { measure } from "./table1_runs.ts";
 
 test("credit and VCPU-Bal come out as in the paper, each cell with its metric, value and threshold", () => {
@@ -53,6 +55,18 @@ test("stacking under balance is pulling: with barriers that never block nothing 
   };
   expect(stacked({ spin: 100_000 })).toBeGreaterThan(0.05);
   expect(stacked({})).toBe(0);
+});
+
+test("preemption under demand-based is its bound: without it every target of an interrupt is urgent, and hardly one is waited for", () => {
+  const demandBased = TABLE1_COLUMNS.find(({ scheduler }) => scheduler === "demand-based")!;
+  const { valueFor, threshold } = TABLE1_ISSUES.find(({ issue }) => issue === "vCPU preemption")!;
+  const waitedFor = (more: Partial<DemandBasedConfig>): number => {
+    const column = { ...demandBased, host: { ...more, kind: "demand-based" as const } };
+    return valueFor({ column, measure: (domains, on = column) => measure(on, domains, 0) });
+  };
+  expect(waitedFor({})).toBeGreaterThan(threshold);
+  expect(waitedFor({ urgentLead: Number.POSITIVE_INFINITY })).toBeLessThan(threshold / 10);
+  expect(waitedFor({ ipiDriven: false })).toBeGreaterThan(waitedFor({}));
 });
 
 test("any number of workers gives the same table, byte for byte", async () => {
