@@ -88,9 +88,9 @@ describe("slots", () => {
             slots.arm(slot, time, kind);
             const first = slots.first();
             const expected = all.reduce((best, each) => (before(each, best) ? each : best));
-            if (slots.time[expected] === Number.POSITIVE_INFINITY)
-              expect(slots.time[first]).toBe(Number.POSITIVE_INFINITY);
-            else expect(first).toBe(expected);
+            // When nothing is armed, any slot will do.
+            const isRight = slots.time[expected] === Number.POSITIVE_INFINITY || first === expected;
+            expect([slots.time[first], isRight]).toEqual([slots.time[expected], true]);
           }
         }),
         { numRuns: 30 },

@@ -16,7 +16,7 @@ function slots(domains: readonly DomainConfig[], pcpus: number, count: number): 
   return Array.from({ length: count * 5 }, (_, at) =>
     rows
       .map((row) => row[at])
-      .sort()
+      .sort((a, b) => (a! < b! ? -1 : 1))
       .join(""),
   );
 }
