@@ -57,7 +57,10 @@ export interface AdmitOptions {
   readonly safeguards?: Safeguards;
 }
 
-/** Of its online vCPUs, in percent, a guest has to use this much to be lent more: it need not be saturated, but busy. */
+/**
+ * Of its online vCPUs, in percent, a guest has to use this much to be lent more: it need not be saturated, but busy. To wait
+ * for a pCPU counts as use, so a guest that others keep off its pCPUs is not taken for an idle one.
+ */
 const BUSY_PERCENT = 50;
 /** The daemon tries to plug for 15 s; then one more look shows whether the vCPU came after all. */
 export const PLUG_PATIENCE_MS: Milliseconds = 20_000;

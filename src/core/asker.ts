@@ -78,7 +78,7 @@ export interface Asker {
   readonly hears: boolean;
   /** Its guest has a load monitor at work and so can ask back what it gave. */
   readonly asks: boolean;
-  /** pCPU time used of late, measured by the host. */
+  /** pCPU time used of late or waited for, measured by the host. */
   readonly usage: MilliPcpu | null;
   readonly growthGivenUpUntil: number | null;
 }

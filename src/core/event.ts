@@ -19,8 +19,8 @@ export type ControllerEvent =
   | { readonly kind: "release" };
 
 /**
- * pCPU time that a domain used of late, measured by the host in `USE_STEP`s so that noise is no news. Ordered by id,
- * every domain that could be measured; absent from an event when it is as before.
+ * pCPU time that a domain used of late, or had work for and waited to get, measured by the host in `USE_STEP`s so that
+ * noise is no news. Ordered by id, every domain that could be measured; absent from an event when it is as before.
  */
 export interface DomainUse {
   readonly domain: DomainId;

@@ -13,7 +13,7 @@ describe("explainDenial()", () => {
     ],
     [
       { code: "not-busy", usage: 300, least: 2000 },
-      "It used 0.3 pCPUs; more than its entitlement is lent only to a guest that uses at least 2.",
+      "It used, or waited for, 0.3 pCPUs; more than its entitlement is lent only to a guest with work for at least 2.",
     ],
   ])("%j", (why, sentence) => {
     expect(explainDenial(why)).toBe(sentence);

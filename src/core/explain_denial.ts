@@ -47,8 +47,8 @@ export function explainDenial(why: Denial): string {
       return `It has as many vCPUs beyond its entitlement as it may have, which is ${why.loansMax}.`;
     case "not-busy":
       return [
-        `It used ${why.usage / MILLI_PER_PCPU} pCPUs;`,
-        `more than its entitlement is lent only to a guest that uses at least ${why.least / MILLI_PER_PCPU}.`,
+        `It used, or waited for, ${why.usage / MILLI_PER_PCPU} pCPUs;`,
+        `more than its entitlement is lent only to a guest with work for at least ${why.least / MILLI_PER_PCPU}.`,
       ].join(" ");
     case "no-free-pcpu":
       return [

@@ -1,5 +1,7 @@
 /** Totals become percentages of one pCPU. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { AskingHost } from "../core/asking_host_suite.ts";
+import { domainOf } from "../core/sample_host.ts";
 import { UsageWindow } from "./usage_window.ts";
 
 const MS = 1_000_000;
@@ -70,4 +72,49 @@ test("a domain that could not be measured is missing, and a burst of looks is no
   expect(usage.newUse()).toBe(null);
   usage.push([...look(1_000 * MS), { domain: "b", vcpus: [{ ...look(null)[0]!.vcpus[0]! }] }], 1_000);
   expect(usage.newUse()).toEqual([{ domain: "a", used: 1_000 }]);
+});
+
+describe("a domain that others keep off its pCPUs", () => {
+  /** Four vCPUs that run for a fifth of the second and wait for the rest of it; and four that sleep for the rest. */
+  function usedBy(waitMs: number, options?: { waitingIsUse: boolean }): number {
+    const usage = new UsageWindow(options);
+    for (const second of [0, 1]) {
+      const total = { run: second * 200 * MS, wait: second * waitMs * MS, steal: null, lastPcpu: null };
+      usage.push(
+        [{ domain: "b", vcpus: [0, 1, 2, 3].map((index) => ({ index, ...total })) }],
+        second * 1_000,
+      );
+    }
+    return usage.newUse()![0]!.used;
+  }
+
+  test.each([
+    { why: "waits for them", waitMs: 800, used: 4_000 },
+    { why: "does not wait: it is idle", waitMs: 0, used: 800 },
+    { why: "no vCPU wants more than one pCPU, whatever the counters say", waitMs: 950, used: 4_000 },
+  ])("$why", ({ waitMs, used }) => {
+    expect(usedBy(waitMs)).toBe(used);
+  });
+
+  test.each([
+    { waitingIsUse: true, told: "b: lent 4" },
+    { waitingIsUse: false, told: "b: not-busy" },
+  ])("is lent what others leave unused; waitingIsUse $waitingIsUse: $told", ({ waitingIsUse, told }) => {
+    const host = new AskingHost(8, [domainOf("a", { vcpus: 8 }), domainOf("b", { vcpus: 8 })]);
+    // The other one gives back what it does not use, the starved one has work for all of its own.
+    host.usage.set("a", 100).set("b", 4_000);
+    host.looks(80);
+    host.usage.set("b", usedBy(800, { waitingIsUse }));
+    expect(host.told({ domain: "b" })).toEqual([told]);
+  });
+
+  test.each([
+    { waitingIsUse: true, keeps: 4 },
+    { waitingIsUse: false, keeps: 2 },
+  ])("keeps the vCPUs that it is due; waitingIsUse $waitingIsUse: $keeps", ({ waitingIsUse, keeps }) => {
+    const host = new AskingHost(8, [domainOf("a", { vcpus: 8 }), domainOf("b", { vcpus: 8 })]);
+    host.usage.set("a", 4_000).set("b", usedBy(800, { waitingIsUse }));
+    host.looks(80);
+    expect(host.demand.domains.find(({ id }) => id === "b")?.allotted).toBe(keeps);
+  });
 });

@@ -1,6 +1,7 @@
 /**
  * Turns total counters into rates over the last second: percentages of one pCPU for people, and for the controller the
- * pCPU time that each domain used.
+ * pCPU time that each domain used or waited for. A vCPU that waits for a pCPU has work that it cannot do: a domain that
+ * others keep off its pCPUs is not quiet, and would else be denied vCPUs, and lose those it has, for being starved.
  *
  * Looks come in bursts, and differences over less than a second are mostly noise of the kernel's accounting; so samples
  * are kept, thinned, for as long as a window lasts.
@@ -44,6 +45,12 @@ export class UsageWindow {
   #samples: Sample[] = [];
   #domains: readonly { readonly id: DomainId; readonly vcpus: readonly VcpuIndex[] }[] = [];
   #use: readonly DomainUse[] = [];
+  readonly #waitingIsUse: boolean;
+
+  /** `waitingIsUse` is switched off only by the test that shows what it is there for. */
+  constructor({ waitingIsUse } = { waitingIsUse: true }) {
+    this.#waitingIsUse = waitingIsUse;
+  }
 
   push(usage: readonly DomainUsage[], at: Milliseconds): void {
     const sample = {
@@ -100,11 +107,14 @@ export class UsageWindow {
     const { from, to, elapsed } = this.#span();
     if (elapsed < USE_MS_MIN) return null;
     const rates = vcpus.flatMap((vcpu) => {
-      const before = from?.usage.get(key(domain, vcpu))?.run ?? null;
-      const after = to?.usage.get(key(domain, vcpu))?.run ?? null;
-      return before === null || after === null || after < before
-        ? []
-        : [(MILLI_PER_PCPU * (after - before)) / (elapsed * NS_PER_MS)];
+      const before = from?.usage.get(key(domain, vcpu));
+      const after = to?.usage.get(key(domain, vcpu));
+      const ran = grown(before?.run, after?.run);
+      if (ran === null) return [];
+      const waited = this.#waitingIsUse ? (grown(before?.wait, after?.wait) ?? 0) : 0;
+      // Two counters that are read one after the other: what a vCPU wants is not more than one pCPU for waiting.
+      const wanted = Math.max(ran, Math.min(ran + waited, elapsed * NS_PER_MS));
+      return [(MILLI_PER_PCPU * wanted) / (elapsed * NS_PER_MS)];
     });
     return rates.length === 0 ? null : rates.reduce((sum, rate) => sum + rate, 0);
   }
@@ -119,6 +129,14 @@ export class UsageWindow {
 function inSteps(used: number, told: number | undefined): number {
   if (told !== undefined && Math.abs(used - told) < Math.max(USE_HOLD, USE_HOLD_PART * told)) return told;
   return USE_STEP * Math.round(used / USE_STEP);
+}
+
+/** `null` when a counter is missing or ran backwards. */
+function grown(
+  before: Nanoseconds | null | undefined,
+  after: Nanoseconds | null | undefined,
+): Nanoseconds | null {
+  return before == null || after == null || after < before ? null : after - before;
 }
 
 /** One decimal; `null` when a counter is missing or ran backwards, as it does when a domain is started anew. */
