@@ -7,6 +7,7 @@ import { unreachable } from "../core/unreachable.ts";
 import { encode, FRAME_START } from "../protocol/frame.ts";
 import type { GuestMessage } from "../protocol/guest_messages.ts";
 import { AskPipe } from "./ask_pipe.ts";
+import { asksFromMs } from "./asking.ts";
 import { type GuestView, VCPU_DIRECTORY } from "./guest_view.ts";
 import { HostClock } from "./host_clock.ts";
 import { writeHostLayer } from "./host_layer.ts";
@@ -49,7 +50,8 @@ export class Agent {
       host: (intervalMs) => this.#hostClock.within(intervalMs),
       measuresDueMs: () => measuresDueMs(this.#session.monitoring),
       onSample: (looked) => this.#feed({ kind: "sampled", ...looked }),
-      onQuiet: (online) => this.#feed({ kind: "quiet", online }),
+      asksFromMs: () => asksFromMs(this.#session.monitoring.asking),
+      onGlance: (glanced) => this.#feed({ kind: "glanced", ...glanced }),
     });
     this.#pipe = new AskPipe(platform, options.askPath, (asker) =>
       this.#feed({ kind: "administrator-asked", ...asker }),

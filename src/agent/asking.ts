@@ -69,21 +69,30 @@ export function startAsking(life: string): Asking {
   };
 }
 
-/** What the monitor found in a sample, and which vCPUs were online in all of it. */
-export function heedSample(
-  asking: Asking,
-  sample: { readonly request: Request | null; readonly online: readonly number[] },
-  nowMs: number,
-): Asking {
+/** From when on the monitor could make a request; Infinity while the last one is under way. */
+export function asksFromMs({ open, arriving, quietUntilMs }: Asking): number {
+  return open !== null || arriving !== null ? Number.POSITIVE_INFINITY : quietUntilMs;
+}
+
+/** What the monitor found, and which vCPUs were online all the time. */
+export function heedSample(asking: Asking, sample: Found, nowMs: number): Asking {
   const now = arrived(asking, sample.online, nowMs);
-  if (sample.request === null) return calm(now, nowMs);
-  if (now.open !== null || now.arriving !== null || nowMs < now.quietUntilMs) return now;
+  if (sample.isCalm) return calm(now, nowMs);
+  if (sample.request === null || now.open !== null || now.arriving !== null || nowMs < now.quietUntilMs)
+    return now;
   const { measure, level, subject, value, threshold, node } = sample.request;
   return opened(now, null, {
     origin: "monitor",
     exceeded: { measure, level, subject: subject ?? WHOLE_VM, value, threshold },
     target: node === null ? null : { kind: "node", id: node },
   });
+}
+
+export interface Found {
+  /** Nothing exceeds its threshold: the load is gone. */
+  readonly isCalm: boolean;
+  readonly request: Request | null;
+  readonly online: readonly number[];
 }
 
 /** A person asks; `null` when too many wait already. */

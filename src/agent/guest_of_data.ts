@@ -24,6 +24,8 @@ export class GuestOfData implements Platform {
   /** Paths that cannot be written, each with the reason. */
   readonly readOnly = new Map<string, string>();
   hasTaskset = true;
+  /** How long the agent has run. */
+  agentMs = 0;
   /** How long the kernel takes for one write to an `online` file. */
   changeTakesMs = 20;
   #now = 1_000;
@@ -194,6 +196,14 @@ export class GuestOfData implements Platform {
 
   measureSwitches(): { readonly sameProcessNs: number; readonly otherProcessNs: number } {
     return { sameProcessNs: 1_000, otherProcessNs: 1_500 };
+  }
+
+  cpuMs(): number {
+    return this.agentMs;
+  }
+
+  vcpuNow(): number {
+    return 0;
   }
 
   nowMs(): number {

@@ -11,11 +11,11 @@ function check(text: string | null) {
 test("P-58: without a file the defaults, with one what it says over them", () => {
   expect(check(null)).toEqual({ ok: true, message: MONITOR_DEFAULTS });
   const file = check(
-    '{"sustainMs": 3000, "waitingMin": null, "thresholds": {"vm.switches": 5, "vcpu.composite": null}}',
+    '{"sustainMs": 3000, "waitingMin": null, "budgetPercent": 0.5, "thresholds": {"vm.switches": 5, "vcpu.composite": null}}',
   );
   expect(file).toMatchObject({
     ok: true,
-    message: { sampleEveryMs: 1_000, sustainMs: 3_000, waitingMin: null },
+    message: { sampleEveryMs: 1_000, sustainMs: 3_000, waitingMin: null, budgetPercent: 0.5 },
   });
   if (!file.ok) return;
   const inForce = thresholdsOf(file.message, { "vm.switches": 7 });
@@ -32,6 +32,7 @@ test.each([
   ['{"thresholds": {"vcpu.swiches": 1}}', "thresholds.vcpu.swiches must be a measure"],
   ['{"thresholds": {"vcpu.switches": -1}}', "must be a number from 0 up"],
   ['{"sampleEveryMs": 1}', "must be an integer from 200"],
+  ['{"budgetPercent": 0}', "budgetPercent must be a number from 0.1 to 100"],
 ])("%s is an error that says why", (text, why) => {
   expect(check(text)).toEqual({ ok: false, why: expect.stringMatching(`^/etc/v: .*${why}`) });
 });

@@ -4,6 +4,7 @@
  * that nobody knows is an error, since a misspelt threshold would silently not be watched.
  */
 import { fieldsOf, integer, misfit, type Parsed, parsed } from "../protocol/parse_fields.ts";
+import { SHARE_DEFAULT } from "./monitor/budget.ts";
 import { SUSTAIN_DEFAULT_MS, WAITING_MIN_DEFAULT } from "./monitor/detect.ts";
 import {
   DEFAULT_THRESHOLDS,
@@ -27,6 +28,8 @@ export interface MonitorConfig {
   readonly sustainMs: number;
   /** Threads that must wait before a request is made; `null` asks for none. */
   readonly waitingMin: number | null;
+  /** Of one vCPU, what the agent may use on average while it monitors (monitor/budget.ts). */
+  readonly budgetPercent: number;
   readonly file: ThresholdLayer;
 }
 
@@ -37,6 +40,7 @@ export const MONITOR_DEFAULTS: MonitorConfig = {
   sampleEveryMs: 1_000,
   sustainMs: SUSTAIN_DEFAULT_MS,
   waitingMin: WAITING_MIN_DEFAULT,
+  budgetPercent: 100 * SHARE_DEFAULT,
   file: { origin: "file", values: {} },
 };
 
@@ -47,6 +51,8 @@ export function thresholdsOf(config: MonitorConfig, host: ThresholdLayer["values
 
 /** Sampling costs some milliseconds; an hour between samples detects nothing. */
 const SAMPLE_EVERY_MS = { min: 200, max: 3_600_000 };
+/** With less than a thousandth of a vCPU it would look once an hour on a slow machine; 100 is without a bound. */
+const BUDGET_PERCENT = { min: 0.1, max: 100 };
 const SUSTAIN_MS = { min: 0, max: 3_600_000 };
 
 function monitorConfig(value: unknown): MonitorConfig {
@@ -54,7 +60,7 @@ function monitorConfig(value: unknown): MonitorConfig {
   for (const name of Object.keys(fields)) {
     if (!FIELDS.includes(name)) misfit(name, `one of the fields ${FIELDS.join(", ")}`, fields[name]);
   }
-  const { sampleEveryMs, sustainMs, waitingMin, thresholds } = fields;
+  const { sampleEveryMs, sustainMs, waitingMin, budgetPercent, thresholds } = fields;
   return {
     sampleEveryMs:
       sampleEveryMs === undefined
@@ -62,6 +68,7 @@ function monitorConfig(value: unknown): MonitorConfig {
         : integer(sampleEveryMs, "sampleEveryMs", SAMPLE_EVERY_MS),
     sustainMs: sustainMs === undefined ? SUSTAIN_DEFAULT_MS : integer(sustainMs, "sustainMs", SUSTAIN_MS),
     waitingMin: waitingMin === undefined ? WAITING_MIN_DEFAULT : thresholdValue(waitingMin, "waitingMin"),
+    budgetPercent: budgetPercent === undefined ? MONITOR_DEFAULTS.budgetPercent : percentOf(budgetPercent),
     file: {
       origin: "file",
       values: thresholds === undefined ? {} : thresholdValues(thresholds, "thresholds"),
@@ -69,7 +76,13 @@ function monitorConfig(value: unknown): MonitorConfig {
   };
 }
 
-const FIELDS: readonly string[] = ["sampleEveryMs", "sustainMs", "waitingMin", "thresholds"];
+const FIELDS: readonly string[] = ["sampleEveryMs", "sustainMs", "waitingMin", "budgetPercent", "thresholds"];
+
+function percentOf(value: unknown): number {
+  const { min, max } = BUDGET_PERCENT;
+  if (typeof value === "number" && min <= value && value <= max) return value;
+  return misfit("budgetPercent", `a number from ${min} to ${max}, percent of one vCPU`, value);
+}
 
 /** Thresholds by id as somebody else wrote them: a file, or the host. Throws a misfit; to be called in `parsed`. */
 export function thresholdValues(value: unknown, path: string): ThresholdLayer["values"] {

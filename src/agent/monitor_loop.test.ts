@@ -13,35 +13,41 @@ class Guest extends GuestOfData {
   readonly looks: Looked[] = [];
   quiet = 0;
   threads = 0;
-  /** What the agent uses in every second beside nothing. */
-  agentMsPerSecond = 0;
+  /** What a file costs the agent: 0.1 ms on a real processor, some milliseconds on an emulated one. */
+  fileMs = 0;
+  /** What else the agent does. */
+  othersMsPerSecond = 0;
   measuresDueMs = Number.POSITIVE_INFINITY;
+  /** The host wants measures again so long after the last. */
+  measuresEveryMs = Number.POSITIVE_INFINITY;
+  asksFromMs = Number.NEGATIVE_INFINITY;
   readonly loop: MonitorLoop;
   #waitNs = 0;
   #arrivals = 0;
   #idleTicks = [0, 0];
-  #agentNs = 0;
 
-  constructor() {
+  constructor(budgetPercent = MONITOR_DEFAULTS.budgetPercent) {
     super(2);
     this.files.set(TRIGGER, "# none\n");
     this.loop = new MonitorLoop(this, {
-      config: MONITOR_DEFAULTS,
+      config: { ...MONITOR_DEFAULTS, budgetPercent },
       thresholds: () => THRESHOLDS,
       host: () => null,
       measuresDueMs: () => this.measuresDueMs,
+      asksFromMs: () => this.asksFromMs,
       onSample: (looked) => {
-        if (looked.isWhole) this.measuresDueMs = Number.POSITIVE_INFINITY;
+        if (looked.isWhole) this.measuresDueMs = this.nowMs() + this.measuresEveryMs;
         this.looks.push(looked);
       },
-      onQuiet: () => {
-        this.quiet += 1;
+      onGlance: ({ isCalm }) => {
+        this.quiet += isCalm ? 1 : 0;
       },
     });
   }
 
   override readFile(path: string): string | null {
     this.read.push(path);
+    this.agentMs += this.fileMs;
     return super.readFile(path);
   }
 
@@ -50,7 +56,7 @@ class Guest extends GuestOfData {
     for (let left = ms; 0 < left; left -= STEP_MS) {
       this.#waitNs += Math.max(0, this.threads - 1) * STEP_MS * 1e6;
       this.#arrivals += this.threads < 2 ? 0 : STEP_MS / 10;
-      this.#agentNs += (this.agentMsPerSecond * STEP_MS * 1e6) / 1_000;
+      this.agentMs += (this.othersMsPerSecond * STEP_MS) / 1_000;
       this.#idleTicks = [this.#idleTicks[0]! + 1, this.#idleTicks[1]! + (this.threads === 0 ? 1 : 0)];
       this.#write();
       this.pass(STEP_MS);
@@ -68,15 +74,15 @@ class Guest extends GuestOfData {
       .set("/proc/schedstat", `version 15\ncpu0 0 0 0 0 0 0 0 0 5\ncpu1 ${queue}\n`)
       .set("/proc/stat", `cpu0 0 0 0 ${a} 0 0 0 0\ncpu1 0 0 0 ${b} 0 0 0 0\nctxt ${this.#arrivals + 10}\n`)
       .set("/proc/self/stat", `77 (vbal-agent) S ${"0 ".repeat(35)}0 0\n`)
-      .set("/proc/self/schedstat", `${this.#agentNs} 0 1\n`);
+      .set("/proc/self/schedstat", `${this.agentMs * 1e6} 0 1\n`);
   }
 }
 /** One of the kernel's ticks. */
 const STEP_MS = 10;
 const THRESHOLDS = thresholdsOf(MONITOR_DEFAULTS);
 
-function started(more: Partial<Pick<Guest, "threads" | "agentMsPerSecond">> = {}): Guest {
-  const guest = new Guest();
+function started(more: Partial<Guest> = {}, budgetPercent?: number): Guest {
+  const guest = new Guest(budgetPercent);
   Object.assign(guest, more);
   guest.live(STEP_MS);
   guest.loop.start();
@@ -150,22 +156,103 @@ describe("a guest that becomes short of vCPUs", () => {
     expect(guest.requests()).toEqual([]);
   });
 
-  test("an agent that used more than its allowance leaves the trace alone, says so, and goes on asking", () => {
-    const guest = started({ threads: 3, agentMsPerSecond: 200 });
-    guest.live(10_000);
-    guest.started.length = 0;
-    guest.writes.length = 0;
+  test("while nothing could be asked for it is not looked at; when it can be again, the load has been measured", () => {
+    const guest = started({ threads: 3 });
+    guest.asksFromMs = guest.nowMs() + 30_000;
+    guest.live(1_000);
     guest.looks.length = 0;
-    guest.live(5_000);
-    expect([guest.started, guest.writes.filter((write) => write.endsWith(":cont"))]).toEqual([[], []]);
-    expect(guest.looks[0]!.degraded.join()).toContain("more than 1 % of a vCPU");
-    expect(guest.requests().length).toBeGreaterThanOrEqual(4);
-    // With the allowance kept, the trace goes on.
-    const modest = started({ threads: 3, agentMsPerSecond: 5 });
-    modest.live(10_000);
-    modest.writes.length = 0;
-    modest.live(5_000);
-    expect(modest.looks.at(-1)!.degraded.join()).not.toContain("more than 1 %");
+    guest.live(25_000);
+    expect(guest.looks).toEqual([]);
+    guest.live(4_500);
+    expect(guest.requests().length).toBeGreaterThanOrEqual(1);
+    expect(guest.looks.every(({ exceeds }) => exceeds)).toBe(true);
+    expect(guest.quiet).toBe(0);
+  });
+});
+
+/** Ten minutes of a guest: short loads and long ones, and somebody who wants to see measures. */
+function tenMinutes(fileMs: number, budgetPercent?: number): { guest: Guest; share: number } {
+  const guest = started({ fileMs, measuresEveryMs: 10_000, measuresDueMs: 0 }, budgetPercent);
+  const [startMs, startNowMs] = [guest.agentMs, guest.nowMs()];
+  for (let minute = 0; minute < 10; minute++) {
+    guest.threads = minute % 3 === 0 ? 0 : 3;
+    guest.live(minute % 2 === 0 ? 60_000 : 5_000);
+    guest.threads = minute % 5 === 0 ? 3 : 0;
+    guest.live(minute % 2 === 0 ? 0 : 55_000);
+  }
+  return { guest, share: (guest.agentMs - startMs) / (guest.nowMs() - startNowMs) };
+}
+/** 600 ms of credit and one round. */
+const CREDIT_SHARE = 0.0012;
+
+describe("the budget of 1 % of a vCPU", () => {
+  test.each([
+    { machine: "a real processor", fileMs: 0.1 },
+    { machine: "a slow one", fileMs: 1 },
+    { machine: "an emulated one", fileMs: 4 },
+    { machine: "an emulated one on a crowded host", fileMs: 20 },
+  ])("is kept on $machine, where a file takes $fileMs ms", ({ fileMs }) => {
+    const { guest, share } = tenMinutes(fileMs);
+    expect(share).toBeLessThanOrEqual(0.01 + CREDIT_SHARE);
+    // It goes on working: it asks, and measures are shown.
+    expect(guest.requests().length).toBeGreaterThan(0);
+    expect(guest.looks.filter(({ isWhole }) => isWhole).length).toBeGreaterThan(3);
+  });
+
+  test("with the governor switched off the same ten minutes take more, on a slow machine many times as much", () => {
+    expect(tenMinutes(4, 100).share).toBeGreaterThan(0.01 + CREDIT_SHARE);
+    expect(tenMinutes(20, 100).share).toBeGreaterThan(0.05);
+  });
+
+  test("half of it, where the guest's file says so", () => {
+    expect(tenMinutes(4, 0.5).share).toBeLessThanOrEqual(0.005 + CREDIT_SHARE);
+  });
+
+  test("what became rarer is said, with what it costs; nothing where it is as often as wished", () => {
+    const said = (fileMs: number): string =>
+      [...new Set(tenMinutes(fileMs).guest.looks.flatMap(({ degraded }) => degraded))].join("\n");
+    expect(said(20)).toMatch(
+      /Load is sampled over [\d.]+ s instead of 1 s: a sample takes \d+ ms.*1 % of a vCPU/,
+    );
+    expect(said(20)).toMatch(/Whether anybody waits is looked at once in [\d.]+ s/);
+    expect(said(20)).toMatch(/Measures came \d+ s late/);
+    expect(said(0.1)).not.toMatch(/instead of|looked at once in|late/);
+  });
+
+  test.each([0, 4])(
+    "a load that begins after a quiet minute is asked for within 2.6 s, at %i ms a file",
+    (fileMs) => {
+      const guest = started({ fileMs });
+      guest.live(60_000);
+      guest.looks.length = 0;
+      const onsetMs = guest.nowMs();
+      guest.threads = 3;
+      while (guest.requests().length === 0 && guest.nowMs() < onsetMs + 60_000) guest.live(STEP_MS);
+      expect(guest.nowMs() - onsetMs).toBeLessThanOrEqual(2_600);
+    },
+  );
+
+  test("a long load is sampled over longer times without a gap, and still asked for", () => {
+    const guest = started({ fileMs: 4 });
+    guest.threads = 3;
+    guest.live(60_000);
+    guest.looks.length = 0;
+    guest.live(120_000);
+    for (const [index, { sample, request }] of guest.looks.entries()) {
+      const { atMs } = guest.looks[index - 1]?.sample ?? { atMs: sample.atMs - sample.intervalMs };
+      expect(sample.atMs - sample.intervalMs).toBe(atMs);
+      expect(request).not.toBeNull();
+    }
+    expect(guest.looks.length).toBeGreaterThan(5);
+  });
+
+  test("what else the agent does slows the monitor down to half of its budget at most", () => {
+    const guest = started({ fileMs: 4, othersMsPerSecond: 500 });
+    guest.live(60_000);
+    guest.threads = 3;
+    guest.looks.length = 0;
+    guest.live(120_000);
+    expect(guest.requests().length).toBeGreaterThan(2);
   });
 });
 

@@ -2,9 +2,11 @@
  * The load monitor at work, in two stages. As long as nobody waits for a vCPU it only glances at the run queues, which
  * costs next to nothing. Where some threshold could be exceeded (may_exceed.ts), or the host wants to see measures, it
  * looks closely for one interval after the other, and says what it saw and what the guest should ask for: whatever is
- * asked for was measured over whole intervals. Whoever speaks with the host starts it when the host wants it; until
- * then it costs nothing.
+ * asked for was measured over whole intervals. While nothing could be asked for, because a request is open or the host
+ * said when to come again, it only glances. How often it does any of this is what the account allows (monitor/budget.ts).
+ * Whoever speaks with the host starts it when the host wants it; until then it costs nothing.
  */
+import { glanceEveryMs, lookMs, mayShow, slownessOf } from "./monitor/budget.ts";
 import { combineAll } from "./monitor/combination.ts";
 import { DETECTOR_START, type Detector, detect, type LoadSample, type Request } from "./monitor/detect.ts";
 import { mayExceed, type QueueGrowth } from "./monitor/may_exceed.ts";
@@ -14,37 +16,42 @@ import type { HostTimes, SwitchCost } from "./monitor/vcpu_loads.ts";
 import { ALL_WATCHED, type Watched, watchedBy } from "./monitor/watched.ts";
 import type { MonitorConfig } from "./monitor_config.ts";
 import type { Platform } from "./platform.ts";
-import { ALLOWED_SHARE, Allowance } from "./sources/allowance.ts";
 import { LoadMonitor } from "./sources/load_monitor.ts";
+import { Meter } from "./sources/meter.ts";
 import { calibrate } from "./sources/switch_cost.ts";
 
 export class MonitorLoop {
   readonly #platform: Platform;
   readonly #options: MonitorLoopOptions;
-  readonly #allowance = new Allowance(ALLOWED_SHARE);
+  readonly #meter: Meter;
   /** Measured once: the guest's switches cost the same when the monitor is turned on again. */
   #cost: SwitchCost | string | null = null;
   /** The last one that was stopped for a while. */
   #rested: LoadMonitor | null = null;
   #running: Running | null = null;
+  #startedMs = 0;
   /** For the thresholds that were in force last. */
   #watched: { readonly thresholds: Thresholds; readonly watched: Watched } | null = null;
 
   constructor(platform: Platform, options: MonitorLoopOptions) {
     this.#platform = platform;
     this.#options = options;
+    this.#meter = new Meter(platform, options.config.budgetPercent / PERCENT);
   }
 
   /** Measures the cost of switches first, which keeps the vCPU busy for some tens of milliseconds. */
   start(): void {
     if (this.#running !== null) return;
+    this.#startedMs = this.#platform.nowMs();
     this.#cost ??= calibrate(this.#platform);
-    const monitor = new LoadMonitor(this.#platform, this.#cost, this.#allowance);
+    const monitor = new LoadMonitor(this.#platform, this.#cost, this.#meter);
     monitor.attach();
     monitor.glance();
-    this.#running = { monitor, detector: DETECTOR_START, isWhole: false, cancel: [] };
+    this.#rehearse();
+    this.#meter.forgive();
+    this.#running = { monitor, detector: DETECTOR_START, isWhole: false, isFirst: true, cancel: [] };
     // The first look tells how often threads switch, on which the others depend.
-    this.#look({ follows: false, isWhole: this.#isShownNext() });
+    this.#look({ follows: false, isWhole: this.#isShownNext({ follows: false }) });
   }
 
   /** `forGood`: the agent ends. */
@@ -56,7 +63,7 @@ export class MonitorLoop {
     this.#running = null;
   }
 
-  /** Nothing exceeds, which ends what had lasted. */
+  /** No look follows for the time being, which ends what had lasted. */
   #rest(): void {
     if (this.#running === null) return;
     this.#running.detector = DETECTOR_START;
@@ -66,24 +73,32 @@ export class MonitorLoop {
 
   #glance(): void {
     if (this.#running === null) return;
-    const grown = this.#running.monitor.glance();
-    const isShownNext = this.#isShownNext();
-    if (isShownNext || this.#mayExceed(grown)) {
-      this.#look({ follows: false, isWhole: isShownNext });
+    const { monitor } = this.#running;
+    const { grown, isCalm } = this.#meter.charged("glance", () => {
+      const grown = monitor.glance();
+      return { grown, isCalm: !this.#mayExceed(grown) };
+    });
+    this.#meter.settle();
+    const isWhole = this.#isShownNext({ follows: false });
+    if (isWhole || (!isCalm && this.#mayAsk())) {
+      this.#look({ follows: false, isWhole });
       return;
     }
     this.#rest();
-    this.#options.onQuiet((grown ?? []).map(({ vcpu }) => vcpu));
+    this.#options.onGlance({ online: (grown ?? []).map(({ vcpu }) => vcpu), isCalm });
   }
 
   /** `follows`: immediately after another look. `isWhole`: at everything, for people to see. */
   #look({ follows, isWhole }: { readonly follows: boolean; readonly isWhole: boolean }): void {
     if (this.#running === null) return;
     const { monitor } = this.#running;
-    if (!follows) monitor.begin();
-    if (isWhole && !(follows && this.#running.isWhole)) monitor.beginThreads();
+    const isNewToThreads = isWhole && !(follows && this.#running.isWhole);
+    this.#meter.charged(isWhole ? "show" : "look", () => {
+      if (!follows) monitor.begin();
+      if (isNewToThreads) monitor.beginThreads();
+    });
     this.#running.isWhole = isWhole;
-    const everyMs = this.#options.config.sampleEveryMs;
+    const everyMs = lookMs(this.#meter.budget, monitor.plan({ isWhole }), this.#options.config.sampleEveryMs);
     this.#running.cancel = [
       this.#platform.after(everyMs - monitor.traceMs(everyMs), () => monitor.traceFrom()),
       this.#platform.after(everyMs, () => this.#sample()),
@@ -93,26 +108,61 @@ export class MonitorLoop {
   #sample(): void {
     if (this.#running === null) return;
     const { monitor, isWhole } = this.#running;
-    const { config, thresholds, host, onSample } = this.#options;
+    const { looked, grown } = this.#meter.charged(isWhole ? "show" : "look", () =>
+      this.#taken(monitor, isWhole),
+    );
+    const isCalm =
+      this.#running.detector.exceeding.size === 0 &&
+      !this.#meter.charged("glance", () => this.#mayExceed(grown));
+    // The session says from when on the next measures are wanted.
+    this.#meter.charged(isWhole ? "show" : "look", () => this.#options.onSample(looked));
+    // A start is paid for once, like the calibration: most of what the first look does is done for the first time.
+    if (this.#running.isFirst) this.#meter.forgive();
+    else this.#meter.settle();
+    this.#running.isFirst = false;
+    const isShownNext = this.#isShownNext({ follows: !isCalm });
+    if (isShownNext || (!isCalm && this.#mayAsk())) this.#look({ follows: true, isWhole: isShownNext });
+    else this.#rest();
+  }
+
+  #taken(monitor: LoadMonitor, isWhole: boolean): { looked: Looked; grown: readonly QueueGrowth[] | null } {
+    const { config, thresholds, host, measuresDueMs } = this.#options;
     const watched = this.#watchedNow();
     const threads = isWhole || watched.measures.some(({ quantity }) => OF_THREADS.has(quantity));
-    const { atMs, intervalMs, vcpus, degraded } = monitor.sample(host, { threads });
+    const { grown, degraded, ...sampled } = monitor.sample(host, { threads });
     const { measures, combinations } = isWhole ? ALL_WATCHED : watched;
     const inForce = thresholds();
-    const plain = measureAll(vcpus, measures);
+    const plain = measureAll(sampled.vcpus, measures);
     const thresholdOf = (id: string): number | null => inForce.get(id)?.value ?? null;
-    const combined = combineAll(vcpus, plain, { combinations, thresholdOf });
-    const sample = { atMs, intervalMs, vcpus, measured: [...plain, ...combined] };
+    const combined = combineAll(sampled.vcpus, plain, { combinations, thresholdOf });
+    const sample = { ...sampled, measured: [...plain, ...combined] };
     const { sustainMs, waitingMin } = config;
-    const settings = { thresholds: inForce, sustainMs, waitingMin };
-    const { detector, request } = detect(this.#running.detector, sample, settings);
-    this.#running.detector = detector;
-    const mayExceedNext = this.#mayExceed(monitor.glance());
-    // The session says from when on the next measures are wanted.
-    onSample({ sample, isWhole, request, degraded });
-    const isShownNext = this.#isShownNext();
-    if (isShownNext || mayExceedNext) this.#look({ follows: true, isWhole: isShownNext });
-    else this.#rest();
+    const before = this.#running?.detector ?? DETECTOR_START;
+    const { detector, request } = detect(before, sample, { thresholds: inForce, sustainMs, waitingMin });
+    if (this.#running !== null) this.#running.detector = detector;
+    const slow = slownessOf(this.#meter.budget, {
+      intervalMs: sample.intervalMs,
+      wishedMs: config.sampleEveryMs,
+      lateMs: Math.max(0, sample.atMs - Math.max(measuresDueMs(), this.#startedMs)),
+      glanceMs: this.#glanceEveryMs(),
+    });
+    const exceeds = 0 < detector.exceeding.size;
+    return { looked: { sample, isWhole, exceeds, request, degraded: [...slow, ...degraded] }, grown };
+  }
+
+  /**
+   * Does once what a load would need at its onset. An emulator translates code when it first runs, and that takes a hundred
+   * times as long as to run it.
+   */
+  #rehearse(): void {
+    this.#mayExceed([{ vcpu: 0, node: 0, waiting: 2, arrivals: 100 }]);
+  }
+
+  /** A look that begins now could lead to a request. */
+  #mayAsk(): boolean {
+    const { sampleEveryMs, sustainMs } = this.#options.config;
+    const leadMs = Math.max(LOOKS_FIRST * sampleEveryMs, sustainMs + sampleEveryMs);
+    return this.#options.asksFromMs() <= this.#platform.nowMs() + leadMs;
   }
 
   #mayExceed(grown: readonly QueueGrowth[] | null): boolean {
@@ -131,14 +181,20 @@ export class MonitorLoop {
     return this.#watched.watched;
   }
 
-  /** A look that begins now ends when the host wants to see measures. */
-  #isShownNext(): boolean {
-    const endMs = this.#platform.nowMs() + this.#options.config.sampleEveryMs;
-    return this.#options.measuresDueMs() <= endMs + this.#glanceEveryMs() / 2;
+  /** A look that begins now ends when the host wants to see measures, and they can be paid for. */
+  #isShownNext({ follows }: { readonly follows: boolean }): boolean {
+    const nowMs = this.#platform.nowMs();
+    const dueMs = Math.max(this.#options.measuresDueMs(), this.#startedMs);
+    const isDue = dueMs <= nowMs + this.#options.config.sampleEveryMs + this.#wishedGlanceMs() / 2;
+    return isDue && mayShow(this.#meter.budget, { lateMs: nowMs - dueMs, follows });
+  }
+
+  #wishedGlanceMs(): number {
+    return this.#options.config.sampleEveryMs / GLANCES_PER_SAMPLE;
   }
 
   #glanceEveryMs(): number {
-    return this.#options.config.sampleEveryMs / GLANCES_PER_SAMPLE;
+    return glanceEveryMs(this.#meter.budget, this.#wishedGlanceMs());
   }
 }
 
@@ -150,15 +206,25 @@ export interface MonitorLoopOptions {
   readonly host: (intervalMs: number) => HostTimes | null;
   /** When the host wants to see measures next; Infinity for never. */
   readonly measuresDueMs: () => number;
+  /** From when on a request could be made; Infinity while one is open. */
+  readonly asksFromMs: () => number;
   readonly onSample: (looked: Looked) => void;
-  /** Nothing can be exceeded; these vCPUs are online, none named where the kernel does not tell. */
-  readonly onQuiet: (online: readonly number[]) => void;
+  readonly onGlance: (glanced: Glanced) => void;
+}
+
+export interface Glanced {
+  /** None named where the kernel does not tell. */
+  readonly online: readonly number[];
+  /** Nothing can be exceeded. */
+  readonly isCalm: boolean;
 }
 
 export interface Looked {
   readonly sample: LoadSample;
   /** Everything was measured, not only what has a threshold. */
   readonly isWhole: boolean;
+  /** Some threshold is exceeded, though perhaps not for long enough. */
+  readonly exceeds: boolean;
   readonly request: Request | null;
   /** What is not measured, in whole or in part, as sentences. */
   readonly degraded: readonly string[];
@@ -169,10 +235,14 @@ interface Running {
   detector: Detector;
   /** The look under way. */
   isWhole: boolean;
+  isFirst: boolean;
   cancel: readonly (() => void)[];
 }
 
 /** A load is seen half an interval after its onset at the latest; then two whole looks follow. */
 const GLANCES_PER_SAMPLE = 2;
+/** Before the moment from which on a request could be made: it is made then, if the load has lasted. */
+const LOOKS_FIRST = 2;
+const PERCENT = 100;
 
 const OF_THREADS: ReadonlySet<string> = new Set(["runnable-processes", "runnable-applications"]);

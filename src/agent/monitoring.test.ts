@@ -3,7 +3,14 @@ import { describe, expect, test } from "vitest";
 import { encode } from "../protocol/frame.ts";
 import type { GuestMessage, HostMessage } from "../protocol/guest_messages.ts";
 import { parseGuestMessage } from "../protocol/parse_guest_message.ts";
-import { ARRIVAL_MAX_MS, ASKERS_MAX, DENIED_FIRST_MS, RETRY_FIRST_MS, SETTLE_MS } from "./asking.ts";
+import {
+  ARRIVAL_MAX_MS,
+  ASKERS_MAX,
+  asksFromMs,
+  DENIED_FIRST_MS,
+  RETRY_FIRST_MS,
+  SETTLE_MS,
+} from "./asking.ts";
 import type { Request } from "./monitor/detect.ts";
 import { loadOf } from "./monitor/load_suite.ts";
 import { measureAll } from "./monitor/measured.ts";
@@ -68,10 +75,14 @@ class Story {
   sample(seconds: number, short: boolean): void {
     for (let i = 0; i < seconds; i++) {
       this.nowMs += 1_000;
-      const vcpus = this.online.map((vcpu) => loadOf(vcpu));
-      const sample = { atMs: this.nowMs, intervalMs: 1_000, vcpus, measured: measureAll(vcpus) };
-      this.feed({ kind: "sampled", sample, isWhole: true, request: short ? SHORT : null, degraded: [] });
+      this.feed(this.sampled(short));
     }
+  }
+  sampled(short: boolean): SessionEvent & { readonly kind: "sampled" } {
+    const vcpus = this.online.map((vcpu) => loadOf(vcpu));
+    const sample = { atMs: this.nowMs, intervalMs: 1_000, vcpus, measured: measureAll(vcpus) };
+    const request = short ? SHORT : null;
+    return { kind: "sampled", sample, isWhole: true, exceeds: short, request, degraded: [] };
   }
   /** Time passes, the session is woken when it wants to be. */
   pass(ms: number): void {
@@ -293,6 +304,33 @@ describe("asking (P-12)", () => {
     story.deny("life-7");
     story.sample(1, false);
     expect(secondsTo(story, "life-8")).toBe(SETTLE_MS / 1_000);
+  });
+
+  test("between denials it may only glance; the first look after that, which proves nothing yet, is not the load's end", () => {
+    const story = greeted();
+    story.sample(1, true);
+    for (const request of ["life-1", "life-2"]) {
+      story.deny(request);
+      story.feed({ kind: "glanced", online: [0], isCalm: false });
+      story.feed({ ...story.sampled(false), exceeds: true });
+      secondsTo(story, `life-${Number(request.at(-1)) + 1}`);
+    }
+    story.deny("life-3");
+    expect(secondsTo(story, "life-4")).toBe(20);
+    // A glance that shows that the load is gone ends it.
+    story.deny("life-4");
+    story.feed({ kind: "glanced", online: [0], isCalm: true });
+    expect(secondsTo(story, "life-5")).toBe(SETTLE_MS / 1_000);
+  });
+
+  test("nothing could be asked for while a request is open, a vCPU is on its way, or the host said when to come again", () => {
+    const story = greeted();
+    const asksFrom = (): number => asksFromMs(story.session.monitoring.asking);
+    expect(asksFrom()).toBe(Number.NEGATIVE_INFINITY);
+    story.sample(1, true);
+    expect(asksFrom()).toBe(Number.POSITIVE_INFINITY);
+    story.deny("life-1");
+    expect(asksFrom()).toBe(story.nowMs + 5_000);
   });
 
   function secondsTo(story: Story, request: string): number {

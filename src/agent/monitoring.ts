@@ -115,20 +115,24 @@ export interface SampleEvent {
   readonly sample: LoadSample;
   /** Everything was measured, not only what has a threshold. */
   readonly isWhole: boolean;
+  /** Some threshold is exceeded, though perhaps not for long enough. */
+  readonly exceeds: boolean;
   readonly request: Request | null;
   readonly degraded: readonly string[];
 }
 
-/** The monitor saw that no threshold can be exceeded. */
-export interface QuietEvent {
-  readonly kind: "quiet";
+/** The monitor saw the run queues only. */
+export interface GlanceEvent {
+  readonly kind: "glanced";
   readonly online: readonly number[];
+  /** No threshold can be exceeded. */
+  readonly isCalm: boolean;
 }
 
 export function heedSampled(before: Monitoring, event: SampleEvent, nowMs: number): Monitored {
   if (!before.on) return { monitoring: before, effects: [] };
   const online = event.sample.vcpus.map(({ vcpu }) => vcpu);
-  const asking = heedSample(before.asking, { request: event.request, online }, nowMs);
+  const asking = heedSample(before.asking, { request: event.request, online, isCalm: !event.exceeds }, nowMs);
   const monitoring = { ...before, asking };
   // Samples come a little early or late: half an interval is no reason to leave one out.
   const dueMs = measuresDueMs(before) - before.config.sampleEveryMs / 2;
@@ -139,9 +143,9 @@ export function heedSampled(before: Monitoring, event: SampleEvent, nowMs: numbe
   };
 }
 
-export function heedQuiet(before: Monitoring, { online }: QuietEvent, nowMs: number): Monitored {
+export function heedGlance(before: Monitoring, { online, isCalm }: GlanceEvent, nowMs: number): Monitored {
   if (!before.on) return { monitoring: before, effects: [] };
-  const asking = heedSample(before.asking, { request: null, online }, nowMs);
+  const asking = heedSample(before.asking, { request: null, online, isCalm }, nowMs);
   return { monitoring: { ...before, asking }, effects: [] };
 }
 

@@ -24,6 +24,13 @@ export interface Platform {
    * platform cannot.
    */
   measureSwitches(ms: number): { readonly sameProcessNs: number; readonly otherProcessNs: number } | string;
+  /**
+   * How long the agent has run since its start, in milliseconds with fractions: its own code, the kernel's work for it,
+   * and the programs that it started and that have ended.
+   */
+  cpuMs(): number;
+  /** The vCPU that the agent is on; -1 where nobody tells. */
+  vcpuNow(): number;
   /** A clock that never jumps, in milliseconds with fractions. */
   nowMs(): number;
   /** Calls once, no earlier than `ms` from now; the answer cancels it. */

@@ -1,4 +1,5 @@
 /** The agent's platform in a QuickJS program: the static binary that runs in guests. */
+import { cpuMs, vcpuNow } from "cpu_time";
 // biome-ignore lint/style/useNodejsImportProtocol: this is a module of QuickJS, not of Node
 import * as os from "os";
 import { readText } from "read_text";
@@ -43,6 +44,8 @@ export const quickjsPlatform: Platform = {
     };
   },
   measureSwitches: (ms) => measureSwitches(ms),
+  cpuMs: () => cpuMs(),
+  vcpuNow: () => vcpuNow(),
   nowMs: () => os.now(),
   after(ms, call) {
     const timer = os.setTimeout(call, ms);

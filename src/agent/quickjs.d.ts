@@ -19,6 +19,12 @@ declare module "read_text" {
   export function readText(path: string, bytesMax: number): string | null;
 }
 
+/** cpu_time.c. */
+declare module "cpu_time" {
+  export function cpuMs(): number;
+  export function vcpuNow(): number;
+}
+
 declare module "os" {
   type Timer = object;
   export const O_RDONLY: number;

@@ -19,15 +19,15 @@ import type { GuestView } from "./guest_view.ts";
 import type { MonitorConfig } from "./monitor_config.ts";
 import {
   askWhenDue,
+  type GlanceEvent,
   heedAdministrator,
+  heedGlance,
   heedHostAnswer,
-  heedQuiet,
   heedSampled,
   type MonitorEffect,
   type Monitored,
   type Monitoring,
   obeyMonitor,
-  type QuietEvent,
   rest,
   type SampleEvent,
   startMonitoring,
@@ -82,7 +82,7 @@ export type SessionEvent =
   | { readonly kind: "bytes"; readonly chunk: Uint8Array }
   | { readonly kind: "woken" }
   | SampleEvent
-  | QuietEvent
+  | GlanceEvent
   /** A person in the guest wants one more vCPU (P-15). */
   | ({ readonly kind: "administrator-asked" } & Asker)
   /** The answer to the effect `look`. */
@@ -168,8 +168,8 @@ function react(session: Session, event: SessionEvent, nowMs: number): Stepped {
       return hear(session, event.chunk, nowMs);
     case "woken":
       return wake(session, nowMs);
-    case "quiet":
-      return monitored(session, heedQuiet(session.monitoring, event, nowMs));
+    case "glanced":
+      return monitored(session, heedGlance(session.monitoring, event, nowMs));
     case "sampled":
       return monitored(session, heedSampled(session.monitoring, event, nowMs));
     case "administrator-asked":

@@ -41,7 +41,14 @@ function connect(to: Guest = guest): GuestChannel {
 
 beforeAll(async () => {
   lab = await startLab({ dir: "monitor-channel" });
-  guest = await lab.boot({ name: "asking", vcpus: 4, numaNodes: 2, agent: "vbal" });
+  // Tests want to see measures every second, which is more than 1 % of an emulated vCPU.
+  guest = await lab.boot({
+    name: "asking",
+    vcpus: 4,
+    numaNodes: 2,
+    agent: "vbal",
+    monitorBudgetPercent: 100,
+  });
   await guest.waitReady();
   channel = connect();
 });
@@ -110,7 +117,14 @@ test("load bound to node 1: the guest asks for node 1, a new host hears the same
 });
 
 test("a vCPU plugged while the monitor runs is measured in its node; the ids of another boot are others", async () => {
-  const growing = await lab.boot({ name: "growing", vcpus: 4, bootVcpus: 3, numaNodes: 2, agent: "vbal" });
+  const growing = await lab.boot({
+    name: "growing",
+    vcpus: 4,
+    bootVcpus: 3,
+    numaNodes: 2,
+    agent: "vbal",
+    monitorBudgetPercent: 100,
+  });
   await growing.waitReady();
   asked = [];
   decide = () => ({ outcome: "denied", why: { code: "paused" } });

@@ -15,6 +15,8 @@ export interface GuestSpec {
   readonly agent?: GuestAgent;
   /** Start the agent again in the guest whenever it ends. */
   readonly respawnAgent?: boolean;
+  /** What the agent's load monitor may use of a vCPU, in percent; the agent's own default when absent. */
+  readonly monitorBudgetPercent?: number;
   /** NUMA nodes of the guest; sockets are dealt to them in order, memory evenly. */
   readonly numaNodes?: number;
   /** The node of vCPU 0; the other sockets follow in a circle. 0 when absent. */
@@ -116,6 +118,7 @@ function kernelCommandLine(spec: GuestSpec): string {
     "lpj=4000000",
     `lab.agent=${spec.agent ?? "none"}`,
     `lab.respawn=${spec.respawnAgent === true ? 1 : 0}`,
+    ...(spec.monitorBudgetPercent === undefined ? [] : [`lab.budget=${spec.monitorBudgetPercent}`]),
   ].join(" ");
 }
 

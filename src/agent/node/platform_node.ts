@@ -71,6 +71,11 @@ export const nodePlatform: Platform = {
     return () => hasEnded;
   },
   measureSwitches: () => "Node cannot hand a byte between two threads of one vCPU; the static agent does",
+  cpuMs() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
+  vcpuNow: () => -1,
   nowMs: () => performance.now(),
   after(ms, call) {
     const timer = setTimeout(call, ms);

@@ -2,8 +2,9 @@
 import type { Counters, VcpuCounters } from "../monitor/vcpu_loads.ts";
 import type { Platform } from "../platform.ts";
 
-export function readCounters(platform: Platform): Counters {
-  const queues = runQueues(platform.readFile("/proc/schedstat") ?? "");
+/** `justRead`: the run queues, where they were read this very moment. */
+export function readCounters(platform: Platform, justRead: Queues | null = null): Counters {
+  const queues = justRead?.vcpus ?? runQueues(platform.readFile("/proc/schedstat") ?? "");
   const { switches, times } = processorTimes(platform.readFile("/proc/stat") ?? "");
   return {
     atMs: platform.nowMs(),
@@ -33,18 +34,18 @@ export interface Queue {
   readonly arrivals: number;
 }
 
-/** Of the agent itself: how long it ran and waited, and on which vCPU it was last. */
+/** The queues as of these counters; `null` where this kernel does not tell. */
+export function queuesOf({ atMs, vcpus }: Counters): Queues | null {
+  const told = vcpus.flatMap(({ vcpu, waitNs, arrivals }) =>
+    arrivals === null ? [] : [[vcpu, { waitNs, arrivals }] as const],
+  );
+  return told.length === 0 ? null : { atMs, vcpus: new Map(told) };
+}
+
+/** Of the agent itself: how long it ran and waited, and on which vCPU it is. */
 export function readSelf(platform: Platform): SelfCounters {
-  const [runNs = 0, waitNs = 0] = (platform.readFile("/proc/self/schedstat") ?? "")
-    .trim()
-    .split(" ")
-    .map(Number);
-  const stat = platform.readFile("/proc/self/stat") ?? "";
-  return {
-    runNs,
-    waitNs,
-    vcpu: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[PROCESSOR_FIELD] ?? -1),
-  };
+  const [runNs = 0, waitNs = 0] = (platform.readFile("/proc/self/schedstat") ?? "").split(" ").map(Number);
+  return { runNs, waitNs, vcpu: platform.vcpuNow() };
 }
 
 export interface SelfCounters {
@@ -52,9 +53,6 @@ export interface SelfCounters {
   readonly waitNs: number;
   readonly vcpu: number;
 }
-
-/** Field 39 of /proc/N/stat, counted from behind the name. */
-const PROCESSOR_FIELD = 36;
 
 /** /proc/schedstat: the last two numbers of a vCPU's line are waiting time in nanoseconds and switches to threads. */
 function runQueues(text: string): ReadonlyMap<number, Queue> {

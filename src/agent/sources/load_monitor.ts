@@ -5,6 +5,7 @@
  * guest is measured less exactly, never at a greater cost; what is left out is said.
  */
 
+import { isRich, type Stage } from "../monitor/budget.ts";
 import { classify } from "../monitor/classify.ts";
 import { degradedOf } from "../monitor/degraded.ts";
 import type { QueueGrowth } from "../monitor/may_exceed.ts";
@@ -13,12 +14,12 @@ import type { VcpuLoad } from "../monitor/vcpu_load.ts";
 import type { Counters, HostTimes, SwitchCost } from "../monitor/vcpu_loads.ts";
 import { vcpuLoads } from "../monitor/vcpu_loads.ts";
 import type { Platform } from "../platform.ts";
-import type { Allowance } from "./allowance.ts";
-import { type Queues, readCounters, readQueues, readSelf, type SelfCounters } from "./counters.ts";
+import { type Queues, queuesOf, readCounters, readQueues, readSelf, type SelfCounters } from "./counters.ts";
 import { LoneThreads } from "./lone_threads.ts";
+import type { Meter } from "./meter.ts";
 import { RunnableTimes } from "./runnable_times.ts";
 import { type Scan, startScan, UNBOUNDED_SCAN } from "./scan.ts";
-import { SwitchTrace } from "./switch_trace.ts";
+import { SwitchTrace, type Trace } from "./switch_trace.ts";
 import { Threads } from "./threads.ts";
 import { VcpuNodes } from "./vcpu_nodes.ts";
 
@@ -32,7 +33,7 @@ export class LoadMonitor {
   readonly #hz: number | null;
   readonly #nodes: VcpuNodes;
   readonly #lone: LoneThreads;
-  readonly #allowance: Allowance | null;
+  readonly #meter: Meter | null;
   #queues: Queues | null = null;
   #before: Counters;
   #selfBefore: SelfCounters;
@@ -42,12 +43,16 @@ export class LoadMonitor {
   #troubleTracing = "";
   /** What the last trace showed, and when. */
   #kinds: { readonly atMs: number; readonly kinds: SwitchKinds } | null = null;
+  /** When the present row of looks began. */
+  #rowMs = 0;
+  /** Whether the look under way traces; `null`: nobody has planned it. */
+  #plansTrace: boolean | null = null;
 
-  /** `allowance`: `null` for a person who asks once, and gets all. */
-  constructor(platform: Platform, cost: SwitchCost | string, allowance: Allowance | null = null) {
+  /** `meter`: `null` for a person who asks once, and gets all. */
+  constructor(platform: Platform, cost: SwitchCost | string, meter: Meter | null = null) {
     this.#platform = platform;
     this.#cost = cost;
-    this.#allowance = allowance;
+    this.#meter = meter;
     this.#pid = Number.parseInt(platform.readFile("/proc/self/stat") ?? "0", 10);
     this.#trace = new SwitchTrace(platform, this.#pid);
     this.#threads = new Threads(platform);
@@ -69,38 +74,47 @@ export class LoadMonitor {
    * vCPUs came or went.
    */
   glance(): readonly QueueGrowth[] | null {
+    const grown = this.#growth(readQueues(this.#platform));
+    // Also where nobody waits, a paused trace costs each switch something.
+    const switches = (grown ?? []).reduce((sum, { arrivals }) => sum + arrivals, 0);
+    if (PAUSE_PER_SECOND_MAX < switches) this.#trace.rest();
+    return grown;
+  }
+
+  #growth(now: Queues | null): readonly QueueGrowth[] | null {
     const before = this.#queues;
-    const now = readQueues(this.#platform);
     this.#queues = now;
     if (before === null || now === null || before.vcpus.size !== now.vcpus.size) return null;
     const ms = Math.max(1, now.atMs - before.atMs);
     this.#nodes.heed([...now.vcpus.keys()]);
     const grown: QueueGrowth[] = [];
-    let switches = 0;
     for (const [vcpu, queue] of now.vcpus) {
       const then = before.vcpus.get(vcpu);
       if (then === undefined) return null;
       const arrivals = (Math.max(0, queue.arrivals - then.arrivals) * MS_PER_SECOND) / ms;
       const waiting = Math.max(0, queue.waitNs - then.waitNs) / (ms * NS_PER_MS);
-      switches += arrivals;
       grown.push({ vcpu, node: this.#nodes.nodeOf(vcpu), waiting, arrivals });
     }
-    // Also where nobody waits, a paused trace costs each switch something.
-    if (PAUSE_PER_SECOND_MAX < switches) this.#trace.rest();
     return grown;
   }
 
-  /** Begins a look; not needed where one follows the other. */
+  /** Begins a row of looks, right after a glance. */
   begin(): void {
-    this.#before = readCounters(this.#platform);
+    this.#before = readCounters(this.#platform, this.#queues);
     this.#selfBefore = readSelf(this.#platform);
-    this.#allowance?.charge(this.#before.atMs, this.#selfBefore.runNs);
-    if (this.#isTraceDue(this.#before.atMs)) this.#trace.attach();
+    this.#rowMs = this.#before.atMs;
+    if (this.#isTraceDue(this.#before.atMs, { isWhole: true })) this.#trace.attach();
+  }
+
+  /** Before each look: the stages that it consists of. `isWhole`: at everything. */
+  plan({ isWhole }: { readonly isWhole: boolean }): readonly Stage[] {
+    this.#plansTrace = this.#isTraceDue(this.#platform.nowMs(), { isWhole });
+    return [isWhole ? "show" : "look", ...(this.#plansTrace ? (["trace"] as const) : [])];
   }
 
   /** Before a look at everything that follows one that left the threads out. */
   beginThreads(): void {
-    if (!this.#isOverdrawn()) this.#times.rebase(this.#startScan());
+    this.#times.rebase(this.#startScan());
   }
 
   /** No look follows for the time being. */
@@ -117,10 +131,12 @@ export class LoadMonitor {
 
   /** `false`: not yet, since the kernel is still at work on the trigger; call again. */
   traceFrom(): boolean {
-    if (!this.#isTraceDue(this.#platform.nowMs())) {
-      if (this.#isOverdrawn()) this.#troubleTracing = OVERDRAWN;
-      return true;
-    }
+    const traces = this.#plansTrace ?? this.#isTraceDue(this.#platform.nowMs(), { isWhole: true });
+    if (!traces) return true;
+    return this.#charged("trace", () => this.#traceFrom());
+  }
+
+  #traceFrom(): boolean {
     if (!this.#trace.counting) this.#troubleTracing = this.#trace.count() ?? "";
     return !this.#trace.changing;
   }
@@ -132,20 +148,11 @@ export class LoadMonitor {
     const intervalMs = after.atMs - before.atMs;
     this.#perSecond = ((after.switches - before.switches) * MS_PER_SECOND) / Math.max(1, intervalMs);
     this.#rare = (this.#rare ? RESUME_PER_SECOND : PAUSE_PER_SECOND_MAX) < this.#perSecond;
-    const traced = this.#trace.counting ? this.#trace.take(this.#afterTrace()) : this.#troubleTracing;
-    const pairs = typeof traced === "string" ? [] : traced.pairs;
     const self = readSelf(this.#platform);
-    this.#allowance?.charge(after.atMs, self.runNs);
     this.#nodes.heed(after.vcpus.map(({ vcpu }) => vcpu));
     const scan = this.#startScan();
-    this.#threads.learn(
-      pairs.flatMap(({ prev, next }) => [prev, next]),
-      scan,
-    );
-    if (typeof traced !== "string") {
-      const kinds = classify(traced, { intervalMs, find: (tid) => this.#threads.find(tid) });
-      this.#kinds = { atMs: after.atMs, kinds };
-    }
+    const traced = this.#charged("trace", () => this.#traced(after.atMs, { intervalMs, scan }));
+    const pairs = typeof traced === "string" ? [] : traced.pairs;
     const trouble = typeof traced === "string" ? traced : "";
     const groupsTrouble = this.#kinds === null && this.#lone.pairs().length === 0 ? trouble : "";
     const vcpus = vcpuLoads({
@@ -164,32 +171,53 @@ export class LoadMonitor {
       },
     });
     if (this.#noThreads(options) === "") this.#lookForLone(vcpus, scan);
-    if (this.#isTraceDue(after.atMs)) this.#trace.attach();
+    this.#plansTrace = null;
+    if (this.#isTraceDue(after.atMs, { isWhole: true })) this.#trace.attach();
     // What this very sample cost belongs to the next interval, where it is subtracted.
     this.#before = after;
     this.#selfBefore = self;
-    const degraded = [...this.#rareness(), ...this.#leftOut(scan), ...degradedOf(vcpus)];
-    return { atMs: after.atMs, intervalMs, vcpus, degraded };
+    const degraded = options.threads
+      ? [...this.#rareness(), ...this.#leftOut(scan), ...degradedOf(vcpus)]
+      : [];
+    return { atMs: after.atMs, intervalMs, vcpus, degraded, grown: this.#growth(queuesOf(after)) };
+  }
+
+  /** What the trace showed in this interval, whose kinds of switches are then known; or why it showed nothing. */
+  #traced(
+    atMs: number,
+    { intervalMs, scan }: { readonly intervalMs: number; readonly scan: Scan },
+  ): Trace | string {
+    if (this.#plansTrace === false) return this.#troubleTracing;
+    const traced = this.#trace.counting ? this.#trace.take(this.#afterTrace()) : this.#troubleTracing;
+    if (typeof traced !== "string") {
+      this.#threads.learn(
+        traced.pairs.flatMap(({ prev, next }) => [prev, next]),
+        scan,
+      );
+      this.#kinds = {
+        atMs,
+        kinds: classify(traced, { intervalMs, find: (tid) => this.#threads.find(tid) }),
+      };
+    }
+    return traced;
   }
 
   #afterTrace(): "count" | "pause" | "rest" {
     if (this.#rare) return "rest";
-    if (this.#isOverdrawn()) return "pause";
     return TRACE_ON_SHARE <= traceShare(this.#perSecond ?? 0) ? "count" : "pause";
   }
 
-  #isOverdrawn(): boolean {
-    return this.#allowance?.isOverdrawn ?? false;
+  #charged<T>(stage: Stage, work: () => T): T {
+    return this.#meter === null ? work() : this.#meter.charged(stage, work);
   }
 
   #startScan(): Scan {
-    return this.#allowance === null ? UNBOUNDED_SCAN : startScan(this.#platform, SCAN_MAX_MS);
+    return this.#meter === null ? UNBOUNDED_SCAN : startScan(this.#platform, SCAN_MAX_MS);
   }
 
   /** Why single threads are not looked at; empty when they are. */
   #noThreads({ threads }: { readonly threads: boolean }): string {
-    if (!threads) return "No threshold asks for it, and nobody wanted to see it";
-    return this.#isOverdrawn() ? OVERDRAWN : "";
+    return threads ? "" : "No threshold asks for it, and nobody wanted to see it";
   }
 
   #leftOut(scan: Scan): readonly string[] {
@@ -199,9 +227,11 @@ export class LoadMonitor {
     ];
   }
 
-  #isTraceDue(nowMs: number): boolean {
-    if (this.#isOverdrawn()) return false;
-    return !this.#rare || this.#kinds === null || RARE_EVERY_MS <= nowMs - this.#kinds.atMs;
+  /** A load that begins is other threads than those before: the first look of a row traces, whatever was seen before. */
+  #isTraceDue(nowMs: number, { isWhole }: { readonly isWhole: boolean }): boolean {
+    if (this.#kinds === null || TRACE_EVERY_MS <= nowMs - this.#kinds.atMs) return true;
+    if (this.#rare) return false;
+    return isWhole || this.#kinds.atMs <= this.#rowMs || this.#meter === null || isRich(this.#meter.budget);
   }
 
   #kindsNow(nowMs: number, trouble: string): SwitchKinds | string {
@@ -216,7 +246,7 @@ export class LoadMonitor {
   #rareness(): readonly string[] {
     if (!this.#rare) return [];
     return [
-      `Switches are told apart once in ${RARE_EVERY_MS / MS_PER_SECOND} s: there are ` +
+      `Switches are told apart once in ${TRACE_EVERY_MS / MS_PER_SECOND} s: there are ` +
         `${Math.round(this.#perSecond ?? 0)} a second, and watching them all the time would cost too much`,
     ];
   }
@@ -246,9 +276,10 @@ export interface Sampled {
   readonly vcpus: readonly VcpuLoad[];
   /** What is not measured, in whole or in part, as sentences. */
   readonly degraded: readonly string[];
+  /** What came to the run queues in it. */
+  readonly grown: readonly QueueGrowth[] | null;
 }
 
-const OVERDRAWN = "Left out for now: the agent has used more than 1 % of a vCPU";
 /** For looking at single threads, per sample: half of what the agent may use in a second. */
 const SCAN_MAX_MS = 5;
 /** What tracing adds to a switch: 7 microseconds in an emulated guest, which is five times as slow as a real one. */
@@ -261,8 +292,11 @@ const TRACE_ON_SHARE = 0.7;
 const PAUSE_PER_SECOND_MAX = 30_000;
 /** Well below, so that a load at the edge does not have it attached again and again. */
 const RESUME_PER_SECOND = 20_000;
-/** Then it is attached for a moment only, this often; each time costs every vCPU a few interrupts. */
-const RARE_EVERY_MS = 20_000;
+/**
+ * Then it is attached for a moment only, this often; each time costs every vCPU a few interrupts. And so often in a row of
+ * looks that the account has no credit for tracing each.
+ */
+const TRACE_EVERY_MS = 20_000;
 /** For so long: some thousand switches. */
 const RARE_TRACE_MS = 50;
 /** What a trace showed goes for as long: three of them, where they are rare. */

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The first process of a lab guest. Kernel command line: lab.agent=vbal|qga|none, lab.respawn=1 to start the agent
-# again whenever it ends. The kernel shows both to us as environment variables of other names, so read them here.
+# again whenever it ends, lab.budget=N for the agent's configuration. The kernel shows both to us as environment variables of other names, so read them here.
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 
 mount -t proc proc /proc
@@ -42,6 +42,7 @@ for word in $(cat /proc/cmdline); do
   case "$word" in
     lab.agent=*) agent=${word#lab.agent=} ;;
     lab.respawn=*) respawn=${word#lab.respawn=} ;;
+    lab.budget=*) echo "{\"budgetPercent\": ${word#lab.budget=}}" > /etc/vbal-agent.json ;;
   esac
 done
 
