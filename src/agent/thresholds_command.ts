@@ -1,4 +1,6 @@
-/** `vbal-agent thresholds`: what each measure is held against, and every layer that has a say in it. */
+/**
+ * `vbal-agent thresholds`: what each measure is held against, and every layer that has a say in it; as JSON also
+ * how it comes about. */
 import { COMBINATIONS } from "./monitor/combination.ts";
 import { MEASURES } from "./monitor/measure.ts";
 import {
@@ -15,14 +17,16 @@ export function thresholdsText(thresholds: Thresholds, options: ThresholdsOption
     const { value, origin } = thresholds.get(id) ?? { value: null, origin: "default" };
     const [measure, part] = id.split(":");
     const { requirement, what } = about.get(part ?? measure!)!;
-    const unit = MEASURES.find((each) => each.id === (part ?? measure))?.unit ?? "ratio";
+    const registered = MEASURES.find((each) => each.id === (part ?? measure));
+    const unit = registered?.unit ?? "ratio";
+    const { aggregation, source, bound } = registered ?? COMBINED;
     // A layer that says nothing of an id has no field for it; `null` is "not watched".
     const layers = {
       ...said("default", DEFAULT_THRESHOLDS.values[id]),
       ...said("file", options.file[id]),
       ...said("host", options.host[id]),
     };
-    return { id, requirement, threshold: value, unit, origin, layers, what };
+    return { id, requirement, threshold: value, unit, origin, layers, what, aggregation, source, bound };
   });
   if (options.json) return `${JSON.stringify({ thresholds: rows }, null, 2)}\n`;
   const cells = rows.map(({ id, requirement, threshold, unit, origin, layers, what }) => [
@@ -37,6 +41,8 @@ export function thresholdsText(thresholds: Thresholds, options: ThresholdsOption
   const head = ["REQ", "MEASURE", "IN FORCE", "UNIT", "FROM", "DEFAULT", "FILE", "HOST", "WHAT"];
   return textTable([head, ...cells], { right: NUMBER_COLUMNS });
 }
+
+const COMBINED = { aggregation: "combination", source: "its parts", bound: "nothing more is read" };
 
 export interface ThresholdsOptions {
   readonly json: boolean;

@@ -18,6 +18,7 @@ test("P-25..P-54: each requirement has its measure, ids are not used twice", () 
   const plain = MEASURES.filter(({ id }) => id.split(".").length === 2).map(({ requirement }) => requirement);
   expect(plain).toEqual(Array.from({ length: 30 }, (_, i) => `P-${25 + i}`));
   expect(new Set(MEASURES.map(({ id }) => id)).size).toBe(MEASURES.length);
+  expect(MEASURES.filter(({ what, unit, source, bound }) => !(what && unit && source && bound))).toEqual([]);
 });
 
 test.each([
