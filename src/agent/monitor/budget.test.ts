@@ -66,9 +66,9 @@ describe("what is done when", () => {
   test.each([
     { why: "two looks keep their credit", balanceMs: 300, lateMs: 0, follows: false, may: true },
     { why: "they would not", balanceMs: 290, lateMs: 0, follows: false, may: false },
-    { why: "people have waited for a minute", balanceMs: 180, lateMs: 60_000, follows: false, may: true },
-    { why: "but it is not paid for", balanceMs: 160, lateMs: 60_000, follows: false, may: false },
-    { why: "in a row of looks it will be", balanceMs: 0, lateMs: 60_000, follows: true, may: true },
+    { why: "people have waited for long", balanceMs: 180, lateMs: 20_000, follows: false, may: true },
+    { why: "but it is not paid for", balanceMs: 160, lateMs: 20_000, follows: false, may: false },
+    { why: "in a row of looks it will be", balanceMs: 0, lateMs: 20_000, follows: true, may: true },
     { why: "after ten minutes whatever is left", balanceMs: 0, lateMs: 600_000, follows: false, may: true },
   ])("measures to see: $why", ({ balanceMs, lateMs, follows, may }) => {
     expect(mayShow(withBalance(balanceMs), { lateMs, follows })).toBe(may);

@@ -110,7 +110,7 @@ const OTHERS_PART = 0.5;
 /** Of the share, where there is no credit: as much is left to save up for looks, whatever others take. */
 const GLANCE_PART = 0.25;
 /** From then on they come from what looks would need. */
-const SHOW_LATE_MS = 60_000;
+const SHOW_LATE_MS = 20_000;
 /** From then on they come whatever is left: where the agent's other work takes all there is. */
 const SHOW_LATE_MAX_MS = 600_000;
 

@@ -100,7 +100,8 @@ export class LoadMonitor {
 
   /** Begins a row of looks, right after a glance. */
   begin(): void {
-    this.#before = readCounters(this.#platform, this.#queues);
+    const ageMs = this.#platform.nowMs() - (this.#queues?.atMs ?? Number.NEGATIVE_INFINITY);
+    this.#before = readCounters(this.#platform, ageMs <= SAME_MOMENT_MS ? this.#queues : null);
     this.#selfBefore = readSelf(this.#platform);
     this.#rowMs = this.#before.atMs;
     if (this.#isTraceDue(this.#before.atMs, { isWhole: true })) this.#trace.attach();
@@ -307,6 +308,8 @@ const LONE_MIN = 0.5;
 const TRACE_FIRST_MS = 100;
 /** Shorter than this, timers are no longer exact enough. */
 const TRACE_MIN_MS = 10;
+/** What was read so long ago counts as read now: it is a hundredth of the shortest interval. */
+const SAME_MOMENT_MS = 2;
 const NS_PER_SECOND = 1_000_000_000;
 const NS_PER_MS = 1_000_000;
 const MS_PER_SECOND = 1_000;

@@ -102,6 +102,13 @@ function sent(kind: HostMessage["kind"]): HostMessage[] {
     .filter((message) => message.kind === kind);
 }
 
+test("measures that are too old are not shown, and it is said that there are none", async () => {
+  await begin({ more: [{ ...MEASURES, intervalMs: 50 }] });
+  channel.setMonitor({ ...ON, measuresEveryMs: 50 });
+  await eventually(() => /^No measures for .*budget/.test(channel.load()?.degraded[0] ?? ""));
+  expect(channel.load()?.measures).toEqual([]);
+});
+
 describe("settings", () => {
   test("go out at each greeting and on change; the guest asks once it has confirmed", async () => {
     await begin({ more: [MEASURES] });

@@ -48,6 +48,12 @@ const WINDOW_MS: Milliseconds = 1_000;
 /** Measures older than so many intervals count no more. */
 const MEASURES_MISSED_MAX = 3;
 
+/** What people see in place of measures that are too old. */
+function silenceOf(ms: Milliseconds): string {
+  const seconds = Math.round(ms / 1_000);
+  return `No measures for ${seconds} s: the guest's monitor keeps to its budget, or the guest is starved`;
+}
+
 export function createMonitorLink(options: MonitorLinkOptions): MonitorLink {
   const { path, timers, complaints, send, nextId } = options;
   let isOpen = false;
@@ -87,7 +93,7 @@ export function createMonitorLink(options: MonitorLinkOptions): MonitorLink {
     cancelStale();
     const lasts = MEASURES_MISSED_MAX * Math.max(settings.measuresEveryMs, message.intervalMs);
     cancelStale = timers.after(lasts, () => {
-      if (load !== null) load = { ...load, measures: [], degraded: [] };
+      if (load !== null) load = { ...load, measures: [], degraded: [silenceOf(lasts)] };
     });
   }
 
