@@ -4,8 +4,9 @@ import type { GuestMessage, HostMessage } from "../../protocol/guest_messages.ts
 import { eventually, type Peer, startPeer } from "../peer_suite.ts";
 import type { MonitorSettings } from "../port.ts";
 import { nodeTimers } from "../timers.ts";
+import { createComplaints } from "./complaints.ts";
 import type { GuestAsked, GuestChannel } from "./guest_channel.ts";
-import { REQUESTS_PER_SECOND_MAX } from "./monitor_link.ts";
+import { createMonitorLink, REQUESTS_PER_SECOND_MAX } from "./monitor_link.ts";
 import { createVbalAgentChannel } from "./vbal_agent_channel.ts";
 
 const ON: MonitorSettings = {
@@ -13,7 +14,7 @@ const ON: MonitorSettings = {
   measuresEveryMs: 1_000,
   thresholds: [{ measure: "vcpu.composite", value: 2 }],
 };
-const MEASURES: GuestMessage = {
+const MEASURES: GuestMessage & { readonly kind: "measures" } = {
   kind: "measures",
   intervalMs: 1_000,
   measures: [{ measure: "vm.runnable-threads", subjects: [-1], values: [1.5] }],
@@ -101,13 +102,6 @@ function sent(kind: HostMessage["kind"]): HostMessage[] {
     .map((line) => JSON.parse(line) as HostMessage)
     .filter((message) => message.kind === kind);
 }
-
-test("measures that are too old are not shown, and it is said that there are none", async () => {
-  await begin({ more: [{ ...MEASURES, intervalMs: 50 }] });
-  channel.setMonitor({ ...ON, measuresEveryMs: 50 });
-  await eventually(() => /^No measures for .*budget/.test(channel.load()?.degraded[0] ?? ""));
-  expect(channel.load()?.measures).toEqual([]);
-});
 
 describe("settings", () => {
   test("go out at each greeting and on change; the guest asks once it has confirmed", async () => {
@@ -209,5 +203,35 @@ describe("requests", () => {
     channel.setMonitor(ON);
     await eventually(() => channel.problems().some((problem) => problem.includes("make no sense")));
     expect(asked).toEqual([]);
+  });
+});
+
+test("measures that are too old are not shown, and it is said that there are none", async () => {
+  await begin();
+  const due: { readonly delay: number; readonly call: () => void }[] = [];
+  const timers = {
+    after(delay: number, call: () => void) {
+      due.push({ delay, call });
+      return () => undefined;
+    },
+  };
+  const link = createMonitorLink({
+    path: "/run/x",
+    timers,
+    complaints: createComplaints(timers),
+    send: () => undefined,
+    nextId: () => 1,
+    onRequest: () => undefined,
+    onSet: () => undefined,
+  });
+  link.open();
+  link.set(ON);
+  link.heed({ kind: "monitor-set", id: 1, unknown: [], inForce: [] });
+  link.heed(MEASURES);
+  expect(link.load()?.measures).toHaveLength(1);
+  due.find(({ delay }) => delay === 3 * ON.measuresEveryMs)?.call();
+  expect(link.load()).toMatchObject({
+    measures: [],
+    degraded: [expect.stringMatching(/^No measures for 3 s: .*budget/)],
   });
 });
