@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 // `unit` runs anywhere in seconds; `property` draws many cases, `sim` runs the simulator's worlds and the studies, a minute
 // each; `lab` boots real guests and a browser. Guests mostly wait, so two files at a time; `load` is those of them that
 // measure how busy a guest is, which has to have the machine to itself.
-const LOAD_FILES = ["src/lab/{asking,hostile_asking,monitor_channel}.lab.test.ts"];
+const LOAD_FILES = ["src/lab/{asking,hostile_asking,monitor_channel,monitor_measures}.lab.test.ts"];
 const REAL_GUESTS = {
   // What a real guest or a browser does on a busy machine is waited for, not timed.
   expect: { poll: { timeout: 30_000, interval: 50 } },
@@ -20,7 +20,7 @@ export default defineConfig({
           maxWorkers: "100%",
           include: ["src/**/*.test.ts"],
           exclude: [
-            "src/**/*.{lab,measures,browser,property}.test.ts",
+            "src/**/*.{lab,browser,property}.test.ts",
             "src/{sim,study,bench}/**",
             "src/cli/sim*.test.ts",
           ],
@@ -62,17 +62,6 @@ export default defineConfig({
       },
       {
         test: { ...REAL_GUESTS, name: "load", include: LOAD_FILES, fileParallelism: false },
-      },
-      // Not part of `npm test`: these compare measured quantities of an emulated guest, and about one in ten is out of
-      // its band on a busy host. Run them by `npx vitest run --project measures`.
-      {
-        test: {
-          name: "measures",
-          include: ["src/lab/**/*.measures.test.ts"],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
-        },
       },
     ],
   },

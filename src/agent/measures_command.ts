@@ -1,6 +1,7 @@
 /** `vbal-agent measures`: every measure once, against its threshold, for people and for programs. */
 import { combineAll } from "./monitor/combination.ts";
 import { type Measured, measureAll } from "./monitor/measured.ts";
+import { NO_SWITCH_SEEN } from "./monitor/switch_kinds.ts";
 import type { Thresholds } from "./monitor/thresholds.ts";
 import type { Platform } from "./platform.ts";
 import { LoadMonitor } from "./sources/load_monitor.ts";
@@ -27,13 +28,15 @@ export function measuresCommand(platform: Platform, options: MeasuresOptions): v
   };
   const take = (): void => {
     const intervalMs = options.seconds * MS_PER_SECOND;
+    // Who waits, or has a load to begin, knows that it is from now on that counts.
+    platform.log(`Measuring for ${options.seconds} s`);
     platform.after(intervalMs - monitor.traceMs(intervalMs), () => monitor.traceFrom());
     platform.after(intervalMs, finish);
   };
   const warmUp = (times: number): void => {
     monitor.traceFrom();
     platform.after(WARM_UP_MS, () => {
-      const isKnown = monitor.sample(NO_HOST).degraded.length === 0;
+      const isKnown = monitor.sample(NO_HOST).degraded.every((line) => line.endsWith(NO_SWITCH_SEEN));
       if (isKnown || times === WARM_UPS_MAX) take();
       else warmUp(times + 1);
     });

@@ -2,8 +2,9 @@
  * The direct cost of a context switch on this guest, for the load monitor: the one thing the agent needs that
  * JavaScript cannot do. A child process binds itself to the vCPU it is on; there two threads, then two processes,
  * hand a byte to and fro through pipes. What the same reads and writes cost without a switch is measured too and
- * subtracted. Everything is done in batches, of which the median counts: some were disturbed. So the cost holds what
- * blocking, waking and switching take, and not what colder caches cost afterwards.
+ * subtracted. Everything is done in batches, of which the first quartile counts: others were disturbed, and on a crowded
+ * host that may be most of them. So the cost holds what blocking, waking and switching take, and not what colder caches
+ * cost afterwards.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -16,7 +17,7 @@
 #include <unistd.h>
 #include "quickjs-libc.h"
 
-enum { ROUNDS = 8, BATCHES_MIN = 5, BATCHES_MAX = 1000, PATIENCE = 3, NS_PER_MS = 1000000 };
+enum { ROUNDS = 8, BATCHES_MIN = 16, BATCHES_MAX = 1000, PATIENCE = 3, NS_PER_MS = 1000000 };
 
 /* Times of one round in nanoseconds; negative when it could not be measured. */
 struct result {
@@ -48,8 +49,8 @@ static int ascending(const void *a, const void *b) {
   return (left > right) - (left < right);
 }
 
-/* The median batch within the time, per round. Two passes through own pipes make as many calls as one round trip. */
-static double median(double ns, int alone) {
+/* The first quartile of the batches within the time, per round. Two passes through own pipes make as many calls as one round trip. */
+static double quartile(double ns, int alone) {
   static double took[BATCHES_MAX];
   int batches = 0;
   for (double end = now() + ns; batches < BATCHES_MAX; batches++) {
@@ -63,7 +64,7 @@ static double median(double ns, int alone) {
   }
   if (batches == 0) return -1;
   qsort(took, (size_t)batches, sizeof *took, ascending);
-  return took[batches / 2];
+  return took[batches / 4];
 }
 
 static void stop_echo(void) {
@@ -74,7 +75,7 @@ static void stop_echo(void) {
 static double between_threads(double ns) {
   pthread_t thread;
   if (pthread_create(&thread, NULL, echo, NULL) != 0) return -1;
-  double round = median(ns, 0);
+  double round = quartile(ns, 0);
   stop_echo();
   pthread_join(thread, NULL);
   return round;
@@ -88,7 +89,7 @@ static double between_processes(double ns) {
     echo(NULL);
     _exit(0);
   }
-  double round = median(ns, 0);
+  double round = quartile(ns, 0);
   stop_echo();
   waitpid(child, NULL, 0);
   return round;
@@ -100,7 +101,7 @@ static struct result measure(double ns) {
   CPU_ZERO(&here);
   CPU_SET(sched_getcpu(), &here);
   if (sched_setaffinity(0, sizeof here, &here) != 0 || pipe(there) != 0 || pipe(back) != 0) return result;
-  result.alone = median(ns / 3, 1);
+  result.alone = quartile(ns / 3, 1);
   result.threads = between_threads(ns / 3);
   result.processes = between_processes(ns / 3);
   return result;

@@ -90,8 +90,7 @@ function countsOf(of: {
   const seen = told + unknown + fromIdle;
   // Nothing seen in the traced part, or nothing at all: there is no share to apply.
   if (seen === 0) {
-    const nothing =
-      count <= QUIET_MAX ? known(0, kinds.source) : absent("No switch fell into the traced part");
+    const nothing = count <= QUIET_MAX ? known(0, kinds.source) : absent(NO_SWITCH_SEEN);
     return { inAll, sameProcess: nothing, otherProcess: nothing, between };
   }
   const traced = (count * (told + unknown)) / seen;
@@ -106,5 +105,7 @@ function countsOf(of: {
 
 const NONE: TracedKinds = { sameProcess: 0, otherProcess: 0, unknown: 0, fromIdle: 0, toIdle: 0 };
 
+/** Longer looking does not help: there is hardly any. */
+export const NO_SWITCH_SEEN = "No switch fell into the traced part";
 /** So few switches in an interval are no load, whatever kind they were. */
 const QUIET_MAX = 20;
