@@ -49,7 +49,14 @@ export class MonitorLoop {
     monitor.glance();
     this.#rehearse();
     this.#meter.forgive();
-    this.#running = { monitor, detector: DETECTOR_START, isWhole: false, isFirst: true, cancel: [] };
+    this.#running = {
+      monitor,
+      detector: DETECTOR_START,
+      isWhole: false,
+      isFirst: true,
+      row: { looks: 0, borrows: false },
+      cancel: [],
+    };
     // The first look tells how often threads switch, on which the others depend.
     this.#look({ follows: false, isWhole: this.#isShownNext({ follows: false }) });
   }
@@ -98,7 +105,14 @@ export class MonitorLoop {
       if (isNewToThreads) monitor.beginThreads();
     });
     this.#running.isWhole = isWhole;
-    const everyMs = lookMs(this.#meter.budget, monitor.plan({ isWhole }), this.#options.config.sampleEveryMs);
+    const { budget } = this.#meter;
+    const looks = follows ? this.#running.row.looks + 1 : 1;
+    const borrows = follows ? this.#running.row.borrows : 0 < budget.balanceMs;
+    this.#running.row = { looks, borrows };
+    const { sampleEveryMs } = this.#options.config;
+    const plan = monitor.plan({ isWhole });
+    const isOnCredit = borrows && looks <= LOOKS_FIRST && !isWhole;
+    const everyMs = isOnCredit ? sampleEveryMs : lookMs(budget, plan, sampleEveryMs);
     this.#running.cancel = [
       this.#platform.after(everyMs - monitor.traceMs(everyMs), () => monitor.traceFrom()),
       this.#platform.after(everyMs, () => this.#sample()),
@@ -236,6 +250,8 @@ interface Running {
   /** The look under way. */
   isWhole: boolean;
   isFirst: boolean;
+  /** The looks one after the other, this one included; whether the first two of them may be paid for afterwards. */
+  row: { readonly looks: number; readonly borrows: boolean };
   cancel: readonly (() => void)[];
 }
 
