@@ -56,6 +56,8 @@ export function onWork(w: World, p: number): void {
       break;
     }
     if (w.ended) return;
+    // The release of a lock gave the pCPU back by hypercall: the guest gets no further, least of all into its next lock.
+    if (w.avoidance !== AVOID_NOTHING && w.pcpus.reschedule[p] === 1) break;
     if (--steps === 0) complainOfLoop(w, v);
   }
   if (w.avoidance !== AVOID_NOTHING && !isUnsafe(w, v)) safePoint(w, v);

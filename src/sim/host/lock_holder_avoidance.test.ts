@@ -55,6 +55,13 @@ describe("a slice of 4 ms ends while vCPU 0 is in the kernel", () => {
       hinted: 5,
       observed: 5,
     },
+    {
+      name: "takes it again at once at 4.5: the hint yields between the two, the mode sees only the kernel",
+      body: [...section(1.5 * MS), ...section(1.5 * MS)],
+      none: 4,
+      hinted: 4.5,
+      observed: 5,
+    },
     { name: "has released it at 3.5", body: section(0.5 * MS), none: 4, hinted: 4, observed: 4 },
     {
       name: "is in the kernel until 4.5 without a lock: the hint says nothing, the mode does",
