@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Calibration, parseCalibration } from "../study/calibrate/calibration.ts";
 import { type BandFile, parseBands, parseExplanations } from "../study/reproduce/bands.ts";
+import { type Probe, parseProbes } from "../study/reproduce/probe.ts";
 import type { Sensitivity } from "../study/sensitivity/sensitivity.ts";
 import { parseSensitivity } from "../study/sensitivity/sensitivity_file.ts";
 
@@ -19,6 +20,7 @@ export interface StudyFiles {
   readonly bands: BandFile;
   readonly calibration: Calibration;
   readonly explanations: Readonly<Record<string, string>>;
+  readonly probes: readonly Probe[];
   /** Null until `vbal sim sensitivity` has run once. */
   readonly sensitivity: Sensitivity | null;
 }
@@ -29,6 +31,7 @@ export function readStudyFiles(): StudyFiles {
     bands: parseBands(read("bands.yaml")),
     calibration: parseCalibration(read("calibration.yaml")),
     explanations: parseExplanations(read("explanations.yaml")),
+    probes: parseProbes(read("probes.yaml")),
     sensitivity: existsSync(SENSITIVITY_FILE) ? parseSensitivity(read("sensitivity.yaml")) : null,
   };
 }

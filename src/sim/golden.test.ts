@@ -59,8 +59,8 @@ test.each([
   { scheduler: { kind: "credit" }, digest: "6b5770bd" },
   { scheduler: { kind: "eevdf" }, digest: "3662424e" },
   { scheduler: { kind: "credit2" }, digest: "7592b768" },
-  { scheduler: { kind: "relaxed-co", generation: 3 }, digest: "37310788" },
-  { scheduler: { kind: "relaxed-co" }, digest: "080b3951" },
+  { scheduler: { kind: "relaxed-co", generation: 3 }, digest: "045d8fe7" },
+  { scheduler: { kind: "relaxed-co" }, digest: "1fe45717" },
   { scheduler: { kind: "demand-based" }, digest: "ab4ad1ae" },
   { scheduler: { kind: "strict-co" }, digest: "86a7d6ad" },
 ] as const)("$scheduler", ({ scheduler, digest }) => {

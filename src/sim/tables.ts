@@ -221,6 +221,8 @@ export class Tasks {
   /** Work: left of the current step. Spinning: left until it gives up. */
   readonly remaining: Float64Array;
   readonly kernelMode: Uint8Array;
+  /** Of the piece of work that it last began: which crowding it suffers, plus 1; 0 for none. */
+  readonly crowding: Int32Array;
   readonly weight: Float64Array;
   readonly vruntime: Float64Array;
   /** Greater than 0: the guest's scheduler must not take it off its vCPU. */
@@ -258,6 +260,7 @@ export class Tasks {
     this.does = new Uint8Array(n);
     this.remaining = floats(n);
     this.kernelMode = new Uint8Array(n);
+    this.crowding = ints(n);
     this.weight = floats(n, 1024);
     this.vruntime = floats(n);
     this.preemptDepth = ints(n);
@@ -306,6 +309,8 @@ export class Domains {
   readonly nextPlacement: Int32Array;
   /** The node of its memory: where one of its vCPUs first ran. */
   readonly memoryNode: Int32Array;
+  /** How fast it computes on a pCPU that is far from its memory. */
+  readonly remoteRate: Float64Array;
   /** Interrupts that its vCPUs sent each other, and their pause-loop exits: what a host sees of synchronisation. */
   readonly ipis: Float64Array;
   readonly pauseLoopExits: Float64Array;
@@ -330,6 +335,7 @@ export class Domains {
     this.tickPeriod = floats(n);
     this.nextPlacement = ints(n);
     this.memoryNode = ints(n, NOBODY);
+    this.remoteRate = floats(n, 1);
     this.ipis = floats(n);
     this.pauseLoopExits = floats(n);
   }

@@ -7,7 +7,7 @@ import { Slots } from "./engine/slots.ts";
 import { ENTITIES_MAX } from "./engine/tie_rank.ts";
 import { Timers } from "./engine/timers.ts";
 import { createHost } from "./host/host.ts";
-import { ratesVary } from "./host/rates.ts";
+import { MEMORY_PART, ratesVary, remoteRateOf } from "./host/rates.ts";
 import { createPolicy } from "./host_scheduler/policies.ts";
 import type { HostPolicy } from "./host_scheduler/policy.ts";
 import { type Costs, DEFAULT_COSTS } from "./machine/constants.ts";
@@ -17,7 +17,7 @@ import * as tables from "./tables.ts";
 import { WaitLists } from "./wait_lists.ts";
 import { compileProgram, declare, emptyCompiled, LOOP_DEPTH_MAX, type Names } from "./workload/compile.ts";
 import { Durations } from "./workload/durations.ts";
-import type { Duration, LockKind } from "./workload/program.ts";
+import type { Crowding, Duration, LockKind } from "./workload/program.ts";
 
 /** Timers beyond one per pCPU that a policy may use, and timers that a controller may use. */
 export const POLICY_TIMERS_EXTRA = 64;
@@ -69,6 +69,7 @@ export interface World {
 
   readonly code: Int32Array;
   readonly durations: Durations;
+  readonly crowdings: readonly Crowding[];
 
   // What was counted.
   readonly trace: Trace | null;
@@ -149,6 +150,7 @@ export function createWorld(config: SimulationConfig): World {
     owed: new Int32Array(vcpus.count * vcpus.count),
     code: Int32Array.from(compiled.out.code),
     durations: new Durations(compiled.out.durations),
+    crowdings: compiled.out.crowdings,
     trace: config.traceRecords === undefined ? null : new Trace(config.traceRecords),
     events: 0,
     digest: DIGEST_START,
@@ -168,6 +170,9 @@ export function createWorld(config: SimulationConfig): World {
     shootdowns: 0,
     pauseLoopExits: 0,
   };
+  config.domains.forEach(({ workload }, d) => {
+    domains.remoteRate[d] = remoteRateOf(workload.memoryPart ?? MEMORY_PART, world.costs.remoteMemoryRate);
+  });
   world.policy = createPolicy(createHost(world), config.host.scheduler);
   return world;
 }

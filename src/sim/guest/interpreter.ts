@@ -31,6 +31,7 @@ import {
 import type { World } from "../world.ts";
 import { arrive } from "./barriers.ts";
 import { broadcast, signal, waitFor } from "./conditions.ts";
+import { crowd } from "./crowding.ts";
 import { taskDone } from "./lifecycle.ts";
 import { acquire, acquireShared, release, releaseShared } from "./locks.ts";
 import { pop, push } from "./queues.ts";
@@ -47,6 +48,8 @@ export function execute(w: World, v: number): void {
       tasks.does[h] = DOES_WORK;
       tasks.kernelMode[h] = b;
       w.durations.drawInto(tasks.remaining, h, a, tasks.key[h], tasks.draws[h]++);
+      tasks.crowding[h] = 0;
+      if (code[at + 3] !== 0) crowd(w, v, code[at + 3] - 1);
       return;
     case OP_LOCK:
       acquire(w, v, a);

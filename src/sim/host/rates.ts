@@ -12,8 +12,19 @@ export function rateOn(w: World, p: number, v: number): number {
   const d = vcpus.domain[v];
   if (domains.memoryNode[d] === NOBODY) domains.memoryNode[d] = pcpus.node[p];
   const near = domains.memoryNode[d] === pcpus.node[p];
-  return (sharesCore(w, p) ? costs.smtSharedRate : 1) * (near ? 1 : costs.remoteMemoryRate);
+  return (sharesCore(w, p) ? costs.smtSharedRate : 1) * (near ? 1 : domains.remoteRate[d]);
 }
+
+/**
+ * What far memory leaves of a program's speed: `remoteMemoryRate` is that of a program which spends half of its time on
+ * memory; the time that far memory adds is in proportion to that part. One that lives in its caches loses nothing.
+ */
+export function remoteRateOf(memoryPart: number, remoteMemoryRate: number): number {
+  return 1 / (1 + (memoryPart / MEMORY_PART) * (1 / remoteMemoryRate - 1));
+}
+
+/** Of a program that does not say. Chosen, as the rate is. */
+export const MEMORY_PART = 0.5;
 
 function sharesCore({ pcpus }: World, p: number): boolean {
   for (let q = 0; q < pcpus.count; q++)

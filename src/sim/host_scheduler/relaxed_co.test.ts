@@ -142,3 +142,31 @@ test("the less it has had of what it is entitled to, the sooner it runs: weights
   const used = run.domains.map((d) => d.vcpus.reduce((sum, vcpu) => sum + vcpu.running, 0));
   expect(used[0]! / (used[0]! + used[1]!)).toBeCloseTo(2 / 3, 1);
 });
+
+describe("two domains that fill the host each, and spin at barriers", () => {
+  /** The part of the time on a pCPU that is spun away. */
+  const spun = (names: readonly string[], together = true) => {
+    const run = simulate({
+      scheduler: { kind: "relaxed-co", together },
+      pcpus: 4,
+      until: 1_000 * MS,
+      domains: names.map((name, i) => ({
+        name,
+        vcpus: 4,
+        startAt: i * 13 * MS,
+        workload: meeting(4, 1 * MS),
+      })),
+    });
+    const all = run.domains.reduce((sum, { causes }) => sum + causes["spin-barrier"], 0);
+    return all / (4 * run.endedAt);
+  };
+  const alone = spun(["a"]);
+
+  test("siblings start together: they spin little more than with nobody beside them", () => {
+    expect(spun(["a", "b"])).toBeLessThan(alone + 0.05);
+  });
+
+  test("ablation: only kept from running ahead, they spin for those that wait", () => {
+    expect(spun(["a", "b"], false)).toBeGreaterThan(alone + 0.2);
+  });
+});

@@ -11,8 +11,12 @@
  *   vCPU starts only together with the siblings that lag behind, when there are pCPUs for all of them at once.
  * - `generation: 4` (ESX 4.x): only what the guest gets counts, and a stopped vCPU may start by itself.
  *
- * Between domains: whoever has consumed the least of what it is entitled to goes first; a domain's entitlement is its
- * weight, divided evenly among its vCPUs.
+ * When a vCPU takes over a pCPU from another domain, its waiting siblings are started with it, where somebody of another
+ * domain has had more of what it is entitled to: as many siblings as possible run together, so that with pCPUs enough for a
+ * whole domain it is served as by strict co-scheduling (VMware, The CPU Scheduler in VMware vSphere 5).
+ *
+ * Between domains: the one that has consumed the least of what it is entitled to by its weight goes first, and of its vCPUs
+ * the one that has had least.
  *
  * Example, `stopLead` 3 ms, progress of four siblings 12, 9, 8 ms and 14 ms but asleep: the slowest who wants to run is
  * the third; the first leads by 4 ms and is stopped; the second by 1 ms; the sleeper needs no pCPU and holds up nobody.
@@ -35,6 +39,8 @@ export interface RelaxedCoConfig {
   /** Infinity: never stop anybody, which is no co-scheduling at all. */
   readonly stopLead?: number;
   readonly startLead?: number;
+  /** Starts siblings together; default true. Without it they are only kept from running far ahead. */
+  readonly together?: boolean;
 }
 
 /** A sibling at the moment when the skew is looked at. */
@@ -67,6 +73,7 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
   const slice = config.slice ?? RELAXED_CO.slice;
   const stopLead = config.stopLead ?? RELAXED_CO.stopLead;
   const startLead = config.startLead ?? RELAXED_CO.startLead;
+  const together = config.together ?? true;
   const skewTimer = host.pcpus;
 
   const queue = new VcpuQueue(host.vcpus);
@@ -78,6 +85,8 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
   /** Time consumed over what it is entitled to. */
   const consumed = new Float64Array(host.vcpus);
   const charged = new Float64Array(host.vcpus);
+  /** The same of a whole domain, which is what ranks its vCPUs when siblings are to run together. */
+  const consumedByDomain = new Float64Array(host.domains);
   const isStopped = new Uint8Array(host.vcpus);
   /** On these pCPUs a gang of generation 3 starts together. */
   const reserved = new Int32Array(host.pcpus).fill(-1);
@@ -93,6 +102,7 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
     const ran = host.ranOf(v);
     const d = host.domainOf(v);
     consumed[v] += ((ran - charged[v]) * host.vcpuCountOf(d)) / host.weightOf(d);
+    consumedByDomain[d] += (ran - charged[v]) / host.weightOf(d);
     charged[v] = ran;
     if (generation === 3) {
       // From the moment it was given the pCPU: switching to it is work on its behalf.
@@ -104,6 +114,8 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
       seenRan[v] = ran;
     }
   }
+
+  const servedOf = (v: number): number => (together ? consumedByDomain[host.domainOf(v)] : consumed[v]);
 
   function look(d: number): void {
     const vcpus = siblingsOf(d);
@@ -165,7 +177,7 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
   function best(v: number, taken: readonly number[] = []): number {
     const last = host.lastPcpuOf(v);
     let chosen = -1;
-    let most = consumed[v];
+    let most = servedOf(v);
     for (let i = 0; i < host.pcpus; i++) {
       const p = last < 0 ? i : (last + i) % host.pcpus;
       if (!host.allowed(v, p) || taken.includes(p)) continue;
@@ -173,16 +185,44 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
       const current = host.running(p);
       if (current < 0 || host.domainOf(current) === host.domainOf(v)) continue;
       book(current);
-      if (consumed[current] <= most || host.now() - runningSince[current] < RELAXED_CO.check) continue;
-      most = consumed[current];
+      if (servedOf(current) <= most || host.now() - runningSince[current] < RELAXED_CO.check) continue;
+      most = servedOf(current);
       chosen = p;
     }
     return chosen;
   }
 
+  /** The siblings of one that has just been given a pCPU, on those of domains that have had more. */
+  function startSiblings(d: number): void {
+    const taken: number[] = [];
+    for (const v of siblingsOf(d)) {
+      if (!queue.has(v) || reserved.includes(v)) continue;
+      const p = best(v, taken);
+      if (p < 0) return;
+      taken.push(p);
+      reserved[p] = v;
+      host.reschedule(p);
+    }
+  }
+
+  /** Whose domain has had less; of siblings the one that has; on a tie nobody is sent away for nothing. */
+  function goesBefore(v: number, other: number, p: number): boolean {
+    const difference = servedOf(v) - servedOf(other) || consumed[v] - consumed[other];
+    return difference < 0 || (difference === 0 && v === before[p]);
+  }
+
   function findPcpu(v: number): void {
     const p = best(v);
     if (p >= 0) host.reschedule(p);
+  }
+
+  function catchUpDomain(d: number): void {
+    let least = Number.POSITIVE_INFINITY;
+    for (let u = 0; u < host.vcpus; u++) {
+      const other = host.domainOf(u);
+      if (other !== d && host.isRunnable(u)) least = Math.min(least, consumedByDomain[other]);
+    }
+    if (least !== Number.POSITIVE_INFINITY) consumedByDomain[d] = Math.max(consumedByDomain[d], least);
   }
 
   /** Who slept has not saved anything up: it comes back beside the least served of those who are awake. */
@@ -191,8 +231,12 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
     for (let u = 0; u < host.vcpus; u++)
       if (u !== v && host.isRunnable(u)) least = Math.min(least, consumed[u]);
     if (least !== Number.POSITIVE_INFINITY) consumed[v] = Math.max(consumed[v], least);
-    const awake = siblingsOf(host.domainOf(v)).filter((u) => u !== v && host.isRunnable(u));
-    if (awake.length === 0) return;
+    const d = host.domainOf(v);
+    const awake = siblingsOf(d).filter((u) => u !== v && host.isRunnable(u));
+    if (awake.length === 0) {
+      catchUpDomain(d);
+      return;
+    }
     const slowest = Math.min(...awake.map((u) => progress[u]));
     // Idling was progress: it is not behind, and no further ahead than one who may start.
     progress[v] = Math.max(slowest, Math.min(progress[v], slowest + Math.min(startLead, stopLead)));
@@ -232,14 +276,15 @@ export function relaxedCo(host: Host, config: RelaxedCoConfig): HostPolicy {
         next = -1;
         for (let v = queue.first; v >= 0; v = queue.next(v)) {
           if (!host.allowed(v, p)) continue;
-          // On a tie nobody is sent away for nothing.
-          const isTie = next >= 0 && consumed[v] === consumed[next];
-          if (next < 0 || consumed[v] < consumed[next] || (isTie && v === before[p])) next = v;
+          if (next < 0 || goesBefore(v, next, p)) next = v;
         }
       }
+      const last = before[p];
       before[p] = -1;
       if (next < 0) return -1;
       queue.remove(next);
+      const d = host.domainOf(next);
+      if (together && 0 <= last && host.domainOf(last) !== d) startSiblings(d);
       callIdle(host, queue);
       if (host.running(p) !== next) runningSince[next] = host.now();
       bookedAt[next] = host.now();

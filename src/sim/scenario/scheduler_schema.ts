@@ -67,6 +67,7 @@ const SCHEDULERS: { readonly [K in Kind]: z.ZodType<Extract<SchedulerConfig, { r
     slice,
     stopLead: lead().exactOptional(),
     startLead: lead().exactOptional(),
+    together: yesNo().exactOptional(),
   }),
   "demand-based": z.strictObject({
     kind: z.literal("demand-based"),

@@ -1,7 +1,7 @@
 /** The form of a workload that is written out in a scenario file: what workload/program.ts says, as schemas. */
 import { z } from "zod";
 import { field, word } from "../../protocol/fields.ts";
-import type { LockKind, Step, TaskConfig, Workload } from "../workload/program.ts";
+import type { Crowding, LockKind, Step, TaskConfig, Workload } from "../workload/program.ts";
 import { byWord, choice } from "./choice.ts";
 import { TASKS_MAX } from "./limits.ts";
 import { count, DURATION, fraction, label, time } from "./quantities.ts";
@@ -28,8 +28,18 @@ function step<const K extends StepKind, Shape extends z.core.$ZodLooseShape>(kin
   return z.strictObject({ do: z.literal(kind), ...shape });
 }
 
+const CROWDING: z.ZodType<Crowding> = z.strictObject({
+  among: word(["domain", "memory"]),
+  contention: fraction("Contention", { min: 0, max: 1000 }),
+  coherence: fraction("Coherence", { min: 0, max: 1000 }),
+});
+
 const STEPS: { readonly [K in StepKind]: z.ZodType<StepOf<K>> } = {
-  compute: step("compute", { time: DURATION, mode: word(["user", "kernel"]).exactOptional() }),
+  compute: step("compute", {
+    time: DURATION,
+    mode: word(["user", "kernel"]).exactOptional(),
+    crowding: CROWDING.exactOptional(),
+  }),
   lock: step("lock", { lock: label() }),
   unlock: step("unlock", { lock: label() }),
   "down-read": step("down-read", { lock: label() }),
@@ -63,6 +73,7 @@ const TASK: z.ZodType<TaskConfig> = z.strictObject({
 });
 
 export const WORKLOAD: z.ZodType<Workload> = z.strictObject({
+  memoryPart: fraction("The part of computing that goes to memory", { min: 0, max: 1 }).exactOptional(),
   tasks: z.array(TASK),
   locks: z
     .record(

@@ -3,10 +3,10 @@
  * interpreter is guest/interpreter.ts.
  */
 import { unreachable } from "../../core/unreachable.ts";
-import type { Duration, LockKind, Step, Workload } from "./program.ts";
+import type { Crowding, Duration, LockKind, Step, Workload } from "./program.ts";
 
 export const OP_EXIT = 0;
-export const OP_COMPUTE = 1; // duration, 1 for kernel mode
+export const OP_COMPUTE = 1; // duration, 1 for kernel mode, crowding plus 1 or 0
 export const OP_LOCK = 2; // lock
 export const OP_UNLOCK = 3;
 export const OP_DOWN_READ = 4;
@@ -34,6 +34,7 @@ export const LOOP_DEPTH_MAX = 8;
 export interface Compiled {
   readonly code: number[];
   readonly durations: Duration[];
+  readonly crowdings: Crowding[];
   readonly lockKinds: LockKind[];
   readonly barrierParties: number[];
   readonly barrierSpin: number[];
@@ -45,6 +46,7 @@ export function emptyCompiled(): Compiled {
   return {
     code: [],
     durations: [],
+    crowdings: [],
     lockKinds: [],
     barrierParties: [],
     barrierSpin: [],
@@ -96,7 +98,13 @@ function emitAll(out: Compiled, names: Names, steps: readonly Step[], depth: num
 function emitStep(out: Compiled, names: Names, step: Step, depth: number): void {
   switch (step.do) {
     case "compute":
-      emit(out, OP_COMPUTE, out.durations.push(step.time) - 1, step.mode === "kernel" ? 1 : 0);
+      emit(
+        out,
+        OP_COMPUTE,
+        out.durations.push(step.time) - 1,
+        step.mode === "kernel" ? 1 : 0,
+        step.crowding === undefined ? 0 : out.crowdings.push(step.crowding),
+      );
       return;
     case "lock":
     case "down-write":

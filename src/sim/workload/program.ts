@@ -9,9 +9,25 @@ export type Duration =
   | { readonly mean: number; readonly cv: number }
   | { readonly low: number; readonly high: number };
 
+/**
+ * How much longer work takes when n run at once: times 1 + contention (n - 1) + coherence n (n - 1), which is the universal
+ * scalability law. `domain`: n are the vCPUs of the domain that run, other than those that idle at a barrier: they share its
+ * data. `memory`: n are all on the host that do such work on memory of the same node: they share its bandwidth.
+ */
+export interface Crowding {
+  readonly among: "domain" | "memory";
+  readonly contention: number;
+  readonly coherence: number;
+}
+
 export type Step =
   /** `kernel`: counted as kernel time, and not preempted by the guest's scheduler. */
-  | { readonly do: "compute"; readonly time: Duration; readonly mode?: "user" | "kernel" }
+  | {
+      readonly do: "compute";
+      readonly time: Duration;
+      readonly mode?: "user" | "kernel";
+      readonly crowding?: Crowding;
+    }
   | { readonly do: "lock"; readonly lock: string }
   | { readonly do: "unlock"; readonly lock: string }
   /** Reader-writer semaphores: shared, exclusive. */
@@ -77,6 +93,8 @@ export interface TaskConfig {
 }
 
 export interface Workload {
+  /** The part of its computing that goes to memory, on which far memory tells; absent: half. */
+  readonly memoryPart?: number;
   readonly tasks: readonly TaskConfig[];
   readonly locks?: Readonly<Record<string, LockConfig>>;
   readonly barriers?: Readonly<Record<string, BarrierConfig>>;

@@ -9,6 +9,8 @@ export interface Cell {
   /** Unique among all experiments: "streamcluster/kvm/vcpu-bal". */
   readonly id: string;
   readonly scenario: Scenario;
+  /** What `scenario` was read from. */
+  readonly written: WrittenWorld;
 }
 
 /** What a scenario file says, as a map; `why` is the cell's id. */
@@ -21,7 +23,7 @@ export function cell(id: string, world: WrittenWorld): Cell {
     throw new Error(`The cell ${id} names the file ${path}`);
   });
   if ("faults" in parsed) throw new Error(parsed.faults.map(renderFault).join("\n"));
-  return { id, scenario: { ...parsed.value, name: id } };
+  return { id, scenario: { ...parsed.value, name: id }, written: world };
 }
 
 /** The year of the paper; any number would do, and none was tried before it. */

@@ -1,6 +1,7 @@
 /** A claim with what the model predicts, and the verdict. This is the form of `--json` (with `what` and `unit` beside it). */
 import type { Interval } from "../statistics/estimate.ts";
 import type { Band } from "./bands.ts";
+import type { Tested } from "./probe.ts";
 
 export interface Claim extends Omit<Band, "rule"> {
   readonly rule: string;
@@ -11,6 +12,8 @@ export interface Claim extends Omit<Band, "rule"> {
   /** Null for an input, which is no claim. */
   readonly inside: boolean | null;
   readonly note: string;
+  /** Reasons that were tested by an experiment, when it is out of its band. */
+  readonly tested: readonly Tested[];
 }
 
 /** What an experiment says about a claim. */
@@ -32,6 +35,7 @@ export function judge(band: Band, { estimate, note = "" }: Finding): Claim {
         ? null
         : known !== null && isInside(band.band, ci95 ?? [known.value, known.value]),
     note,
+    tested: [],
   };
 }
 

@@ -13,6 +13,17 @@ export function renderInterval({ ci95 }: Claim): string {
   return ci95 === null ? "" : `${short(ci95[0])} to ${short(ci95[1])}`;
 }
 
+/** "with so much memory 2.1 [1.9, 2.3]: confirmed"; empty when nothing was tested. */
+export function renderTested({ tested, inside }: Claim): string {
+  if (inside !== false) return "";
+  return tested
+    .map(({ with: change, predicted, ci95, outcome }) => {
+      const interval = ci95 === null ? "" : ` [${short(ci95[0])}, ${short(ci95[1])}]`;
+      return `with ${change} ${short(predicted)}${interval}: ${outcome}`;
+    })
+    .join("; ");
+}
+
 /** "31 of 40 predictions inside their bands; 8 of 9 calibrated" */
 export function score(claims: readonly Claim[]): string {
   const of = (role: Claim["role"]) => claims.filter((claim) => claim.role === role);

@@ -9,7 +9,7 @@ import { createRunPool } from "../runs/run_pool.ts";
 import { pairedRatio, relativeHalfWidth } from "../statistics/estimate.ts";
 import { cell } from "./cell.ts";
 import { type CollectOptions, collect, type Group } from "./collect.ts";
-import { merged } from "./reproduce.ts";
+import { merged } from "./merged.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "vbal-collect-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -10,9 +10,12 @@ import type { RunLog } from "../runs/run_log.ts";
 import type { RunPool } from "../runs/run_pool.ts";
 import type { BandFile } from "./bands.ts";
 import { type Claim, judge } from "./claim.ts";
-import { collect, type Group, type Precision } from "./collect.ts";
+import { collect, type Precision } from "./collect.ts";
 import type { Experiment } from "./experiment.ts";
 import { EXPERIMENTS } from "./experiments.ts";
+import { merged } from "./merged.ts";
+import type { Probe } from "./probe.ts";
+import { testReasons } from "./test_reasons.ts";
 
 export type Mode = "quick" | "full";
 
@@ -51,25 +54,36 @@ export interface ReproduceOptions {
   readonly calibration: Calibration;
   /** By the id of a claim: why it is likely out of its band, as far as somebody knows. */
   readonly explanations: Readonly<Record<string, string>>;
+  /** Experiments on those reasons; none: nothing is tested. */
+  readonly probes: readonly Probe[];
   readonly pool: RunPool;
   readonly log: RunLog;
   readonly onProgress: (done: number, of: number) => void;
 }
 
 export async function reproduce(options: ReproduceOptions): Promise<Report> {
-  const { mode, figures, bands, calibration, explanations, pool, log, onProgress } = options;
+  const { mode, figures, bands, calibration, explanations, probes, pool, log, onProgress } = options;
   const { precision, scale } = MODES[mode];
   const setting = { calibration, scale, pilot: precision.pilot };
+  const how = { precision, phaseNs: PHASE_NS, pool, log, onProgress };
   const chosen = EXPERIMENTS.filter(({ figure }) => figures.length === 0 || figures.includes(figure));
   const groups = chosen.flatMap((experiment) => experiment.groups(setting));
-  const results = await collect(merged(groups), { precision, phaseNs: PHASE_NS, pool, log, onProgress });
-  const sections = chosen.map((experiment): Section => {
+  const results = await collect(merged(groups), how);
+  const shown = chosen.map((experiment) => {
     const { found, plots } = experiment.show(results, setting);
     const own = bands.claims.filter(({ figure }) => figure === experiment.figure);
     const unknown = Object.keys(found).filter((id) => !own.some((band) => band.id === id));
     if (unknown.length > 0) throw new Error(`No band is written for ${unknown.join(", ")}`);
-    const claims = own.map((band) =>
-      explained(judge(band, found[band.id] ?? { estimate: null, note: "not computed" }), explanations),
+    const judged = own.map((band) => judge(band, found[band.id] ?? { estimate: null, note: "not computed" }));
+    return { experiment, plots, judged };
+  });
+  const tested = await testReasons(
+    shown.map(({ experiment, judged }) => ({ experiment, claims: judged })),
+    { probes, setting, how },
+  );
+  const sections = shown.map(({ experiment, judged, plots }): Section => {
+    const claims = judged.map((claim) =>
+      explained({ ...claim, tested: tested.get(claim.id) ?? [] }, explanations),
     );
     const name = /^\d/.test(experiment.figure) ? `figure-${experiment.figure}` : experiment.figure;
     const picture = verdicts(`${name}-verdicts`, `Verdicts: ${experiment.title.split(/[.:]/)[0]!}`, claims);
@@ -93,18 +107,4 @@ export function studyName(program: string): string {
 /** A file of its own for each study, so that a new build begins anew and nothing has to be removed. */
 export function logName(study: string): string {
   return `runs-${digestOf(study)}.log`;
-}
-
-/** Groups that share a cell become one, so that all its comparisons have equally many replications. */
-export function merged(groups: readonly Group[]): Group[] {
-  const result: Group[] = [];
-  for (const group of groups) {
-    const ids = new Set(group.cells.map(({ id }) => id));
-    const touching = result.filter(({ cells }) => cells.some(({ id }) => ids.has(id)));
-    const all = [...touching, group];
-    const cells = new Map(all.flatMap((each) => each.cells.map((cell) => [cell.id, cell] as const)));
-    for (const each of touching) result.splice(result.indexOf(each), 1);
-    result.push({ cells: [...cells.values()], pairs: all.flatMap(({ pairs }) => pairs) });
-  }
-  return result;
 }

@@ -1,18 +1,17 @@
 /**
  * PARSEC canneal: lock-free exchanges in a netlist, one barrier per temperature step. Threads get in each other's way
- * in the caches and at the memory, not in the kernel: the work of a step grows with their number by the universal
- * scalability law (N. Gunther), with its peak between 6 and 7.
+ * in the caches and at the memory, not in the kernel: the work of a step grows with the number that run at once by the
+ * universal scalability law (guest/crowding.ts), with its peak between 6 and 7.
  */
 import {
   around,
-  compute,
+  crowded,
   defineWorkload,
   type LibraryWorkload,
   MARK,
   repeat,
   times,
 } from "./library_workload.ts";
-import { scalabilityLaw } from "./scalability_law.ts";
 
 export const canneal: LibraryWorkload = defineWorkload({
   name: "canneal",
@@ -40,7 +39,8 @@ export const canneal: LibraryWorkload = defineWorkload({
     variation: { value: 0.1, unit: "fraction", source: "chosen", uncalibrated: true },
   },
   build({ threads, scale, values: v }) {
-    const speedup = scalabilityLaw(threads, v.contention, v.coherence);
+    const crowding = { among: "domain", contention: v.contention, coherence: v.coherence } as const;
+    const piece = v.stepWork / threads / PIECES_PER_STEP;
     return {
       // A pthread barrier: it blocks at once.
       barriers: { step: { parties: threads, spin: 0 } },
@@ -51,7 +51,7 @@ export const canneal: LibraryWorkload = defineWorkload({
           program: [
             repeat(
               times(v.steps, scale),
-              compute(around(v.stepWork / speedup, v.variation)),
+              repeat(PIECES_PER_STEP, crowded(around(piece, v.variation), crowding)),
               { do: "barrier", barrier: "step" },
               MARK,
             ),
@@ -61,3 +61,6 @@ export const canneal: LibraryWorkload = defineWorkload({
     };
   },
 });
+
+/** Short beside a slice: who else runs is looked at when a piece begins. */
+const PIECES_PER_STEP = 8;

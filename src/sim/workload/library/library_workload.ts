@@ -4,7 +4,7 @@
  * Source tags are those of the literature notes in docs/simulator.md. `uncalibrated` marks a number that was inferred
  * or chosen and has not been fitted to a measurement: results that hang on it hold in direction only.
  */
-import type { Duration, Step, Workload } from "../program.ts";
+import type { Crowding, Duration, Step, Workload } from "../program.ts";
 
 export interface LibraryWorkload {
   readonly name: string;
@@ -58,6 +58,11 @@ export function times(count: number, scale: number): number {
 
 export function compute(time: Duration, mode: "user" | "kernel" = "user"): Step {
   return { do: "compute", time, mode };
+}
+
+/** Work that takes longer the more run at once. */
+export function crowded(time: Duration, crowding: Crowding, mode: "user" | "kernel" = "user"): Step {
+  return { do: "compute", time, mode, crowding };
 }
 
 /** Around a mean. 0.1 for work that is divided evenly, 1 for work that is not. */

@@ -2,12 +2,14 @@
  * PARSEC streamcluster: rounds of one long phase (distances of all points to a candidate centre) and eight short
  * ones, each closed by a barrier that spins about 0.1 ms in user mode and then blocks. Three of the short ones are
  * serial, done by thread 0. A round's long phase is bound by memory bandwidth: a part of it does not shrink with more
- * threads. Simplified: the barrier's two phases are one; opening a centre (two more barriers) is left out.
+ * threads, because all that read memory of one node at once share what it can give (guest/crowding.ts), other domains'
+ * threads among them. Simplified: the barrier's two phases are one; opening a centre (two more barriers) is left out.
  */
 import type { Step } from "../program.ts";
 import {
   around,
   compute,
+  crowded,
   defineWorkload,
   type LibraryWorkload,
   MARK,
@@ -41,7 +43,12 @@ export const streamcluster: LibraryWorkload = defineWorkload({
   },
   build({ threads, scale, values: v }) {
     const meet: Step = { do: "barrier", barrier: "phase" };
-    const long = compute(around(v.boundWork + v.parallelWork / threads, v.variation));
+    const piece = (work: number) => around(work / threads / PIECES_PER_PHASE, v.variation);
+    const long = repeat(
+      PIECES_PER_PHASE,
+      compute(piece(v.parallelWork)),
+      crowded(piece(v.boundWork), { among: "memory", contention: 1, coherence: 0 }),
+    );
     const short = compute(around(v.shortWork / threads, v.variation));
     const parallelPhases = v.shortPhases - v.serialPhases;
     const round = (isFirst: boolean): Step[] => [
@@ -63,3 +70,6 @@ export const streamcluster: LibraryWorkload = defineWorkload({
     };
   },
 });
+
+/** Short beside a slice: who else reads memory is looked at when a piece begins. */
+const PIECES_PER_PHASE = 8;

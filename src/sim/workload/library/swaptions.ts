@@ -49,6 +49,8 @@ export const swaptions: LibraryWorkload = defineWorkload({
       { name: "last", count: 1, swaptions: perThread + left },
     ];
     return {
+      // [MEM] PARSEC TR-811-08: a working set of half a megabyte, which the caches hold.
+      memoryPart: 0,
       locks: { mm: { kind: "rwsem" } },
       tasks: groups
         .filter(({ count, swaptions }) => 0 < count && 0 < swaptions)
