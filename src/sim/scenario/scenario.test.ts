@@ -361,3 +361,27 @@ describe("a broken scenario file", () => {
     expect(complaints(text)).toEqual(says);
   });
 });
+
+test.each([
+  {
+    what: "a rate is a part of full speed",
+    costs: "{ remoteMemoryRate: 0.5 }",
+    expected: { remoteMemoryRate: 0.5 },
+  },
+  {
+    what: "without costs everybody works at full speed, not at none",
+    costs: "none",
+    expected: { remoteMemoryRate: 1, smtSharedRate: 1, vcpuSwitch: 0 },
+  },
+])("$what", ({ costs, expected }) => {
+  const text = [
+    "why: x",
+    "until: 1ms",
+    `machine: { pcpus: 4, nodes: 2, costs: ${costs} }`,
+    "host: { scheduler: credit }",
+    "domains: [{ name: a, vcpus: 1, workload: compute }]",
+  ].join("\n");
+  const parsed = parseScenario({ file: "s.yaml", text }, () => "");
+  if ("faults" in parsed) throw new Error(JSON.stringify(parsed.faults));
+  expect(parsed.value.config.machine.costs).toMatchObject(expected);
+});

@@ -34,9 +34,16 @@ interface PictureOptions {
   readonly published: Readonly<Partial<Record<Program, number>>>;
 }
 
+/** As a legend says it; the plain scheduler has a name on each platform. */
+const POLICY_NAME: Readonly<Record<Policy, string | null>> = {
+  plain: null,
+  affinity: "affinity",
+  "vcpu-bal": "VCPU-Bal",
+};
+
 /** Normalised execution time: the plain scheduler is 1. */
 export function timePicture(results: Results, { name, programs, platform, published }: PictureOptions): Plot {
-  const seriesOf = (policy: Policy): string => (policy === "plain" ? PLAIN_NAME[platform] : policy);
+  const seriesOf = (policy: Policy): string => POLICY_NAME[policy] ?? PLAIN_NAME[platform];
   return bars({
     name,
     title: `Execution time on ${platform === "xen" ? "Xen" : "KVM"}, two VMs`,

@@ -11,7 +11,7 @@ import type { Group } from "./collect.ts";
 
 export interface Probe {
   readonly id: string;
-  /** The claims that it explains, all of one experiment. */
+  /** The claims that it explains; their experiments are run with the change. */
   readonly claims: readonly string[];
   /** What is changed, to stand after "with". */
   readonly with: string;

@@ -7,7 +7,8 @@ import { short } from "../plot/verdicts.ts";
 import type { Sensitivity } from "../sensitivity/sensitivity.ts";
 import type { BandFile } from "./bands.ts";
 import type { Claim } from "./claim.ts";
-import { renderBand, renderInterval, score } from "./claim_text.ts";
+import { renderBand, renderInterval, renderTested, score } from "./claim_text.ts";
+import { planSummary, renderMet } from "./plan_summary.ts";
 import type { Report, Section } from "./reproduce.ts";
 
 export interface About {
@@ -38,6 +39,7 @@ was fitted (studies/bands.yaml). A claim is met when the whole 95 % interval of 
 ${escaped(version)}, ${mode} mode${mode === "quick" ? ": a first look; the full mode has narrower intervals" : ""}.</p>
 <nav>${sections.map(({ experiment }) => `<a href="#${idOf(experiment.figure)}">${escaped(experiment.title)}</a>`).join("")}</nav>
 </header>
+${planHtml(claims)}
 ${sections.map(sectionHtml).join("\n")}
 ${sensitivity === null ? "" : sensitivityHtml(sensitivity)}
 ${sections.length > 1 ? outside(claims) : ""}
@@ -96,7 +98,7 @@ function rowHtml(claim: Claim): string {
     renderInterval(claim),
     renderBand(claim),
   ];
-  return `<tr>${cells.map((text) => `<td>${escaped(text)}</td>`).join("")}${verdictCell(claim)}<td>${escaped(role === "prediction" ? note : `${role}. ${note}`)}</td></tr>`;
+  return `<tr>${cells.map((text) => `<td>${escaped(text)}</td>`).join("")}${verdictCell(claim)}<td class="why">${escaped(role === "prediction" ? note : `${role}. ${note}`)}</td></tr>`;
 }
 
 function verdictCell({ inside }: Claim): string {
@@ -108,13 +110,28 @@ function outside(claims: readonly Claim[]): string {
   const out = claims.filter(({ inside }) => inside === false);
   return `<section id="outside">
 <h2>What falls out of its band</h2>
-<div class="wide"><table><thead><tr><th>id</th><th>claim</th><th>published</th><th>predicted</th><th>band</th><th>likely why</th></tr></thead><tbody>
+<p>A reason is tested where a probe changes the one thing that it blames and runs the cell again (studies/probes.yaml):
+<em>confirmed</em> when the whole interval then lies in the band, <em>partly</em> when at least a quarter of what stuck out
+is gone, <em>refuted</em> otherwise.</p>
+<div class="wide"><table><thead><tr><th>id</th><th>claim</th><th>published</th><th>predicted</th><th>band</th><th>likely why</th><th>tested</th></tr></thead><tbody>
 ${out
   .map(
     (claim) =>
-      `<tr><td>${escaped(claim.id)}</td><td>${escaped(claim.what)}</td><td>${escaped(String(claim.published))}</td><td class="out">${short(claim.predicted)}</td><td>${escaped(renderBand(claim))}</td><td>${escaped(claim.note)}</td></tr>`,
+      `<tr><td>${escaped(claim.id)}</td><td>${escaped(claim.what)}</td><td>${escaped(String(claim.published))}</td><td class="out">${short(claim.predicted)}</td><td>${escaped(renderBand(claim))}</td><td class="why">${escaped(claim.note)}</td><td class="why">${escaped(renderTested(claim))}</td></tr>`,
   )
   .join("\n")}
+</tbody></table></div>
+</section>`;
+}
+
+/** The acceptance table of the validation plan, when all its claims are there. */
+function planHtml(claims: readonly Claim[]): string {
+  const rows = planSummary(claims);
+  if (rows.length === 0) return "";
+  return `<section id="plan">
+<h2>The plan's criteria</h2>
+<div class="wide"><table><thead><tr><th>criterion</th><th>asked</th><th>found</th><th>verdict</th></tr></thead><tbody>
+${rows.map((row) => `<tr><td>${escaped(row.criterion)}</td><td>${escaped(row.asked)}</td><td>${escaped(row.found)}</td><td class="${row.isMet ? "in" : "out"}">${escaped(renderMet(row))}</td></tr>`).join("\n")}
 </tbody></table></div>
 </section>`;
 }
@@ -132,9 +149,9 @@ nav { display: flex; flex-wrap: wrap; gap: .3rem .9rem; font-size: .85rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1rem; align-items: start; }
 figure { margin: 0; border: 1px solid #dfe3e8; break-inside: avoid; }
 figure svg { display: block; height: auto; } figcaption { font-size: .75rem; padding: .2rem .6rem; color: #5b6570; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .8rem; }
+.wide { overflow-x: auto; } .why { min-width: 15rem; } table { border-collapse: collapse; font-size: .8rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid #dfe3e8; }
 .in { color: #1d7a4f; font-weight: bold; } .out { color: #b3261e; font-weight: bold; }
 summary { cursor: pointer; font-size: .9rem; margin: .6rem 0; } a { color: #1f5f99; }
-@media print { body { max-width: none; font-size: 10pt; } nav { display: none; } details { display: block; } .plots { grid-template-columns: 1fr 1fr; } }
+@media print { details::details-content { display: block; content-visibility: visible; } table { font-size: 7.5pt; } .why { min-width: 0; } tr { break-inside: avoid; } body { max-width: none; font-size: 10pt; } nav { display: none; } details { display: block; } .plots { grid-template-columns: 1fr 1fr; } }
 `;

@@ -2,7 +2,8 @@
 import { short } from "../plot/verdicts.ts";
 import type { BandFile } from "./bands.ts";
 import type { Claim } from "./claim.ts";
-import { renderBand, renderInterval, score } from "./claim_text.ts";
+import { renderBand, renderInterval, renderTested, score } from "./claim_text.ts";
+import { planSummary, renderMet } from "./plan_summary.ts";
 import type { Report } from "./reproduce.ts";
 
 export function validationPage(
@@ -21,10 +22,15 @@ export function validationPage(
     "(`studies/calibration.yaml`). A claim is met when the whole 95 % interval of the prediction lies in the band. *Calibrated* claims",
     "are no evidence; *inputs* are constants of the model.",
     "",
+    ...planTable(claims),
     "## Out of their bands",
     "",
+    "A reason is tested where a probe (`studies/probes.yaml`) changes the one thing that it blames and runs the cell again:",
+    "*confirmed* when the whole interval then lies in the band, *partly* when at least a quarter of what stuck out is gone,",
+    "*refuted* otherwise. What a probe gives is never the prediction.",
+    "",
     ...table(
-      ["id", "claim", "published", "predicted", "band", "likely why"],
+      ["id", "claim", "published", "predicted", "band", "likely why", "tested"],
       out.map((claim) => [
         claim.id,
         claim.what,
@@ -32,6 +38,7 @@ export function validationPage(
         short(claim.predicted),
         renderBand(claim),
         claim.note,
+        renderTested(claim),
       ]),
     ),
     ...sections.flatMap(({ experiment, claims: own }) => [
@@ -67,6 +74,20 @@ export function validationPage(
       bands.unmodelled.map(({ id, what, published, why }) => [id, what, published, why]),
     ),
   ].join("\n");
+}
+
+/** The acceptance table of the plan. */
+function planTable(claims: readonly Claim[]): string[] {
+  const rows = planSummary(claims);
+  if (rows.length === 0) return [];
+  return [
+    "## The plan's criteria (V4)",
+    "",
+    ...table(
+      ["criterion", "asked", "found", "verdict"],
+      rows.map((row) => [row.criterion, row.asked, row.found, row.isMet ? "met" : `**${renderMet(row)}**`]),
+    ),
+  ];
 }
 
 function verdict({ inside, role }: Claim): string {

@@ -67,12 +67,12 @@ export const flexcore: Experiment = {
           title: "Two VMs on KVM, hotplug paid",
           axis: "normalised time, CFS = 1",
           groups: PARSEC,
-          series: ["VCPU-Bal", "vcpu-bal static"],
+          series: ["VCPU-Bal, hotplug paid", "VCPU-Bal"],
           reference: 1,
           bars: PARSEC.flatMap((program) => [
             {
               group: program,
-              series: "VCPU-Bal",
+              series: "VCPU-Bal, hotplug paid",
               estimate: pairedRatio(
                 results.times(idFor(program, "dynamic")),
                 results.times(idFor(program, "plain")),
@@ -80,7 +80,7 @@ export const flexcore: Experiment = {
             },
             {
               group: program,
-              series: "vcpu-bal static",
+              series: "VCPU-Bal",
               estimate: pairedRatio(
                 results.times(idOf(program, "kvm", "vcpu-bal")),
                 results.times(idOf(program, "kvm", "plain")),
