@@ -8,7 +8,7 @@ import { judge } from "./claim.ts";
 import { renderTested } from "./claim_text.ts";
 import type { Group } from "./collect.ts";
 import { EXPERIMENTS } from "./experiments.ts";
-import { outcomeOf, type Probe, parseProbes, probed } from "./probe.ts";
+import { type Change, outcomeOf, type Probe, parseProbes, probed } from "./probe.ts";
 
 const read = (name: string) => readFileSync(new URL(`../../../studies/${name}`, import.meta.url), "utf8");
 const PROBES = parseProbes(read("probes.yaml"));
@@ -48,12 +48,11 @@ describe("a probe", () => {
   const groups: Group[] = [
     { cells: [cell("a/x", world(2)), cell("b/x", world(2))], pairs: [["a/x", "b/x"]] },
   ];
-  const probe = (more: Partial<Probe>): Probe => ({
+  const probe = (change: Partial<Change>): Probe => ({
     id: "p",
     claims: ["V-B1"],
     with: "w",
-    set: { "machine.pcpus": 3 },
-    ...more,
+    changes: [{ set: { "machine.pcpus": 3 }, ...change }],
   });
   const pcpus = (list: readonly Group[]) =>
     list[0]!.cells.map(({ scenario }) => {

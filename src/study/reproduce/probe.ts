@@ -15,6 +15,10 @@ export interface Probe {
   readonly claims: readonly string[];
   /** What is changed, to stand after "with". */
   readonly with: string;
+  readonly changes: readonly Change[];
+}
+
+export interface Change {
   /** The ids of the cells that are changed: "streamcluster/kvm/*"; all cells of the experiment when absent. */
   readonly cells?: string;
   /** Fields of the scenario, as in a study file: `machine.costs.ipiSend: 0`. A domain that a cell has not is left out there. */
@@ -27,8 +31,9 @@ const FILE: z.ZodType<{ readonly probes: readonly Probe[] }> = z.strictObject({
       id: z.string(),
       claims: z.array(z.string()).min(1),
       with: z.string(),
-      cells: z.string().exactOptional(),
-      set: z.record(z.string(), z.unknown()),
+      changes: z
+        .array(z.strictObject({ cells: z.string().exactOptional(), set: z.record(z.string(), z.unknown()) }))
+        .min(1),
     }),
   ),
 });
@@ -54,14 +59,17 @@ export function probed(probe: Probe, groups: readonly Group[]): Group[] {
   return result;
 }
 
-function changedCell({ id, cells, set }: Probe, own: Cell): Cell | null {
-  if (cells !== undefined && !matches(cells, own.id)) return null;
+function changedCell({ id, changes }: Probe, own: Cell): Cell | null {
   const world = structuredClone(own.written) as Record<string, unknown>;
   let didChange = false;
-  for (const [field, value] of Object.entries(set)) {
-    const done = override(world, field, structuredClone(value));
-    if ("places" in done) didChange = true;
-    else if (!field.startsWith("domains.")) throw new Error(`The probe ${id} in ${own.id}: ${done.blocked}`);
+  for (const { cells, set } of changes) {
+    if (cells !== undefined && !matches(cells, own.id)) continue;
+    for (const [field, value] of Object.entries(set)) {
+      const done = override(world, field, structuredClone(value));
+      if ("places" in done) didChange = true;
+      else if (!field.startsWith("domains."))
+        throw new Error(`The probe ${id} in ${own.id}: ${done.blocked}`);
+    }
   }
   return didChange ? cell(own.id, world) : null;
 }
