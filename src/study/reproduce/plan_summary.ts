@@ -62,7 +62,7 @@ const CRITERIA: readonly Criterion[] = [
     claims: ["V4-best-count"],
   },
   {
-    criterion: "hold-out FlexCore, predicted before it was compared: mean and ends",
+    criterion: "FlexCore, first predicted before it was compared; the model has changed since: mean and ends",
     asked: "mean within 10 points, ends within 12",
     claims: ["V-F1", "V-F2.min", "V-F2.max"],
   },

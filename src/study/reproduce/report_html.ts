@@ -149,9 +149,14 @@ nav { display: flex; flex-wrap: wrap; gap: .3rem .9rem; font-size: .85rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1rem; align-items: start; }
 figure { margin: 0; border: 1px solid #dfe3e8; break-inside: avoid; }
 figure svg { display: block; height: auto; } figcaption { font-size: .75rem; padding: .2rem .6rem; color: #5b6570; }
-.wide { overflow-x: auto; } .why { min-width: 15rem; } table { border-collapse: collapse; font-size: .8rem; }
+.wide { overflow-x: auto; } .why { min-width: 11rem; }
+td:first-child { white-space: nowrap; } td:nth-child(2) { min-width: 9rem; }
+table { border-collapse: collapse; font-size: .8rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid #dfe3e8; }
 .in { color: #1d7a4f; font-weight: bold; } .out { color: #b3261e; font-weight: bold; }
 summary { cursor: pointer; font-size: .9rem; margin: .6rem 0; } a { color: #1f5f99; }
-@media print { details::details-content { display: block; content-visibility: visible; } table { font-size: 7.5pt; } .why { min-width: 0; } tr { break-inside: avoid; } body { max-width: none; font-size: 10pt; } nav { display: none; } details { display: block; } .plots { grid-template-columns: 1fr 1fr; } }
+@media print {
+details::details-content { display: block; content-visibility: visible; }
+table { font-size: 7.5pt; } .why, td:nth-child(2) { min-width: 0; } tr { break-inside: avoid; }
+body { max-width: none; font-size: 10pt; } nav { display: none; } details { display: block; } .plots { grid-template-columns: 1fr 1fr; } }
 `;

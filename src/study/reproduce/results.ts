@@ -16,6 +16,14 @@ export class Results {
     return rows;
   }
 
+  /** The cells whose ids begin so, by the rest of their ids. */
+  under(prefix: string): Results {
+    const part = new Results();
+    for (const [id, rows] of this.#rows)
+      if (id.startsWith(prefix)) part.#rows.set(id.slice(prefix.length), rows);
+    return part;
+  }
+
   ids(): string[] {
     return [...this.#rows.keys()];
   }

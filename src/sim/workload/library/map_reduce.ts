@@ -2,7 +2,8 @@
  * Phoenix map-reduce programs over an mmap()ed file: every page is faulted in under the shared memory lock, and the
  * page tables' own lock serialises a part of that, which grows with the number of vCPUs that run at once, as their cache
  * lines bounce (S. Boyd-Wickizer et al., Non-scalable locks are dangerous, OLS 2012: a ticket lock takes the longer to pass
- * on the more wait for it, and those without a pCPU do not). So the speed-up peaks early and falls (V-B5, V-B6). wordcount also fights over its allocator, and merges.
+ * on the more wait for it, and those without a pCPU do not). So the speed-up peaks early and falls (V-B5, V-B6).
+ * wordcount also fights over its allocator, and merges.
  */
 import type { Step } from "../program.ts";
 import {
