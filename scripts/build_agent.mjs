@@ -12,6 +12,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { aptOptionsFor } from "./debian_release.mjs";
 
 /** Builds what is out of date and answers the binary's path. Throws with words that say what is missing. */
 export async function buildAgent({ root, log = console.log }) {
@@ -139,30 +140,8 @@ function buildQuickjs({ root, log }) {
   throw new Error(`The source package quickjs of ${QUICKJS_SUITE} is no longer version ${QUICKJS_VERSION}`);
 }
 
-/**
- * apt-get with a configuration of its own: the machine's mirror, proxies and keys, but another release and private
- * lists, so that the machine's own package lists stay as they are. apt checks the signatures.
- */
 function downloadSource(work) {
-  const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-  const sources = [
-    "Types: deb-src",
-    `URIs: ${debianMirror()}`,
-    `Suites: ${QUICKJS_SUITE}`,
-    "Components: main",
-    ...(existsSync(keyring) ? [`Signed-By: ${keyring}`] : []),
-  ];
-  writeFileSync(join(work, "next.sources"), `${sources.join("\n")}\n`);
-  mkdirSync(join(work, "lists", "partial"), { recursive: true });
-  mkdirSync(join(work, "cache", "archives", "partial"), { recursive: true });
-  const options = [
-    `Dir::Etc::sourcelist=${join(work, "next.sources")}`,
-    "Dir::Etc::sourceparts=-",
-    `Dir::State::lists=${join(work, "lists")}`,
-    `Dir::Cache=${join(work, "cache")}`,
-    // The sandbox user cannot write into a checkout that belongs to somebody else.
-    "APT::Sandbox::User=root",
-  ].flatMap((option) => ["-o", option]);
+  const { options } = aptOptionsFor({ release: QUICKJS_SUITE, types: "deb-src", work });
   run("apt-get", [...options, "-qq", "update"], { cwd: work });
   run("apt-get", [...options, "-qq", "--download-only", "source", "quickjs"], { cwd: work });
   const description = readdirSync(work).find((name) => name.endsWith(".dsc"));
@@ -170,20 +149,6 @@ function downloadSource(work) {
     throw new Error(`The release ${QUICKJS_SUITE} has no source package quickjs`);
   // apt has checked the signature chain down to this file; the machine may not have its uploader's own key.
   run("dpkg-source", ["--no-check", "-x", description, "source"], { cwd: work });
-}
-
-/** Where this machine gets Debian's main packages from, in the words of its own apt configuration. */
-function debianMirror() {
-  const codename = /^VERSION_CODENAME=(.*)$/m.exec(read("/etc/os-release") ?? "")?.[1];
-  const format = "$(REPO_URI) $(RELEASE) $(COMPONENT)";
-  const targets = (capture("apt-get", ["indextargets", "--format", format]) ?? "").split("\n");
-  const target = targets
-    .map((line) => line.split(" "))
-    .find(([, release, component]) => (release === codename || release === "stable") && component === "main");
-  if (target?.[0]) return target[0];
-  throw new Error(
-    `apt knows no mirror for Debian ${codename ?? "(unknown release)"}: run apt-get update, or install the packages quickjs and libquickjs`,
-  );
 }
 
 async function bundle({ root, outfile }) {

@@ -1,19 +1,26 @@
 /**
  * The Debian packages whose files the lab's guests are made of: kernel, busybox, the stock guest agent and three
- * real programs, with the shared libraries that they need. They are downloaded with the machine's own apt
- * configuration and unpacked below `.lab/`; nothing is installed, so no root is needed.
+ * real programs, with the shared libraries that they need. They are of one Debian release on every machine, and
+ * unpacked below `.lab/`; nothing is installed, so no root is needed.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { aptOptionsFor } from "./debian_release.mjs";
 
 /** Raise it when the list below changes: an older unpacked tree is then made again. */
 const FORMAT = 2;
 
+/**
+ * The same guests on Debian 12 and 13, so that what is seen on one is seen on the other. And a Linux from 6.9 on takes no vCPU
+ * that is plugged where it knows no hypervisor, as under QEMU's software emulation (docs/footguns.md).
+ */
+const GUEST_RELEASE = "bookworm";
+
 /** The package that depends on the newest kernel for virtual machines. */
 const KERNEL_META_PACKAGE = "linux-image-cloud-amd64";
 
-/** `program` is where the guest has it; in the unpacked tree it may be below usr/ (Debian 13). */
+/** `program` is what the guest runs, relative to the unpacked tree. */
 const GUEST_PROGRAMS = [
   { name: "busybox-static", program: "bin/busybox", isStatic: true },
   { name: "qemu-guest-agent", program: "usr/sbin/qemu-ga" },
@@ -25,14 +32,14 @@ const GUEST_PROGRAMS = [
 /** Where every program looks for it. */
 const LOADER = "lib64/ld-linux-x86-64.so.2";
 
-/** Libraries of libraries of libraries: Debian 12 and 13 need two levels; more would mean a package went wrong. */
+/** Libraries of libraries of libraries: two levels are needed; more would mean a package went wrong. */
 const DEPENDENCY_LEVELS_MAX = 5;
 
 const DOWNLOAD_MAX_MS = 600_000;
 
 /**
  * Where the unpacked tree is described; src/lab/guest_files.ts reads it. `tree` is relative to .lab, every other
- * path to the tree, or to its usr/.
+ * path to the tree.
  */
 export function guestFilesIndex(root) {
   return join(root, ".lab", "guest.json");
@@ -59,23 +66,27 @@ export function fetchGuestPackages({ root, log }) {
   const tree = join(work, "tree");
   mkdirSync(tree, { recursive: true });
   try {
-    const kernel = dependenciesOf([KERNEL_META_PACKAGE]).find((name) => name.startsWith("linux-image-"));
+    const { options: apt, isOwn } = aptOptionsFor({ release: GUEST_RELEASE, types: "deb", work });
+    if (!isOwn) runQuietly("apt-get", [...apt, "-qq", "update"], work);
+    const kernel = dependenciesOf([KERNEL_META_PACKAGE], apt).find((name) => name.startsWith("linux-image-"));
     if (kernel === undefined) {
-      throw new Error(`The package ${KERNEL_META_PACKAGE} is unknown to apt; the lab needs Debian 12 or 13`);
+      throw new Error(
+        `Debian ${GUEST_RELEASE} has no package ${KERNEL_META_PACKAGE}, says apt: is the mirror whole?`,
+      );
     }
     log(
       `Unpacking ${[kernel, ...GUEST_PROGRAMS.map(({ name }) => name)].join(", ")} for the guests into .lab`,
     );
     const had = new Set();
-    unpack({ names: [kernel, ...GUEST_PROGRAMS.map(({ name }) => name)], work, tree, had });
-    const libraries = addLibraries({ work, tree, had });
+    unpack({ names: [kernel, ...GUEST_PROGRAMS.map(({ name }) => name)], apt, work, tree, had });
+    const libraries = addLibraries({ apt, work, tree, had });
     const version = readdirSync(join(tree, "boot"))
       .find((name) => name.startsWith("vmlinuz-"))
       ?.slice("vmlinuz-".length);
     if (version === undefined) throw new Error(`The package ${kernel} holds no boot/vmlinuz-*`);
     const name = `guest-${version}-${FORMAT}`;
     const home = join(lab, name);
-    rmSync(join(work, "archives"), { recursive: true, force: true });
+    for (const scratch of ["archives", "apt"]) rmSync(join(work, scratch), { recursive: true, force: true });
     rmSync(home, { recursive: true, force: true });
     renameSync(work, home);
     const index = {
@@ -84,7 +95,7 @@ export function fetchGuestPackages({ root, log }) {
       kernel: {
         version,
         image: join("boot", `vmlinuz-${version}`),
-        modules: modulesDirectory(join(home, "tree"), version),
+        modules: join("lib/modules", version),
       },
       programs: GUEST_PROGRAMS.map(({ program }) => program),
       libraries,
@@ -110,32 +121,24 @@ export function fetchPrometheus({ root, log }) {
   const work = `${tree}-${process.pid}`;
   try {
     mkdirSync(join(work, "tree"), { recursive: true });
-    unpack({ names: ["prometheus"], work, tree: join(work, "tree"), had: new Set() });
+    unpack({ names: ["prometheus"], apt: [], work, tree: join(work, "tree"), had: new Set() });
     renameSync(join(work, "tree"), tree);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-/** Debian 12 ships modules below lib/, Debian 13 below usr/lib/. */
-function modulesDirectory(tree, version) {
-  const candidates = ["lib/modules", "usr/lib/modules"].map((base) => join(base, version));
-  const found = candidates.find((path) => existsSync(join(tree, path)));
-  if (found === undefined) throw new Error(`No modules of kernel ${version} in ${candidates.join(" or ")}`);
-  return found;
-}
-
 /**
  * Adds the libraries that the programs' own loader misses, level by level of the packages' dependencies, and
  * returns all that they need, relative to the tree: loader first, then by name.
  */
-function addLibraries({ work, tree, had }) {
+function addLibraries({ apt, work, tree, had }) {
   let level = GUEST_PROGRAMS.map(({ name }) => name);
   for (let depth = 0; depth < DEPENDENCY_LEVELS_MAX; depth++) {
-    const wanted = dependenciesOf(level).filter((name) => /^z?lib/.test(name) && !had.has(name));
+    const wanted = dependenciesOf(level, apt).filter((name) => /^z?lib/.test(name) && !had.has(name));
     level = [...new Set(wanted)];
     if (level.length === 0) break;
-    unpack({ names: level, work, tree, had });
+    unpack({ names: level, apt, work, tree, had });
     const { found, missing } = librariesOf(tree);
     if (missing.length === 0) return found;
   }
@@ -147,15 +150,14 @@ function addLibraries({ work, tree, had }) {
  * missing.
  */
 function librariesOf(tree) {
-  const loader = [LOADER, join("usr", LOADER)].find((path) => existsSync(join(tree, path)));
-  if (loader === undefined) throw new Error(`The package libc6 holds no ${LOADER}`);
+  if (!existsSync(join(tree, LOADER))) throw new Error(`The package libc6 holds no ${LOADER}`);
   const path = ["lib", "usr/lib"].map((base) => join(tree, base, "x86_64-linux-gnu")).join(":");
   const found = new Set();
   const missing = new Set();
   for (const { program, isStatic } of GUEST_PROGRAMS) {
     if (isStatic) continue;
     const { stdout, stderr, error } = spawnSync(
-      join(tree, loader),
+      join(tree, LOADER),
       ["--inhibit-cache", "--library-path", path, "--list", join(tree, program)],
       { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] },
     );
@@ -177,21 +179,25 @@ function sorted(names) {
 }
 
 /** The direct dependencies of all of them; one call, because apt takes half a second to start. */
-function dependenciesOf(names) {
+function dependenciesOf(names, apt) {
   const kinds = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"];
-  const output = execFileSync("apt-cache", ["depends", ...kinds.map((kind) => `--no-${kind}`), ...names], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const output = execFileSync(
+    "apt-cache",
+    [...apt, "depends", ...kinds.map((kind) => `--no-${kind}`), ...names],
+    {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
   return [...output.matchAll(/^\s*\|?(?:Pre)?Depends: (\S+)$/gm)].map(([, dependency]) => dependency);
 }
 
-function unpack({ names, work, tree, had }) {
+function unpack({ names, apt, work, tree, had }) {
   const archives = join(work, "archives");
   mkdirSync(archives, { recursive: true });
   // apt drops root's rights for downloads and warns when it cannot enter the folder; ours belongs to the caller.
   const asCaller = process.getuid() === 0 ? ["-o", "APT::Sandbox::User=root"] : [];
-  runQuietly("apt-get", [...asCaller, "download", ...names], archives);
+  runQuietly("apt-get", [...asCaller, ...apt, "download", ...names], archives);
   for (const file of readdirSync(archives)) {
     runQuietly("dpkg-deb", ["-x", join(archives, file), tree], archives);
     rmSync(join(archives, file));

@@ -20,9 +20,7 @@ export function readGuestFiles(root: string): GuestFiles {
   };
 }
 
-/**
- * `tree` and `kernelImage` are absolute; the other paths are those in the guest, and relative to the tree or to its usr/.
- */
+/** `tree` and `kernelImage` are absolute; the other paths are relative to the tree and the same in the guest. */
 export interface GuestFiles {
   readonly tree: string;
   readonly kernelVersion: string;

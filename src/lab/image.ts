@@ -56,10 +56,7 @@ export interface GuestImage {
 /** Where the agent's build puts its static binary. */
 const AGENT = "dist/agent/vbal-agent";
 
-/**
- * In the order in which they must be loaded: virtio_ring has the symbols that all others need. The kernel of Debian 12 has them
- * all as modules, that of Debian 13 all built in.
- */
+/** In the order in which they must be loaded: virtio_ring has the symbols that all others need. */
 const MODULES = [
   "kernel/drivers/virtio/virtio_ring.ko",
   "kernel/drivers/virtio/virtio.ko",
@@ -100,17 +97,8 @@ function imageEntries(parts: {
   readonly root: string;
 }): readonly ArchiveEntry[] {
   const { files, compiled, agent, root } = parts;
-  // Packages of Debian 13 have below usr/ what those of Debian 12 have at the top.
-  const fromTree = (path: string) => {
-    const file = [path, join("usr", path)].map((where) => join(files.tree, where)).find(existsSync);
-    if (file === undefined)
-      throw new Error(`There is no ${path} in ${files.tree}: run node scripts/setup.mjs`);
-    return { path, bytes: readFileSync(file) };
-  };
-  const builtIn = new Set(
-    readFileSync(join(files.tree, files.modules, "modules.builtin"), "utf8").split("\n"),
-  );
-  const modules = MODULES.filter((path) => !builtIn.has(path)).map((path) => readModule(files, path));
+  const fromTree = (path: string) => ({ path, bytes: readFileSync(join(files.tree, path)) });
+  const modules = MODULES.map((path) => readModule(files, path));
   const all = [
     ...[...files.programs, ...files.libraries].map(fromTree),
     ...modules.map(({ name, bytes }) => ({ path: `lab/${name}`, bytes })),
@@ -134,11 +122,9 @@ function imageEntries(parts: {
   ];
 }
 
-/** Debian 13 compresses modules; the insmod of busybox reads both forms. */
 function readModule(files: GuestFiles, path: string): { readonly name: string; readonly bytes: Uint8Array } {
   const full = join(files.tree, files.modules, path);
   if (existsSync(full)) return { name: basename(path), bytes: readFileSync(full) };
-  if (existsSync(`${full}.xz`)) return { name: `${basename(path)}.xz`, bytes: readFileSync(`${full}.xz`) };
   throw new Error(`Kernel ${files.kernelVersion} has no module ${path} below ${dirname(full)}`);
 }
 
