@@ -29,6 +29,9 @@ export function studyRun({ scenario, replication, phaseNs }: StudyRun): FlatRow 
   for (const [name, { vcpus }] of Object.entries(row.domains)) {
     const inUse = vcpus.filter(({ haltedNs, offlineNs }) => haltedNs + offlineNs < row.endedAtNs / 2);
     flat[`domains.${name}.vcpusInUse`] = inUse.length;
+    // Of the vCPU that ticks least; none where the domain has no ticks.
+    const ticks = vcpus.flatMap((vcpu) => vcpu.ticks ?? []);
+    if (0 < ticks.length) flat[`domains.${name}.vcpuTicksMin`] = Math.min(...ticks);
     flat[`domains.${name}.vcpuRunningNsMin`] = Math.min(...vcpus.map(({ runningNs }) => runningNs));
   }
   for (const { name, startAt } of domains) {
