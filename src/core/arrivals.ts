@@ -1,12 +1,21 @@
 /** Takes a new snapshot into the state: who came, who went, who was started anew, who spoke for the first time. */
-import type { AbsentDomain, ControllerState, DomainState, Found, FoundVcpu } from "./controller_state.ts";
+import { type Command, commandKey } from "./action.ts";
+import type {
+  AbsentDomain,
+  Attempt,
+  ControllerState,
+  DomainState,
+  Found,
+  FoundVcpu,
+  LastPins,
+} from "./controller_state.ts";
 import { newCooperation } from "./cooperation.ts";
 import type { DomainSnapshot, Pcpu, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import type { DomainPlan } from "./plan.ts";
 import { afterRestart, lookAtPlugged } from "./plugged_vcpus.ts";
 import { onlineOf, sameList } from "./reconcile.ts";
-import type { Milliseconds, PcpuId } from "./units.ts";
+import type { Milliseconds, PcpuId, VcpuIndex } from "./units.ts";
 import { sameSlot } from "./vcpu_slot.ts";
 
 /** The state with `snapshot` as the last observation; domains ordered by id. */
@@ -43,9 +52,11 @@ export function arrivals(
         const [seen, plan] = [before.get(domain.id), plans.get(domain.id)];
         return restarted(memory, { domain, seen, plan, pcpus: snapshot.pcpus, now });
       }
+      const { lastPins: _, ...rest } = memory;
       return {
-        ...memory,
+        ...rest,
         ...withPlugged(memory, domain, now, notes),
+        ...withLastPins(memory, { domain, seen: before.get(domain.id), attempts: state.attempts }),
         found: completed(memory, domain, snapshot.pcpus),
         heard: heardOf(domain, now) ?? memory.heard,
         cooperation: speaksAgain(domain, before.get(domain.id))
@@ -73,7 +84,7 @@ function withPlugged(
   domain: DomainSnapshot,
   now: Milliseconds,
   notes: Note[],
-): Pick<DomainState, "plugged"> {
+): Partial<Pick<DomainState, "plugged" | "touched">> {
   if (plugged === undefined || plugged.length === 0) return {};
   const looked = lookAtPlugged(plugged, domain, now);
   for (const { slot, seen } of plugged) {
@@ -83,8 +94,40 @@ function withPlugged(
     const vcpu = domain.vcpus.find((other) => sameSlot(other, slot))!.index;
     notes.push({ code: "vcpu-plugged", domain: domain.id, vcpu, node: slot.guestNode });
   }
-  return { plugged: looked };
+  // One that comes after its domain was let go is to be put back, too.
+  return { plugged: looked, ...(looked.some(({ seen }) => seen) ? { touched: true } : {}) };
 }
+
+/**
+ * A vCPU whose pins cannot be read has not left for that: it is where it was seen last, or where a command that ended since
+ * has sent it.
+ */
+function withLastPins({ lastPins = [] }: DomainState, { domain, seen, attempts }: Unread): LastPinsField {
+  const unread = domain.vcpus.filter(({ pins }) => pins === null);
+  if (unread.length === 0) return {};
+  const known = unread.flatMap(({ index }): LastPins[] => {
+    const key = commandKey({ kind: "pin-vcpu", domain: domain.id, vcpu: index, pcpus: [] });
+    const sent = attempts
+      .filter((attempt) => attempt.key === key)
+      .map(({ text }) => JSON.parse(text) as Sent);
+    const pins = new Set([
+      ...(seen?.vcpus.find((vcpu) => vcpu.index === index)?.pins ?? []),
+      ...(lastPins.find((last) => last.index === index)?.pins ?? []),
+      ...sent.flatMap(({ pcpus }) => pcpus),
+    ]);
+    return pins.size === 0 ? [] : [{ index, pins: [...pins].sort((a, b) => a - b) }];
+  });
+  return known.length === 0 ? {} : { lastPins: known };
+}
+
+interface Unread {
+  readonly domain: DomainSnapshot;
+  readonly seen: DomainSnapshot | undefined;
+  readonly attempts: readonly Attempt[];
+}
+
+type LastPinsField = Pick<DomainState, "lastPins">;
+type Sent = Extract<Command, { kind: "pin-vcpu" }>;
 
 function newDomain(domain: DomainSnapshot, { pcpus, now }: Circumstances): DomainState {
   return {
@@ -182,17 +225,38 @@ function restarted(memory: DomainState, { domain, seen, plan, ...circumstances }
     const pins = domain.vcpus[order]?.pins ?? null;
     const isOurs =
       pins !== null && [seenPins, planned].some((ours) => sameList(ours.get(index) ?? null, pins));
-    return isOurs ? (found.get(index) ?? vcpu) : vcpu;
+    const earlier = found.get(index);
+    return isOurs && earlier !== undefined ? { ...vcpu, pins: earlier.pins } : vcpu;
   });
+  const online = onlineBefore(memory, fresh.found.online, domain);
   const { emulatorPins } = domain;
   const isOurs =
     emulatorPins !== null &&
     [seen?.emulatorPins, plan?.emulatorPcpus].some((ours) => sameList(ours ?? null, emulatorPins));
   return {
     ...fresh,
-    found: { ...fresh.found, vcpus, emulatorPins: (isOurs ? memory : fresh).found.emulatorPins },
-    touched: isOurs || vcpus.some((vcpu, order) => vcpu !== fresh.found.vcpus[order]),
+    found: { online, vcpus, emulatorPins: (isOurs ? memory : fresh).found.emulatorPins },
+    touched:
+      isOurs ||
+      vcpus.some((vcpu, order) => vcpu !== fresh.found.vcpus[order]) ||
+      !sameList(online, fresh.found.online),
   };
+}
+
+/**
+ * What a new life used before vbal came. Where it uses just what the earlier one was told to use, and less than it has, a
+ * command reached it before it was seen: then it is as the earlier one was found, and what that one did not have is in use.
+ */
+function onlineBefore(
+  { asked, found }: DomainState,
+  online: readonly VcpuIndex[] | null,
+  { vcpus }: DomainSnapshot,
+): readonly VcpuIndex[] | null {
+  if (asked === null || !sameList(asked, online) || asked.length === vcpus.length) return online;
+  const unused = found.vcpus.filter(
+    ({ index, pluggedLater }) => !pluggedLater && found.online?.includes(index) !== true,
+  );
+  return vcpus.map(({ index }) => index).filter((one) => !unused.some(({ index }) => index === one));
 }
 
 interface Restart extends Circumstances {
@@ -206,7 +270,10 @@ function heardOf({ guest }: DomainSnapshot, now: Milliseconds): DomainState["hea
   return guest === null ? null : { report: guest, at: now };
 }
 
-/** Fills in what could not be read when the domain was first seen, unless vbal may have changed it since. */
+/**
+ * Fills in what could not be read when the domain was first seen. vbal pins only what it has read before, so that pins
+ * which are read for the first time are as they were found, whatever else of the domain was changed meanwhile.
+ */
 function completed(
   { found, asked, touched }: DomainState,
   domain: DomainSnapshot,
@@ -220,12 +287,9 @@ function completed(
       // Pitfall 23: the thread of a new vCPU inherits the pins of the emulator, which may be vbal's by now.
       return { index, pins: touched ? found.emulatorPins : anywhere(pins, pcpus), pluggedLater: touched };
     }
-    return touched || vcpu.pins !== null ? vcpu : { ...vcpu, pins: anywhere(pins, pcpus) };
+    return vcpu.pins !== null || vcpu.pluggedLater ? vcpu : { ...vcpu, pins: anywhere(pins, pcpus) };
   });
-  const emulatorPins = touched
-    ? found.emulatorPins
-    : (found.emulatorPins ?? anywhere(domain.emulatorPins, pcpus));
-  return { online, vcpus, emulatorPins };
+  return { online, vcpus, emulatorPins: found.emulatorPins ?? anywhere(domain.emulatorPins, pcpus) };
 }
 
 /** A guest that was rebooting could not follow: its patience begins when it speaks. */

@@ -53,6 +53,13 @@ export interface DomainState {
   readonly demand?: DomainDemand | null;
   /** Where vbal plugged vCPUs; absent for nowhere. */
   readonly plugged?: readonly PluggedSlot[];
+  /** Where vCPUs may be whose pins could not be read at the last look; absent when all were read. */
+  readonly lastPins?: readonly LastPins[];
+}
+
+export interface LastPins {
+  readonly index: VcpuIndex;
+  readonly pins: readonly PcpuId[];
 }
 
 export interface AbsentDomain {

@@ -12,6 +12,7 @@
  * can let one through when nothing else moves.
  */
 import type { Command } from "./action.ts";
+import type { LastPins } from "./controller_state.ts";
 import type { BalloonMechanism, DomainSnapshot, Snapshot, VcpuSlot } from "./model.ts";
 import { isOnline } from "./plugged_vcpus.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
@@ -30,6 +31,10 @@ export interface WantedDomain {
   readonly plug?: VcpuSlot;
   /** vCPUs that are to go altogether, ascending; each is taken out when its guest no longer uses it. */
   readonly unplug?: readonly VcpuIndex[];
+  /** What its guest was last told to use, where it is to be told otherwise even if it has not followed yet: it still may. */
+  readonly lastTold?: readonly VcpuIndex[];
+  /** Where vCPUs may be whose pins could not be read. */
+  readonly lastPins?: readonly LastPins[];
   /** Wait for this guest to let its vCPUs go before they are confined. False for a guest that does not follow. */
   readonly courteous: boolean;
 }
@@ -114,7 +119,7 @@ interface Leaver {
   readonly key: string;
 }
 
-/** For each pCPU, the vCPUs reported on it, or on their way to it, that should not be there. */
+/** For each pCPU, the vCPUs last reported on it, or on their way to it, that should not be there. */
 function leavingPcpus(
   wanted: readonly WantedDomain[],
   domains: ReadonlyMap<DomainId, DomainSnapshot>,
@@ -129,8 +134,9 @@ function leavingPcpus(
   for (const want of wanted) {
     const vcpus = new Map(domains.get(want.id)?.vcpus.map((vcpu) => [vcpu.index, vcpu]));
     for (const wantedVcpu of want.vcpus) {
-      const pins = vcpus.get(wantedVcpu.index)?.pins ?? null;
-      if (pins === null || wantedVcpu.pcpus === null) continue;
+      const vcpu = vcpus.get(wantedVcpu.index);
+      if (vcpu === undefined || wantedVcpu.pcpus === null) continue;
+      const pins = vcpu.pins ?? want.lastPins?.find(({ index }) => index === vcpu.index)?.pins ?? [];
       const keeps = new Set(wantedVcpu.pcpus);
       const key = vcpuKey(want.id, wantedVcpu.index);
       const comes = arriving.get(key);
@@ -196,7 +202,8 @@ function reconcileOnline(
   const shrinks = kept.length < online.length;
   // Shrink before you grow, inside one guest too; below its minimum, both in one request.
   const onlyShrinks = shrinks && want.vcpusMin <= kept.length;
-  if (!shrinks && grown.length === 0) return;
+  const isAsTold = want.lastTold === undefined || sameList(want.lastTold, keptIndices);
+  if (!shrinks && grown.length === 0 && isAsTold) return;
   ready.push({
     kind: "set-online",
     domain: want.id,

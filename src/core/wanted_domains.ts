@@ -32,6 +32,7 @@ export function wantedDomains(
         vcpusMin,
         ...(mayPlug && plugging?.failed === null ? { plug: plugging.slot } : {}),
         ...(0 < unplug.length ? { unplug } : {}),
+        ...(domain.lastPins === undefined ? {} : { lastPins: domain.lastPins }),
         courteous: domain.cooperation.standing === "active",
       });
     } else if (domain.touched) {
@@ -68,7 +69,10 @@ interface UnusedOptions extends Moment {
   readonly plan: DomainPlan;
 }
 
-function asFound({ id, found, plugged = [] }: DomainState, surroundings: Surroundings): WantedDomain {
+function asFound(
+  { id, asked, found, plugged = [], lastPins }: DomainState,
+  surroundings: Surroundings,
+): WantedDomain {
   const { mechanism, pcpus, snapshot } = surroundings;
   const online = pcpus.filter((pcpu) => pcpu.online).map((pcpu) => pcpu.id);
   const ours = snapshot === undefined ? [] : removableOf(plugged, snapshot).map(({ vcpu }) => vcpu.index);
@@ -87,6 +91,8 @@ function asFound({ id, found, plugged = [] }: DomainState, surroundings: Surroun
     mechanism,
     vcpusMin: 1,
     ...(0 < ours.length ? { unplug: ours } : {}),
+    ...(asked === null || found.online === null ? {} : { lastTold: asked }),
+    ...(lastPins === undefined ? {} : { lastPins }),
     courteous: false,
   };
 }
