@@ -21,6 +21,8 @@ type CommandEnded = Extract<ControllerEvent, { kind: "command-ended" }>;
 export interface ShellParts {
   readonly policy: Policy;
   readonly safeguards?: Safeguards;
+  /** Another controller than the shipped one: for a test that plants a fault and must see it found. */
+  readonly controller?: typeof step;
   /** The state of an earlier life, as a journal keeps it. */
   readonly earlier?: ControllerState;
   /** Called after every step, before its actions are carried out. */
@@ -115,7 +117,8 @@ export class SimulatedShell {
 
   #feed(event: ControllerEvent, now: Milliseconds): void {
     const before = this.#state;
-    const taken = step(this.#policy, before, event, now, this.#parts.safeguards ?? ALL_SAFEGUARDS);
+    const { controller = step, safeguards = ALL_SAFEGUARDS } = this.#parts;
+    const taken = controller(this.#policy, before, event, now, safeguards);
     this.#state = taken.state;
     this.#parts.onStep?.({ event, now, policy: this.#policy, before, step: taken });
     for (const action of taken.actions) {

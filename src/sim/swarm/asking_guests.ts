@@ -90,12 +90,15 @@ export class AskingGuests {
   #look(domain: LightDomain): void {
     switch (this.#manners.get(domain)!) {
       case "flooding":
-        this.#send(Array.from({ length: FLOOD }, () => this.#requestOf(domain, 2)));
+        this.#send(
+          domain,
+          Array.from({ length: FLOOD }, () => this.#requestOf(domain, 2)),
+        );
         return;
       case "lying": {
         const node = this.#draws.between(0, 1_000_000);
         const target = this.#draws.chance(0.5) ? null : ({ kind: "node", node } as const);
-        this.#send([{ ...this.#requestOf(domain, this.#draws.pick([1e9, Number.NaN, -1])), target }]);
+        this.#send(domain, [{ ...this.#requestOf(domain, this.#draws.pick([1e9, Number.NaN, -1])), target }]);
         return;
       }
       case "honest":
@@ -110,7 +113,7 @@ export class AskingGuests {
       if (!isShort(domain)) return;
       const request = this.#requestOf(domain, domain.load / (domain.online.size * 1_000));
       this.#open.set(domain, { request, tries: 1, askedAt: now });
-      this.#send([request]);
+      this.#send(domain, [request]);
       return;
     }
     if (now < open.askedAt + ANSWER_DEADLINE_MS) return;
@@ -120,7 +123,7 @@ export class AskingGuests {
     }
     open.tries += 1;
     open.askedAt = now;
-    this.#send([open.request]);
+    this.#send(domain, [open.request]);
   }
 
   #requestOf(domain: LightDomain, value: number): VcpuRequest {
@@ -137,13 +140,16 @@ export class AskingGuests {
     };
   }
 
-  #send(requests: readonly VcpuRequest[]): void {
+  #send(domain: LightDomain, requests: readonly VcpuRequest[]): void {
     const host = this.#host;
+    // What a guest said ends with its channel.
+    const arrive = () => {
+      if (host.domains.get(domain.id) === domain) this.#ask(requests);
+    };
     if (host.befalls("request-lost")) return;
     host.after(host.befalls("request-late") ? this.#draws.between(100, 5_000) : 2, () => {
-      this.#ask(requests);
-      if (host.befalls("request-doubled"))
-        host.after(this.#draws.between(1, 3_000), () => this.#ask(requests));
+      arrive();
+      if (host.befalls("request-doubled")) host.after(this.#draws.between(1, 3_000), arrive);
     });
   }
 

@@ -30,6 +30,12 @@ export interface LightDomain {
   temper: Temper;
   /** What a lying guest says instead. */
   claims: ReadonlySet<VcpuIndex> | null;
+  /** So many looks do not show it: its monitor is somebody else's just now. */
+  hiddenFor: number;
+  /** What somebody else than vbal changed: that is not put back as it came. */
+  readonly meddled: Set<"pins" | "online">;
+  /** When vbal last gave the command to plug there, by the core of the slot. */
+  readonly plugCommanded: Map<number, Milliseconds>;
   /** Grows with each request and reboot: an older one is not gone on with. */
   request: number;
   /** The command that it is carrying out, and those that wait for it. */
@@ -40,8 +46,8 @@ interface LightVcpu {
   /** Where it was told to run. */
   pins: readonly PcpuId[];
   readonly slot: VcpuSlot;
-  /** Who plugged it; `null` for one that was there at boot. */
-  readonly by: "controller" | "somebody" | null;
+  /** Who plugged it; `null` for one that was there at boot, `unknown` when vbal was about to plug there, too. */
+  readonly by: "controller" | "somebody" | "unknown" | null;
 }
 
 type Ended = (outcome: CommandOutcome) => void;
@@ -115,6 +121,9 @@ export class LightHost {
       online: new Set(Array.from({ length: vcpus }, (_, index) => index)),
       temper: "obedient",
       claims: null,
+      hiddenFor: 0,
+      meddled: new Set(),
+      plugCommanded: new Map(),
       request: 0,
       commands: [],
     };
@@ -148,12 +157,12 @@ export class LightHost {
       state: domain.paused ? "paused" : "running",
       vcpus: [...domain.vcpus].map(([index, { pins, slot, by }]) => ({
         index,
-        pins: this.#effective(pins),
+        pins: this.befalls("pins-unread") ? null : this.#effective(pins),
         ...slot,
         ...(by === null ? {} : { removable: true }),
       })),
       ...(domain.freeSlots === null ? {} : { freeSlots: domain.freeSlots }),
-      emulatorPins: this.#effective(domain.emulatorPins),
+      emulatorPins: this.befalls("pins-unread") ? null : this.#effective(domain.emulatorPins),
       guest: reportOf(domain),
     };
   }
@@ -165,6 +174,7 @@ export class LightHost {
       this.after(1, () => ended(failed("no-such-domain", action.domain)));
       return;
     }
+    if (action.kind === "plug-vcpu") noteCommanded(domain, action.slot, this.now);
     let isOver = false;
     const end: Ended = (outcome) => {
       if (isOver) return;
@@ -212,6 +222,15 @@ export class LightHost {
     this.onChange();
   }
 
+  removeVcpu(domain: LightDomain, index: VcpuIndex): void {
+    const vcpu = domain.vcpus.get(index);
+    if (vcpu === undefined) return;
+    domain.vcpus.delete(index);
+    domain.online.delete(index);
+    if (domain.freeSlots !== null) domain.freeSlots = [vcpu.slot, ...domain.freeSlots];
+    this.onChange();
+  }
+
   #plug(domain: LightDomain, slot: VcpuSlot, end: Ended): void {
     if (domain.temper === "refusing") {
       end(failed("guest-refused", domain.id));
@@ -231,14 +250,12 @@ export class LightHost {
     this.after(this.#draws.between(20, 500), () => {
       const vcpu = domain.vcpus.get(index);
       if (vcpu === undefined || vcpu.by === null) return end(failed("no-such-vcpu", domain.id));
-      if (vcpu.by !== "controller")
+      if (vcpu.by === "somebody")
         this.faults.push(`${domain.id}.${index} is unplugged, which somebody else had plugged`);
       // Pitfall 1: it is only asked for.
       if (domain.online.has(index) || this.befalls("command-late"))
         return end(failed("guest-refused", domain.id));
-      domain.vcpus.delete(index);
-      domain.freeSlots = [vcpu.slot, ...(domain.freeSlots ?? [])];
-      this.onChange();
+      this.removeVcpu(domain, index);
       return end({ ok: true });
     });
   }
@@ -305,6 +322,8 @@ export class LightHost {
       case "lying":
         this.after(reaction, () => {
           domain.claims = new Set(asked);
+          // Who finds it then finds what it says.
+          domain.meddled.add("online");
           end({ ok: true });
         });
         return;
@@ -341,6 +360,13 @@ export class LightHost {
       this.#slowly(domain, request);
     });
   }
+}
+
+/** Who filled a slot just before it was to be filled has a vCPU that nobody can tell from the one that was asked for. */
+function noteCommanded({ vcpus, plugCommanded }: LightDomain, slot: VcpuSlot, now: Milliseconds): void {
+  plugCommanded.set(slot.guestCore, now);
+  for (const [index, vcpu] of vcpus)
+    if (vcpu.by === "somebody" && sameSlot(vcpu.slot, slot)) vcpus.set(index, { ...vcpu, by: "unknown" });
 }
 
 function onlineOf(pcpus: readonly Pcpu[]): PcpuId[] {

@@ -20,10 +20,14 @@ export function brokenRules({ event, step, policy }: StepTaken): string[] {
       ({ kind }) => `Invariant 5: ${kind} before a look showed what came of the last command`,
     );
   const keys = state.underWay.map(({ command }) => {
+    if (command.kind === "plug-vcpu")
+      return `${command.kind} ${command.domain} ${command.slot.guestSocket}-${command.slot.guestCore}`;
     if (command.kind === "pin-vcpu" || command.kind === "unplug-vcpu")
       return `${command.kind} ${command.domain} ${command.vcpu}`;
     return `${command.kind} ${command.domain}`;
   });
+  if (policy.mode === "observe" && state.mode === "controlling" && 0 < commands.length)
+    broken.push(`In observe mode ${commands.map(({ kind }) => kind).join(", ")}`);
   if (new Set(keys).size < keys.length)
     broken.push(`Two commands about one thing are under way: ${keys.join(", ")}`);
   for (const command of commands) broken.push(...commandFaults(command, { state, policy }));

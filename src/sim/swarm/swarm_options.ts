@@ -15,17 +15,23 @@ import type { Draws } from "./draws.ts";
 export const HAPPENINGS = [
   "domain-arrives",
   "domain-departs",
+  "domain-restarts",
+  "monitor-lost",
   "domain-paused",
   "domain-resumed",
   "guest-reboots",
   "guest-changes-temper",
   "guest-acts-alone",
   "vcpu-plugged",
+  "vcpu-unplugged",
   "pcpu-offline",
   "pcpu-online",
   "repinned-by-others",
   "load-changed",
+  "asking-begins-or-ends",
   "policy-changed",
+  "rules-changed",
+  "paused-by-administrator",
   "daemon-restarts",
 ] as const;
 export type Happening = (typeof HAPPENINGS)[number];
@@ -35,6 +41,7 @@ export const MISHAPS = [
   "look-late",
   "look-fails",
   "look-partial",
+  "pins-unread",
   "command-slow",
   "command-lost",
   "command-late",
@@ -99,11 +106,30 @@ export function drawOptions(draws: Draws): SwarmOptions {
       emulatorPcpus: pcpus > 2 && draws.chance(0.2) ? [pcpus - 1] : null,
     },
     happenings: { ...weights(HAPPENINGS, () => draws.between(1, 10)), "domain-arrives": 4 },
-    mishaps: weights(MISHAPS, () => draws.between(1, 40) / 100),
+    mishaps: {
+      ...weights(MISHAPS, () => draws.between(1, 40) / 100),
+      // Rare on a host, and it is drawn for each vCPU at each look.
+      "pins-unread": draws.chance(0.25) ? draws.between(1, 10) / 100 : 0,
+    },
     tempers: ["obedient", ...TEMPERS.slice(1).filter(() => draws.chance(0.5))],
     faultsForMs: (isCalm ? draws.between(60, 150) : draws.between(5, 60)) * 1_000,
     betweenHappeningsMs: isCalm ? 10_000 : draws.pick([200, 1_000, 3_000]),
     manners,
+  };
+}
+
+/** What an administrator might change for the whole host. */
+export function drawHostPolicy(draws: Draws, policy: Policy): Policy {
+  const last = draws.between(2, 7);
+  return {
+    ...policy,
+    rounding: draws.pick<Rounding>(["largest-remainder", "largest-remainder", "floor", "ceil"]),
+    emulatorPcpus: draws.chance(0.2) ? [last] : null,
+    pool: draws.chance(0.2) ? Array.from({ length: last }, (_, id) => id) : null,
+    admission: {
+      mode: draws.chance(0.2) ? "strict" : "demand",
+      loansMax: draws.chance(0.3) ? draws.between(0, 2) : null,
+    },
   };
 }
 

@@ -6,8 +6,8 @@
  */
 import { GROWTH_GIVEN_UP_FOR_MS, RETRY_AFTER_MAX_MS, step } from "../../core/controller.ts";
 import type { ControllerState } from "../../core/controller_state.ts";
-import { makePlan } from "../../core/make_plan.ts";
-import type { Pcpu, Snapshot } from "../../core/model.ts";
+import type { Pcpu, VcpuSlot } from "../../core/model.ts";
+import { PLUG_COMES_WITHIN_MS } from "../../core/plugged_vcpus.ts";
 import type { Policy } from "../../core/policy.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "../../core/safeguards.ts";
 import type { Milliseconds } from "../../core/units.ts";
@@ -15,11 +15,15 @@ import { unreachable } from "../../core/unreachable.ts";
 import { SimulatedShell, type StepTaken } from "../controller/simulated_shell.ts";
 import { AskingGuests, drawLoad } from "./asking_guests.ts";
 import { type Draws, drawsOf } from "./draws.ts";
+import { isRepeatable } from "./is_repeatable.ts";
 import { LendingRule } from "./lending_rule.ts";
 import { type LightDomain, LightHost, slotAt } from "./light_host.ts";
+import { pendingOn } from "./pending.ts";
+import { leftIn } from "./put_back_rule.ts";
 import { brokenRules } from "./safety_rules.ts";
 import {
   drawDomainPolicy,
+  drawHostPolicy,
   drawOptions,
   HAPPENINGS,
   type Happening,
@@ -45,13 +49,19 @@ const FAULTS_MAX = 5;
 /** One step of so many is taken twice: some for each seed, at a twentieth of the time that everything takes. */
 const COMPARE_EVERY = 40;
 
-export function runSwarm(seed: number, safeguards: Safeguards = ALL_SAFEGUARDS): SwarmRun {
-  return new Swarm(seed, safeguards).run();
+/** What a test may switch off, or put in the place of the shipped controller, to see that it is noticed. */
+export interface SwarmParts {
+  readonly safeguards?: Safeguards;
+  readonly controller?: typeof step;
+}
+
+export function runSwarm(seed: number, parts: SwarmParts = {}): SwarmRun {
+  return new Swarm(seed, parts).run();
 }
 
 class Swarm {
   readonly #seed: number;
-  readonly #safeguards: Safeguards;
+  readonly #parts: Required<SwarmParts>;
   readonly #draws: Draws;
   readonly #options: SwarmOptions;
   /** Every kind of happening as often as its weight says. */
@@ -76,9 +86,9 @@ class Swarm {
   #steps = 0;
   readonly #faults: string[] = [];
 
-  constructor(seed: number, safeguards: Safeguards) {
+  constructor(seed: number, { safeguards = ALL_SAFEGUARDS, controller = step }: SwarmParts) {
     this.#seed = seed;
-    this.#safeguards = safeguards;
+    this.#parts = { safeguards, controller };
     this.#draws = drawsOf(seed, 1);
     this.#options = drawOptions(this.#draws);
     const { happenings } = this.#options;
@@ -111,7 +121,9 @@ class Swarm {
       domain.paused = false;
       domain.temper = "obedient";
       domain.claims = null;
+      domain.hiddenFor = 0;
     }
+    this.#policy = { ...this.#policy, mode: "enforce" };
     this.#guests.mendAll();
     // On one host of two nobody asks any more, and weights alone decide again.
     if (this.#seed % 2 === 0) for (const domain of host.domains.values()) domain.asks = false;
@@ -132,63 +144,18 @@ class Swarm {
     this.#shell.release(host.now);
     const touched = (): readonly string[] =>
       this.#shell.state.domains.filter((domain) => domain.touched).map(({ id }) => id);
-    while (host.now < until && touched().length > 0) host.next();
+    // A look that was under way may not show everybody; the next one does.
+    const isAway = (): boolean =>
+      [...host.domains.keys()].some((id) => this.#shell.state.absent.some(({ memory }) => memory.id === id));
+    while (host.now < until && (touched().length > 0 || isAway())) host.next();
     for (const id of touched()) this.#faults.push(`Invariant 7: ${id} was not put back by a clean stop`);
-    for (const { id, vcpus } of host.domains.values())
-      for (const [index, { by }] of vcpus)
-        if (by === "controller" && this.#faults.length === 0)
-          this.#faults.push(`Invariant 7: ${id}.${index} was plugged by vbal and left there by a clean stop`);
+    if (this.#faults.length === 0)
+      for (const domain of host.domains.values()) this.#faults.push(...leftIn(domain, host.pcpus));
   }
 
-  /** What stands between the host as it is and the plan; empty when it is as it should be. */
   #pending(): string[] {
     const { state } = this.#shell;
-    const truth = this.#host.observe();
-    if (state.plan === null || state.absent.some(({ awaited }) => awaited))
-      return ["there is no new plan yet"];
-    const pending: string[] = [];
-    for (const { id, growthGivenUp } of state.domains)
-      if (growthGivenUp !== null) pending.push(`${id} is not expected to grow before ${growthGivenUp.until}`);
-    const domains = new Map(truth.domains.map((domain) => [domain.id, domain]));
-    for (const { id, vcpus, emulatorPcpus } of state.plan.domains) {
-      const domain = domains.get(id);
-      if (domain === undefined) {
-        pending.push(`${id} is planned and not there`);
-        continue;
-      }
-      for (const { index, pcpus, online } of vcpus) {
-        const pins = domain.vcpus.find((vcpu) => vcpu.index === index)?.pins;
-        const isOnline = this.#host.domains.get(id)!.online.has(index);
-        if (String(pins) !== String(pcpus))
-          pending.push(`${id}.${index} is on ${String(pins)}, planned on ${String(pcpus)}`);
-        if (isOnline !== online)
-          pending.push(`${id}.${index} is ${isOnline ? "in use" : "unused"}, planned otherwise`);
-      }
-      if (String(domain.emulatorPins) !== String(emulatorPcpus)) pending.push(`${id}'s emulator is astray`);
-    }
-    if (pending.length === 0) pending.push(...this.#planFaults(state, truth));
-    return pending;
-  }
-
-  /** Where nobody asks, counts follow from policy and inventory alone, whatever the history. */
-  #planFaults(state: ControllerState, truth: Snapshot): string[] {
-    if (truth.domains.some(({ guest }) => guest?.asks === true)) return this.#wantedFaults(state);
-    const counts = (plan: NonNullable<ControllerState["plan"]>): string =>
-      plan.domains.map(({ id, target }) => `${id}: ${target}`).join(", ");
-    const [is, due] = [counts(state.plan!), counts(makePlan(this.#policy, truth))];
-    return is === due ? [] : [`the plan has ${is}; from what is there now follows ${due}`];
-  }
-
-  /** Whoever is short of vCPUs has at least what it is due. */
-  #wantedFaults({ domains, plan, dues }: ControllerState): string[] {
-    const targets = new Map(plan?.domains.map(({ id, target }) => [id, target]));
-    const due = new Map(dues?.domains.map((entry) => [entry.id, entry.due]));
-    return domains.flatMap(({ id }) => {
-      const domain = this.#host.domains.get(id);
-      const lacks = (targets.get(id) ?? 0) < (due.get(id) ?? 0);
-      if (domain === undefined || !lacks || !this.#guests.isAsking(domain)) return [];
-      return [`${id} asks, is due ${due.get(id)} vCPUs and has ${targets.get(id)}`];
-    });
+    return pendingOn({ state, policy: this.#policy, host: this.#host, guests: this.#guests });
   }
 
   #startShell(earlier?: ControllerState): SimulatedShell {
@@ -201,11 +168,12 @@ class Swarm {
     this.#partialLooks = this.#host.befalls("look-partial") ? this.#draws.between(1, 4) : 0;
     const shell: SimulatedShell = new SimulatedShell({
       policy: this.#policy,
-      safeguards: this.#safeguards,
+      ...this.#parts,
       ...(earlier === undefined ? {} : { earlier }),
       onStep: (taken) => this.#check(taken),
       carryOut: (action) => {
         if (this.#isKilled) return;
+        this.#noteStray(action.domain);
         this.#host.carryOut(action, (outcome) => {
           if (this.#life !== life) return;
           shell.commandEnded(action.id, outcome);
@@ -223,10 +191,18 @@ class Swarm {
     return shell;
   }
 
+  /** A command that reaches another life than the one that was seen: what that one was like before, nobody can know. */
+  #noteStray(id: string): void {
+    const seen = this.#shell.state.snapshot?.domains.find((domain) => domain.id === id);
+    const domain = this.#host.domains.get(id);
+    if (domain !== undefined && domain.incarnation !== seen?.incarnation)
+      domain.meddled.add("pins").add("online");
+  }
+
   #check(taken: StepTaken): void {
     this.#steps++;
     if (this.#isDoomed) this.#isKilled = true;
-    if (this.#steps % COMPARE_EVERY === 0 && !isRepeatable(taken, this.#safeguards))
+    if (this.#steps % COMPARE_EVERY === 0 && !isRepeatable(taken, this.#parts))
       this.#faults.push(
         `At ${taken.now} ms: Invariants 1 and 9: the same step from the journalled state differs`,
       );
@@ -275,7 +251,11 @@ class Swarm {
     const whole = host.observe();
     const isPartial = 0 < this.#partialLooks;
     if (isPartial) this.#partialLooks--;
-    const shown = whole.domains.filter((_, i) => !isPartial || i % 2 === 0);
+    const shown = whole.domains.filter(({ id }, i) => {
+      const domain = host.domains.get(id)!;
+      if (0 < domain.hiddenFor) return domain.hiddenFor-- === 0;
+      return !isPartial || i % 2 === 0;
+    });
     host.after(host.befalls("look-late") ? this.#draws.between(50, 4_000) : 1, () => {
       if (this.#life !== life) return;
       this.#isLooking = false;
@@ -310,7 +290,15 @@ class Swarm {
         return;
       case "policy-changed":
         if (domain !== undefined) this.#weigh(domain);
-        if (!this.#isKilled && !this.#isDoomed) this.#shell.changePolicy(this.#policy, host.now);
+        this.#tellPolicy();
+        return;
+      case "rules-changed":
+        this.#policy = drawHostPolicy(draws, this.#policy);
+        this.#tellPolicy();
+        return;
+      case "paused-by-administrator":
+        this.#setMode("observe");
+        host.after(draws.between(1_000, 15_000), () => this.#setMode("enforce"));
         return;
       case "daemon-restarts":
         if (this.#isKilled || draws.chance(0.5)) this.#restart();
@@ -328,15 +316,28 @@ class Swarm {
     }
   }
 
-  #befall(
-    domain: LightDomain,
-    kind: Exclude<Happening, `pcpu-${string}` | "domain-arrives" | "policy-changed" | "daemon-restarts">,
-  ): void {
+  #setMode(mode: Policy["mode"]): void {
+    if (this.#policy.mode === mode) return;
+    this.#policy = { ...this.#policy, mode };
+    this.#tellPolicy();
+  }
+
+  #tellPolicy(): void {
+    if (!this.#isKilled && !this.#isDoomed) this.#shell.changePolicy(this.#policy, this.#host.now);
+  }
+
+  #befall(domain: LightDomain, kind: Exclude<Happening, HostHappening>): void {
     const draws = this.#draws;
     const indices = [...domain.vcpus.keys()];
     switch (kind) {
       case "domain-departs":
         this.#host.domains.delete(domain.id);
+        break;
+      case "domain-restarts":
+        this.#restartDomain(domain);
+        break;
+      case "monitor-lost":
+        domain.hiddenFor = draws.between(1, 12);
         break;
       case "domain-paused":
         domain.paused = true;
@@ -354,14 +355,23 @@ class Swarm {
         break;
       case "guest-acts-alone":
         domain.online = new Set([0, ...indices.filter(() => draws.chance(0.5))]);
+        domain.meddled.add("online");
         break;
       case "vcpu-plugged":
-        // Elsewhere than where the machine offers a slot: nobody takes those away.
         if (domain.vcpus.size < 2 * this.#options.vcpusMax)
-          this.#host.addVcpu(domain, slotAt(1_000 + this.#pluggedByOthers++), "somebody");
+          this.#host.addVcpu(domain, this.#slotForSomebody(domain), "somebody");
         break;
+      case "vcpu-unplugged": {
+        const later = indices.filter((index) => domain.vcpus.get(index)!.by !== null);
+        if (0 < later.length) this.#host.removeVcpu(domain, draws.pick(later));
+        break;
+      }
       case "repinned-by-others":
+        domain.meddled.add("pins");
         domain.vcpus.get(draws.pick(indices))!.pins = [draws.below(this.#host.pcpus.length)];
+        break;
+      case "asking-begins-or-ends":
+        if (0 < this.#options.manners.length) domain.asks = !domain.asks;
         break;
       case "load-changed":
         domain.load = drawLoad(draws);
@@ -372,17 +382,40 @@ class Swarm {
     this.#host.onChange();
   }
 
-  #arrive(): void {
-    const domain = this.#host.arrive(`d${this.#arrived++}`, this.#draws.between(1, this.#options.vcpusMax));
+  /** Where the machine offers it, unless a vCPU of vbal's may come there yet; or where it offers nothing. */
+  #slotForSomebody({ freeSlots, plugCommanded }: LightDomain): VcpuSlot {
+    const free = (freeSlots ?? []).filter(
+      ({ guestCore }) =>
+        (plugCommanded.get(guestCore) ?? Number.NEGATIVE_INFINITY) + PLUG_COMES_WITHIN_MS < this.#host.now,
+    );
+    return free[0] ?? slotAt(1_000 + this.#pluggedByOthers++);
+  }
+
+  /** The hypervisor's process ends and another one begins, which may take its pins over. */
+  #restartDomain({ id, vcpus, meddled, emulatorPins }: LightDomain): void {
+    const booted = [...vcpus].filter(([, { by }]) => by === null).length;
+    const again = this.#arrive(id, this.#draws.chance(0.5) ? booted : undefined);
+    // A command to the earlier life may reach the new one, which then is taken for it.
+    for (const what of meddled) again.meddled.add(what);
+    if (this.#draws.chance(0.7)) return;
+    for (const [index, vcpu] of again.vcpus) vcpu.pins = vcpus.get(index)?.pins ?? vcpu.pins;
+    again.emulatorPins = emulatorPins;
+    // Whose pins these are is not always to be known.
+    again.meddled.add("pins");
+  }
+
+  #arrive(id = `d${this.#arrived++}`, vcpus = this.#draws.between(1, this.#options.vcpusMax)): LightDomain {
+    const domain = this.#host.arrive(id, vcpus);
     domain.temper = this.#draws.pick(this.#options.tempers);
     if (this.#draws.chance(0.5)) this.#weigh(domain);
     const { manners } = this.#options;
-    if (manners.length === 0 || !this.#draws.chance(0.8)) return;
+    if (manners.length === 0 || !this.#draws.chance(0.8)) return domain;
     if (this.#draws.chance(0.7)) {
       const slots = this.#draws.between(1, 4);
       domain.freeSlots = Array.from({ length: slots }, (_, n) => slotAt(domain.vcpus.size + n, n % 2));
     }
     this.#guests.join(domain, this.#draws.pick(manners));
+    return domain;
   }
 
   /** The daemon learns of it with its next start, or by `changePolicy`. */
@@ -392,18 +425,13 @@ class Swarm {
   }
 }
 
-/** Equal inputs, equal bytes, also after a journey through a journal. */
-function isRepeatable(
-  { policy, before, event, now, step: taken }: StepTaken,
-  safeguards: Safeguards,
-): boolean {
-  const journalled = JSON.parse(JSON.stringify({ policy, before, event })) as Pick<
-    StepTaken,
-    "policy" | "before" | "event"
-  >;
-  const again = step(journalled.policy, journalled.before, journalled.event, now, safeguards);
-  return JSON.stringify(again) === JSON.stringify(taken);
-}
+type HostHappening =
+  | `pcpu-${string}`
+  | "domain-arrives"
+  | "policy-changed"
+  | "rules-changed"
+  | "paused-by-administrator"
+  | "daemon-restarts";
 
 function pcpusOf({ pcpus, pcpusPerCore, nodes }: SwarmOptions): Pcpu[] {
   const perNode = Math.ceil(pcpus / nodes);
