@@ -13,14 +13,14 @@ import { putOff } from "./consider_demand.ts";
 import type { Attempt, ControllerState, DomainState } from "./controller_state.ts";
 import { judge } from "./cooperation.ts";
 import type { ControllerEvent } from "./event.ts";
-import type { DomainSnapshot, Snapshot } from "./model.ts";
 import type { Note } from "./note.ts";
 import { planAnew } from "./plan_anew.ts";
-import { afterPlug, removableOf, withPluggedSlot } from "./plugged_vcpus.ts";
+import { afterPlug, withPluggedSlot } from "./plugged_vcpus.ts";
 import type { Policy } from "./policy.ts";
 import { onlineOf, type Reconciliation, reconcile, sameList, type WantedDomain } from "./reconcile.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "./safeguards.ts";
-import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "./units.ts";
+import { settleReleased } from "./settle_released.ts";
+import type { DomainId, Milliseconds, VcpuIndex } from "./units.ts";
 import { wantedDomains } from "./wanted_domains.ts";
 
 export interface Step {
@@ -349,62 +349,4 @@ function withNothingLeftToAsk(
     return { ...domain, asked: online, reached: true, cooperation: { ...cooperation, progressAt: now } };
   });
   return { ...state, domains };
-}
-
-/** A domain that is let go and has nothing left to put back is no longer touched. */
-function settleReleased(
-  state: ControllerState,
-  wanted: readonly WantedDomain[],
-  { ready, blocked }: Reconciliation,
-  notes: Note[],
-): ControllerState {
-  const planned = new Set(state.mode === "controlling" ? state.plan?.domains.map(({ id }) => id) : []);
-  const letGo = wanted.filter(({ id }) => !planned.has(id));
-  if (letGo.length === 0) return state;
-  const open = new Set([
-    ...[...ready, ...blocked.map(({ command }) => command)].map(({ domain }) => domain),
-    ...state.underWay.map(({ command }) => command.domain),
-  ]);
-  const memories = new Map(state.domains.map((domain) => [domain.id, domain]));
-  const snapshots = new Map(state.snapshot?.domains.map((domain) => [domain.id, domain]));
-  // A daemon that stops does not wait for pCPUs that may never come back.
-  const offline = new Set(state.mode === "releasing" ? [] : offlineIn(state.snapshot));
-  const settled = new Set(
-    letGo
-      .map(({ id }) => id)
-      .filter((id) => !open.has(id) && !owes(memories.get(id)!, snapshots.get(id)))
-      .filter((id) => !isPartly(memories.get(id)!.found, offline)),
-  );
-  if (settled.size === 0) return state;
-  for (const domain of settled) notes.push({ code: "released", domain });
-  const domains = state.domains.map((domain) =>
-    settled.has(domain.id) ? { ...domain, touched: false, asked: null, reached: false } : domain,
-  );
-  return { ...state, domains };
-}
-
-/**
- * What was found cannot be put back now: a vCPU that vbal plugged is there still, pins cannot be read and so nobody knows
- * where they are, or the guest was told to use other vCPUs and cannot be told otherwise, since it is silent or paused.
- */
-function owes({ asked, found, plugged }: DomainState, domain: DomainSnapshot | undefined): boolean {
-  if (domain === undefined) return false;
-  if (plugged !== undefined && 0 < removableOf(plugged, domain).length) return true;
-  const pins = new Map(domain.vcpus.map((vcpu) => [vcpu.index, vcpu.pins]));
-  if (found.vcpus.some((vcpu) => vcpu.pins !== null && pins.get(vcpu.index) === null)) return true;
-  if (found.emulatorPins !== null && domain.emulatorPins === null) return true;
-  if (asked === null || found.online === null || sameList(asked, found.online)) return false;
-  return domain.guest === null || domain.state !== "running";
-}
-
-/** It may not run on all pCPUs yet where it was found: they are offline, and to be given back when they come. */
-function isPartly({ vcpus, emulatorPins }: DomainState["found"], offline: ReadonlySet<PcpuId>): boolean {
-  if (offline.size === 0) return false;
-  return [emulatorPins, ...vcpus.map(({ pins }) => pins)].some((pins) =>
-    pins?.some((pcpu) => offline.has(pcpu)),
-  );
-}
-
-function offlineIn(snapshot: Snapshot | null): readonly PcpuId[] {
-  return (snapshot?.pcpus ?? []).filter(({ online }) => !online).map(({ id }) => id);
 }

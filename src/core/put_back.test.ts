@@ -132,6 +132,27 @@ it("a guest that has not followed yet is told at a clean stop that it need not",
   expect(isTouched(world)).toBe(false);
 });
 
+it("a guest that is paused before it has followed is told again when it runs (swarm, seed 11558)", () => {
+  const world = new TestWorld(4).arrive("a", { vcpus: 4 }).arrive("b", { vcpus: 4 });
+  world.settle();
+  expect(world.online("a")).toEqual([0, 1]);
+  // It is told to use all again, and is paused before it has.
+  world.depart("b").temper("a", "stuck").settle();
+  expect(world.state.domains[0]).toMatchObject({ asked: [0, 1, 2, 3] });
+  world
+    .change("a", (domain) => ({ ...domain, state: "paused" }))
+    .temper("a", "obedient")
+    .settle();
+  world.policy = { ...world.policy, domains: { a: { ...DEFAULT_DOMAIN_POLICY, managed: false } } };
+  world.play({ kind: "policy-changed" });
+  world.settle();
+  expect(isTouched(world)).toBe(true);
+  world.now += 60_000;
+  world.change("a", (domain) => ({ ...domain, state: "running" })).settle();
+  expect(world.online("a")).toEqual([0, 1, 2, 3]);
+  expect(isTouched(world)).toBe(false);
+});
+
 describe("a new life of a domain", () => {
   it("that carried out what the earlier one was told is not found like that", () => {
     const world = new TestWorld(4).arrive("a", { vcpus: 4 }).arrive("b", { vcpus: 4 });
