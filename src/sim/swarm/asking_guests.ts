@@ -59,6 +59,11 @@ export class AskingGuests {
     for (const [domain] of this.#manners) this.#manners.set(domain, "honest");
   }
 
+  /** Its load monitor begins or ends; a guest that has none never asks. */
+  beginOrEnd(domain: LightDomain): void {
+    if (this.#manners.has(domain)) domain.asks = !domain.asks;
+  }
+
   isAsking(domain: LightDomain): boolean {
     return domain.asks && isShort(domain);
   }

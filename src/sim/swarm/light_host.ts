@@ -36,6 +36,8 @@ export interface LightDomain {
   readonly meddled: Set<"pins" | "online">;
   /** When vbal last gave the command to plug there, by the core of the slot. */
   readonly plugCommanded: Map<number, Milliseconds>;
+  /** Since when a slot is free where a vCPU of vbal's was, by its core; until vbal has seen it. */
+  readonly vacated: Map<number, Milliseconds>;
   /** Grows with each request and reboot: an older one is not gone on with. */
   request: number;
   /** The command that it is carrying out, and those that wait for it. */
@@ -46,8 +48,16 @@ interface LightVcpu {
   /** Where it was told to run. */
   pins: readonly PcpuId[];
   readonly slot: VcpuSlot;
-  /** Who plugged it; `null` for one that was there at boot, `unknown` when vbal was about to plug there, too. */
+  /**
+   * Who plugged it; `null` for one that was there at boot, `unknown` where nobody can tell: vbal was about to plug there, too,
+   * or its command reached another life of the domain than the one that it had seen.
+   */
   readonly by: "controller" | "somebody" | "unknown" | null;
+}
+
+interface Plug {
+  readonly slot: VcpuSlot;
+  readonly by: "controller" | "unknown";
 }
 
 type Ended = (outcome: CommandOutcome) => void;
@@ -124,6 +134,7 @@ export class LightHost {
       hiddenFor: 0,
       meddled: new Set(),
       plugCommanded: new Map(),
+      vacated: new Map(),
       request: 0,
       commands: [],
     };
@@ -167,14 +178,15 @@ export class LightHost {
     };
   }
 
-  /** `ended` is called once, whatever happens. */
-  carryOut(action: CommandAction, ended: Ended): void {
+  /** `ended` is called once, whatever happens; `isStray`: meant for another life of the domain. */
+  carryOut(action: CommandAction, isStray: boolean, ended: Ended): void {
     const domain = this.domains.get(action.domain);
     if (domain === undefined) {
       this.after(1, () => ended(failed("no-such-domain", action.domain)));
       return;
     }
     if (action.kind === "plug-vcpu") noteCommanded(domain, action.slot, this.now);
+    if (isStray) domain.meddled.add("pins").add("online");
     let isOver = false;
     const end: Ended = (outcome) => {
       if (isOver) return;
@@ -186,14 +198,18 @@ export class LightHost {
     };
     const begin = (): void => {
       if (this.domains.get(domain.id) !== domain) end(failed("no-such-domain", domain.id));
-      else if (!this.befalls("command-lost")) this.#begin(domain, action, end);
+      else if (!this.befalls("command-lost")) this.#begin(domain, { action, isStray }, end);
     };
     // As the port says: in order, and each over by its deadline, also one that never began.
     this.after(DEADLINES[action.kind], () => end(failed("timed-out", domain.id)));
     if (domain.commands.push(begin) === 1) this.after(0, begin);
   }
 
-  #begin(domain: LightDomain, action: CommandAction, end: Ended): void {
+  #begin(
+    domain: LightDomain,
+    { action, isStray }: { readonly action: CommandAction; readonly isStray: boolean },
+    end: Ended,
+  ): void {
     switch (action.kind) {
       case "set-online":
         this.#setOnline(domain, action.online, end);
@@ -203,7 +219,7 @@ export class LightHost {
         this.#pin(domain, action, end);
         return;
       case "plug-vcpu":
-        this.#plug(domain, action.slot, end);
+        this.#plug(domain, { slot: action.slot, by: isStray ? "unknown" : "controller" }, end);
         return;
       case "unplug-vcpu":
         this.#unplug(domain, action.vcpu, end);
@@ -211,7 +227,7 @@ export class LightHost {
   }
 
   /** A vCPU arrives offline, with the lowest number that is free, on the pins of the emulator (pitfall 23). */
-  addVcpu(domain: LightDomain, slot: VcpuSlot, by: "controller" | "somebody"): void {
+  addVcpu(domain: LightDomain, slot: VcpuSlot, by: NonNullable<LightVcpu["by"]>): void {
     let index = 0;
     while (domain.vcpus.has(index)) index++;
     domain.vcpus.set(index, { pins: domain.emulatorPins, slot, by });
@@ -227,11 +243,12 @@ export class LightHost {
     if (vcpu === undefined) return;
     domain.vcpus.delete(index);
     domain.online.delete(index);
+    if (vcpu.by !== "somebody") domain.vacated.set(vcpu.slot.guestCore, this.now);
     if (domain.freeSlots !== null) domain.freeSlots = [vcpu.slot, ...domain.freeSlots];
     this.onChange();
   }
 
-  #plug(domain: LightDomain, slot: VcpuSlot, end: Ended): void {
+  #plug(domain: LightDomain, { slot, by }: Plug, end: Ended): void {
     if (domain.temper === "refusing") {
       end(failed("guest-refused", domain.id));
       return;
@@ -241,7 +258,7 @@ export class LightHost {
       const isFree = domain.freeSlots?.some((free) => sameSlot(free, slot)) === true;
       if (this.domains.get(domain.id) !== domain) return end(failed("no-such-domain", domain.id));
       if (!isFree) return end(failed("no-such-slot", domain.id));
-      this.addVcpu(domain, slot, "controller");
+      this.addVcpu(domain, slot, by);
       return end({ ok: true });
     });
   }

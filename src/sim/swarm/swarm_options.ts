@@ -2,6 +2,7 @@
  * What one seed of the swarm is like. Swarm testing (A. Groce et al., ISSTA 2012): whole kinds of faults are left out at
  * random, and the rest is weighted at random, because what a test never does matters as much as what it does.
  */
+import type { Pcpu } from "../../core/model.ts";
 import {
   DEFAULT_DOMAIN_POLICY,
   DEFAULT_POLICY,
@@ -149,4 +150,12 @@ export function drawDomainPolicy(draws: Draws): DomainPolicy {
     mechanism: draws.pick(["offline", "offline", "isolate"]),
     plug: !draws.chance(0.2),
   };
+}
+
+export function pcpusOf({ pcpus, pcpusPerCore, nodes }: SwarmOptions): Pcpu[] {
+  const perNode = Math.ceil(pcpus / nodes);
+  return Array.from({ length: pcpus }, (_, id) => {
+    const node = Math.floor(id / perNode);
+    return { id, core: Math.floor(id / pcpusPerCore), llc: node, node, online: true };
+  });
 }

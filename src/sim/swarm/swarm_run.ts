@@ -6,7 +6,7 @@
  */
 import { GROWTH_GIVEN_UP_FOR_MS, RETRY_AFTER_MAX_MS, step } from "../../core/controller.ts";
 import type { ControllerState } from "../../core/controller_state.ts";
-import type { Pcpu, VcpuSlot } from "../../core/model.ts";
+import type { VcpuSlot } from "../../core/model.ts";
 import { PLUG_COMES_WITHIN_MS } from "../../core/plugged_vcpus.ts";
 import type { Policy } from "../../core/policy.ts";
 import { ALL_SAFEGUARDS, type Safeguards } from "../../core/safeguards.ts";
@@ -27,6 +27,7 @@ import {
   drawOptions,
   HAPPENINGS,
   type Happening,
+  pcpusOf,
   type SwarmOptions,
 } from "./swarm_options.ts";
 
@@ -173,8 +174,7 @@ class Swarm {
       onStep: (taken) => this.#check(taken),
       carryOut: (action) => {
         if (this.#isKilled) return;
-        this.#noteStray(action.domain);
-        this.#host.carryOut(action, (outcome) => {
+        this.#host.carryOut(action, this.#isStray(action.domain), (outcome) => {
           if (this.#life !== life) return;
           shell.commandEnded(action.id, outcome);
           this.#lookIn(LOOK_GAP_MS);
@@ -192,11 +192,10 @@ class Swarm {
   }
 
   /** A command that reaches another life than the one that was seen: what that one was like before, nobody can know. */
-  #noteStray(id: string): void {
+  #isStray(id: string): boolean {
     const seen = this.#shell.state.snapshot?.domains.find((domain) => domain.id === id);
     const domain = this.#host.domains.get(id);
-    if (domain !== undefined && domain.incarnation !== seen?.incarnation)
-      domain.meddled.add("pins").add("online");
+    return domain !== undefined && domain.incarnation !== seen?.incarnation;
   }
 
   #check(taken: StepTaken): void {
@@ -249,6 +248,7 @@ class Swarm {
     this.#shell.beginLook();
     const fails = host.befalls("look-fails");
     const whole = host.observe();
+    const at = host.now;
     const isPartial = 0 < this.#partialLooks;
     if (isPartial) this.#partialLooks--;
     const shown = whole.domains.filter(({ id }, i) => {
@@ -264,10 +264,18 @@ class Swarm {
       const use = isMeasured ? this.#guests.use() : undefined;
       if (use !== undefined && snapshot !== null) this.#lending.look(use, host.now);
       this.#shell.endLook(snapshot, host.now, use);
+      if (!fails) for (const { id, incarnation } of shown) this.#noteSeen(id, incarnation, at);
       if (!this.#lookAgain) return;
       this.#lookAgain = false;
       this.#lookIn(LOOK_GAP_MS);
     });
+  }
+
+  /** What was free at that look vbal knows to be free. */
+  #noteSeen(id: string, incarnation: string, at: Milliseconds): void {
+    const domain = this.#host.domains.get(id);
+    if (domain?.incarnation !== incarnation) return;
+    for (const [core, since] of domain.vacated) if (since <= at) domain.vacated.delete(core);
   }
 
   #scheduleHappening(): void {
@@ -371,7 +379,7 @@ class Swarm {
         domain.vcpus.get(draws.pick(indices))!.pins = [draws.below(this.#host.pcpus.length)];
         break;
       case "asking-begins-or-ends":
-        if (0 < this.#options.manners.length) domain.asks = !domain.asks;
+        this.#guests.beginOrEnd(domain);
         break;
       case "load-changed":
         domain.load = drawLoad(draws);
@@ -382,11 +390,15 @@ class Swarm {
     this.#host.onChange();
   }
 
-  /** Where the machine offers it, unless a vCPU of vbal's may come there yet; or where it offers nothing. */
-  #slotForSomebody({ freeSlots, plugCommanded }: LightDomain): VcpuSlot {
+  /**
+   * Where the machine offers it, unless a vCPU of vbal's may come there yet, or went and vbal has not looked since; or where
+   * it offers nothing.
+   */
+  #slotForSomebody({ freeSlots, plugCommanded, vacated }: LightDomain): VcpuSlot {
     const free = (freeSlots ?? []).filter(
       ({ guestCore }) =>
-        (plugCommanded.get(guestCore) ?? Number.NEGATIVE_INFINITY) + PLUG_COMES_WITHIN_MS < this.#host.now,
+        (plugCommanded.get(guestCore) ?? Number.NEGATIVE_INFINITY) + PLUG_COMES_WITHIN_MS < this.#host.now &&
+        !vacated.has(guestCore),
     );
     return free[0] ?? slotAt(1_000 + this.#pluggedByOthers++);
   }
@@ -432,11 +444,3 @@ type HostHappening =
   | "rules-changed"
   | "paused-by-administrator"
   | "daemon-restarts";
-
-function pcpusOf({ pcpus, pcpusPerCore, nodes }: SwarmOptions): Pcpu[] {
-  const perNode = Math.ceil(pcpus / nodes);
-  return Array.from({ length: pcpus }, (_, id) => {
-    const node = Math.floor(id / perNode);
-    return { id, core: Math.floor(id / pcpusPerCore), llc: node, node, online: true };
-  });
-}
