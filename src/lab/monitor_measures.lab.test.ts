@@ -112,59 +112,72 @@ function bracketOf(
 /** In which a starved vCPU may have had no turn. */
 const SLACK_MS = 50;
 
-test("P-25..P-34, P-35..P-54: known numbers of runnable threads on three vCPUs, and what nodes and VM make of them", async () => {
-  const held = [
-    { vcpu: 1, processes: 1, threads: 1 },
-    { vcpu: 2, processes: 5, threads: 1 },
-    { vcpu: 3, processes: 2, threads: 3 },
-  ];
-  const taken = await firstUsable(
-    () =>
-      measure({
-        seconds: 4,
-        under: held.map((each) => ({ ...each, pattern: `hold ${each.processes} ${each.threads}` })),
-      }),
-    (sample) =>
-      unknownOf(sample, "vcpu.runnable-applications", [1, 2, 3]) ??
-      tooFewTurns(
-        sample,
-        held.map(({ vcpu, processes, threads }) => ({ vcpu, threads: processes * threads })),
-      ),
-  );
-  for (const { vcpu, processes, threads } of held) {
-    const found = ["threads", "processes", "applications"].map((what) =>
-      readingOf(taken, `vcpu.runnable-${what}`, vcpu),
+/** Three windows, each taken again while it proves nothing. */
+const WINDOWS_MAX_MS = 300_000;
+
+test(
+  "P-25..P-34, P-35..P-54: known numbers of runnable threads on three vCPUs, and what nodes and VM make of them",
+  async () => {
+    const held = [
+      { vcpu: 1, processes: 1, threads: 1 },
+      { vcpu: 2, processes: 5, threads: 1 },
+      { vcpu: 3, processes: 2, threads: 3 },
+    ];
+    const take = () =>
+      firstUsable(
+        () =>
+          measure({
+            seconds: 4,
+            under: held.map((each) => ({ ...each, pattern: `hold ${each.processes} ${each.threads}` })),
+          }),
+        (sample) =>
+          unknownOf(sample, "vcpu.runnable-applications", [1, 2, 3]) ??
+          tooFewTurns(
+            sample,
+            held.map(({ vcpu, processes, threads }) => ({ vcpu, threads: processes * threads })),
+          ),
+      );
+    // What a crowded host does at a window's ends may be half a thread: the median of three.
+    const windows = [await take(), await take(), await take()];
+    const taken = windows[0]!;
+    const usual = (id: string, subject: number) =>
+      medianOf(windows.map((window) => readingOf(window, id, subject)));
+    for (const { vcpu, processes, threads } of held) {
+      const found = ["threads", "processes", "applications"].map((what) =>
+        usual(`vcpu.runnable-${what}`, vcpu),
+      );
+      console.log(`P-32..P-34: vCPU ${vcpu}: ${found.map((value) => value.toFixed(2)).join(", ")}`);
+      expect(found[0]).toBeCloseTo(processes * threads, 0);
+      expect(found[1]).toBeCloseTo(processes, 0);
+      expect(found[2]).toBeCloseTo(1, 0);
+    }
+    expect(usual("vcpu.runnable-threads", 0)).toBeLessThan(0.7);
+
+    const requirements = new Set(taken.measures.map(({ requirement }) => requirement));
+    expect(Array.from({ length: 30 }, (_, i) => `P-${25 + i}`).filter((id) => !requirements.has(id))).toEqual(
+      [],
     );
-    console.log(`P-32..P-34: vCPU ${vcpu}: ${found.map((value) => value.toFixed(2)).join(", ")}`);
-    expect(found[0]).toBeCloseTo(processes * threads, 0);
-    expect(found[1]).toBeCloseTo(processes, 0);
-    expect(found[2]).toBeCloseTo(1, 0);
-  }
-  expect(readingOf(taken, "vcpu.runnable-threads", 0)).toBeLessThan(0.7);
+    const subjects = (id: string) =>
+      taken.measures.filter((each) => each.id === id).map(({ subject }) => subject);
+    expect([subjects("vcpu.cycles"), subjects("node.cycles"), subjects("vm.cycles")]).toEqual([
+      [0, 1, 2, 3],
+      [0, 1],
+      [null],
+    ]);
+    expect(taken.measures.filter(({ value, source }) => (value === null) !== (source === null))).toEqual([]);
 
-  const requirements = new Set(taken.measures.map(({ requirement }) => requirement));
-  expect(Array.from({ length: 30 }, (_, i) => `P-${25 + i}`).filter((id) => !requirements.has(id))).toEqual(
-    [],
-  );
-  const subjects = (id: string) =>
-    taken.measures.filter((each) => each.id === id).map(({ subject }) => subject);
-  expect([subjects("vcpu.cycles"), subjects("node.cycles"), subjects("vm.cycles")]).toEqual([
-    [0, 1, 2, 3],
-    [0, 1],
-    [null],
-  ]);
-  expect(taken.measures.filter(({ value, source }) => (value === null) !== (source === null))).toEqual([]);
-
-  const vcpus = [0, 1, 2, 3].map((vcpu) => readingOf(taken, "vcpu.runnable-threads", vcpu));
-  expect(readingOf(taken, "node.runnable-threads", 1)).toBeCloseTo((vcpus[2]! + vcpus[3]!) / 2, 6);
-  expect(readingOf(taken, "node.runnable-threads.maximum", 1)).toBe(Math.max(vcpus[2]!, vcpus[3]!));
-  expect(readingOf(taken, "node.runnable-threads", 0)).toBeCloseTo((vcpus[0]! + vcpus[1]!) / 2, 6);
-  const cycles = [0, 1, 2, 3].map((vcpu) => readingOf(taken, "vcpu.cycles", vcpu));
-  expect(readingOf(taken, "node.cycles", 0) / (cycles[0]! + cycles[1]!)).toBeCloseTo(1, 6);
-  expect(readingOf(taken, "vm.cycles", null) / cycles.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
-  expect(readingOf(taken, "node.composite", 1)).toBeGreaterThan(1);
-  expect(readingOf(taken, "node.composite", 0)).toBeLessThan(1);
-});
+    const vcpus = [0, 1, 2, 3].map((vcpu) => readingOf(taken, "vcpu.runnable-threads", vcpu));
+    expect(readingOf(taken, "node.runnable-threads", 1)).toBeCloseTo((vcpus[2]! + vcpus[3]!) / 2, 6);
+    expect(readingOf(taken, "node.runnable-threads.maximum", 1)).toBe(Math.max(vcpus[2]!, vcpus[3]!));
+    expect(readingOf(taken, "node.runnable-threads", 0)).toBeCloseTo((vcpus[0]! + vcpus[1]!) / 2, 6);
+    const cycles = [0, 1, 2, 3].map((vcpu) => readingOf(taken, "vcpu.cycles", vcpu));
+    expect(readingOf(taken, "node.cycles", 0) / (cycles[0]! + cycles[1]!)).toBeCloseTo(1, 6);
+    expect(readingOf(taken, "vm.cycles", null) / cycles.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
+    expect(usual("node.composite", 1)).toBeGreaterThan(1);
+    expect(readingOf(taken, "node.composite", 0)).toBeLessThan(1);
+  },
+  WINDOWS_MAX_MS,
+);
 
 test("P-27, P-28: switches within and between processes, of three known patterns at once", async () => {
   const rings = [
