@@ -285,8 +285,10 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     migration.heed(said);
     hotplug.heed(said);
   }
+  /** One that has ended is not: who asks it for something is told that it is gone. */
   function isPaused(): boolean {
-    return process !== null && !runs(process, aliveState(process));
+    const state = process === null ? null : aliveState(process);
+    return process !== null && state !== null && !runs(process, state);
   }
 
   /** Reads the vCPUs again if they may have changed (pitfall 23); one question at a time. */
