@@ -156,7 +156,7 @@ function librariesOf(tree) {
   const missing = new Set();
   for (const { program, isStatic } of GUEST_PROGRAMS) {
     if (isStatic) continue;
-    const { stdout, stderr, error } = spawnSync(
+    const { stdout, stderr, status, error } = spawnSync(
       join(tree, LOADER),
       ["--inhibit-cache", "--library-path", path, "--list", join(tree, program)],
       { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] },
@@ -165,6 +165,7 @@ function librariesOf(tree) {
     // Most of what is missing is listed as such; what the loader needs to go on at all ends it, and is named last.
     const fatal = /error while loading shared libraries: ([^\s:]+):/.exec(stderr)?.[1];
     if (fatal !== undefined) missing.add(fatal);
+    else if (status !== 0) throw new Error(`The guests' own loader cannot list ${program}: ${stderr.trim()}`);
     for (const [, name, where] of stdout.matchAll(/^\s*(\S+) => (.+?)(?: \(0x[0-9a-f]+\))?$/gm)) {
       if (name.startsWith("/lib64/")) continue;
       if (where.startsWith(tree)) found.add(relative(tree, where));
