@@ -1,8 +1,9 @@
 /** The acceptance bands: each follows from its rule, each belongs to an experiment, and every experiment says something. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Band, parseBands } from "./bands.ts";
+import { parseBands } from "./bands.ts";
 import { judge } from "./claim.ts";
+import { ONE_TO_THREE } from "./example_band_suite.ts";
 import { EXPERIMENTS } from "./experiments.ts";
 
 const { claims, rules, unmodelled } = parseBands(
@@ -42,16 +43,7 @@ describe("bands", () => {
 });
 
 describe("verdicts", () => {
-  const band: Band = {
-    id: "x",
-    figure: "1",
-    role: "prediction",
-    what: "",
-    unit: "",
-    published: 2,
-    rule: "factor",
-    band: [1, 3],
-  };
+  const band = ONE_TO_THREE;
   test.each([
     { name: "the whole interval inside", estimate: { value: 2, ci95: [1.5, 2.5] as const }, inside: true },
     {

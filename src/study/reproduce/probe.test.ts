@@ -2,11 +2,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { UNCALIBRATED } from "../calibrate/calibration.ts";
-import { type Band, parseBands, parseExplanations } from "./bands.ts";
+import { parseBands, parseExplanations } from "./bands.ts";
 import { cell } from "./cell.ts";
 import { judge } from "./claim.ts";
 import { renderTested } from "./claim_text.ts";
 import type { Group } from "./collect.ts";
+import { ONE_TO_THREE } from "./example_band_suite.ts";
 import { EXPERIMENTS } from "./experiments.ts";
 import { type Change, outcomeOf, type Probe, parseProbes, probed } from "./probe.ts";
 
@@ -81,16 +82,7 @@ describe("a probe", () => {
 });
 
 describe("the outcome, for a band from 1 to 3 and a prediction of 7 (6 to 8), which sticks out by 5", () => {
-  const band: Band = {
-    id: "x",
-    figure: "1",
-    role: "prediction",
-    what: "",
-    unit: "",
-    published: 2,
-    rule: "factor",
-    band: [1, 3],
-  };
+  const band = ONE_TO_THREE;
   const before = judge(band, { estimate: { value: 7, ci95: [6, 8] } });
   test.each([
     { ci95: [1.5, 2.5], outcome: "confirmed" },
