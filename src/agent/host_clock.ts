@@ -1,6 +1,6 @@
 /**
- * How long the vCPUs' threads ran on the host, from the totals that the host sends now and then (P-25). The host's
- * messages and the guest's samples have different rhythms: what is kept is the rate between the last two messages.
+ * How long the vCPUs' threads ran on the host, from the totals that the host sends while the guest works (P-25). The
+ * host's messages and the guest's samples have different rhythms: what is kept is the rate between the last two messages.
  */
 import type { HostTimes } from "./monitor/vcpu_loads.ts";
 import type { Platform } from "./platform.ts";
@@ -36,10 +36,10 @@ export class HostClock {
 }
 
 const SPAN_MIN_MS = 200;
-/** Longer ago tells nothing of now. */
-const SPAN_MAX_MS = 10_000;
-/** The host looks once in one to three seconds. */
+/** The host looks once in one to three seconds, and tells a guest that works. */
 const FRESH_MS = 5_000;
+/** Longer ago the guest was at rest: a rate over all of it tells nothing of now. */
+const SPAN_MAX_MS = FRESH_MS;
 const NS_PER_MS = 1_000_000;
 
 /** A vCPU that is new, or whose thread began anew, has no rate yet; none runs for longer than the time that passes. */

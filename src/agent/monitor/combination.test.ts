@@ -48,7 +48,7 @@ describe("a part that was not measured (P-62: the measure is based on all of its
     const load = loadOf(0, { switches: 300, "runnable-threads": 3 });
     const vcpus = [{ ...load, readings: { ...load.readings, "switch-share": why } }];
     const thresholdOf = (id: string): number | null =>
-      id.endsWith("switch-share") ? 1 : id.endsWith("switches") ? 100 : id.includes(":") ? 2 : null;
+      id.endsWith("switch-share") ? 1 : id.endsWith("switches") ? 100 : id.endsWith("-threads") ? 2 : null;
     const all = combineAll(vcpus, measureAll(vcpus), { thresholdOf });
     return all.find(({ measure }) => measure.id === "vcpu.composite")!.reading.value;
   };
@@ -73,6 +73,50 @@ test("a part without a threshold does not count; without any there is no value",
     "vcpu.composite:vcpu.runnable-threads": null,
   };
   expect(check(said, none)).toBeNull();
+});
+
+test.each([
+  { id: "node.composite", value: 1.5 },
+  { id: "node.composite-other-process", value: 0.5 },
+  { id: "node.composite-same-process", value: 1 },
+])("P-63, P-64: $id, of the switches that it names", ({ id, value }) => {
+  const load = loadOf(0, {
+    "switch-share": 5,
+    "switch-share-other-process": 2,
+    "switch-share-same-process": 3,
+    switches: 300,
+    "switches-other-process": 50,
+    "switches-same-process": 100,
+    "runnable-threads": 3,
+  });
+  const thresholdOf = (part: string): number | null => {
+    if (part.includes("switch-share")) return 1;
+    return part.includes("switches") ? 100 : part.endsWith("runnable-threads") ? 2 : null;
+  };
+  const all = combineAll([load], measureAll([load]), { thresholdOf });
+  expect(all.find(({ measure }) => measure.id === id)!.reading.value).toBe(value);
+});
+
+test.each([
+  { part: "vcpu.runnable-processes", threshold: 4, value: 0.5 },
+  { part: "vcpu.runnable-applications", threshold: 0.5, value: 1.5 },
+  { part: "vcpu.runnable-applications", threshold: 2, value: 0.5 },
+])("P-67: $part counts once it has a threshold, $threshold", ({ part, threshold, value }) => {
+  const load = loadOf(0, {
+    "switch-share": 5,
+    switches: 300,
+    "runnable-threads": 3,
+    "runnable-processes": 2,
+    "runnable-applications": 1,
+  });
+  const inForce: Readonly<Record<string, number>> = {
+    "vcpu.composite:vm.switch-share": 1,
+    "vcpu.composite:vcpu.switches": 100,
+    "vcpu.composite:vcpu.runnable-threads": 2,
+    [`vcpu.composite:${part}`]: threshold,
+  };
+  const all = combineAll([load], measureAll([load]), { thresholdOf: (id) => inForce[id] ?? null });
+  expect(all.find(({ measure }) => measure.id === "vcpu.composite")!.reading.value).toBe(value);
 });
 
 test("a threshold of 0 is exceeded by anything but 0", () => {

@@ -97,14 +97,23 @@ const VARIANTS = [
   },
 ] as const;
 
-/** Claims 1 to 6 and 8 to 14: for one vCPU, for the vCPUs of a node, for all. */
+/**
+ * Claims 1 to 6 and 8 to 14: for one vCPU, for the vCPUs of a node, for all. Claims 18 and 19 (P-67) base the measure on
+ * runnable processes or applications too: parts without a built-in threshold, which count when they are given one.
+ */
 export const COMBINATIONS: readonly Combination[] = (["vcpu", "node", "vm"] as const).flatMap((level) =>
   VARIANTS.map(
     ({ name, requirement, suffix, what }): Combination => ({
       id: `${level}.${name}`,
       requirement,
       level,
-      parts: [`vm.switch-share${suffix}`, `${level}.switches${suffix}`, `${level}.runnable-threads`],
+      parts: [
+        `vm.switch-share${suffix}`,
+        `${level}.switches${suffix}`,
+        `${level}.runnable-threads`,
+        `${level}.runnable-processes`,
+        `${level}.runnable-applications`,
+      ],
       what,
     }),
   ),

@@ -77,13 +77,18 @@ export const DEFAULT_THRESHOLDS: ThresholdLayer = {
       const { id, parts } = combination;
       return [
         [id, 1] as const,
-        ...parts.map((part) => [partId(combination, part), partDefault(part)] as const),
+        ...parts.flatMap((part) => {
+          const value = partDefault(part);
+          return value === null ? [] : [[partId(combination, part), value] as const];
+        }),
       ];
     }),
   ),
 };
 
-function partDefault(part: string): number {
+/** `null`: the part counts only where somebody gives it a threshold. */
+function partDefault(part: string): number | null {
   if (part.includes("switch-share")) return SHARE_DEFAULT;
-  return part.includes("runnable") ? RUNNABLE_DEFAULT : SWITCHES_DEFAULT;
+  if (part.includes("switches")) return SWITCHES_DEFAULT;
+  return part.endsWith("runnable-threads") ? RUNNABLE_DEFAULT : null;
 }

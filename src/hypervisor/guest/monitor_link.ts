@@ -11,6 +11,7 @@ import type { Timers } from "../timers.ts";
 import type { Complaints } from "./complaints.ts";
 import type { GuestAsked, GuestLoad, VcpuRunTime } from "./guest_channel.ts";
 import { answerMessage, askedOf } from "./request_messages.ts";
+import { lookAtWork, type WorkSeen } from "./working_guest.ts";
 
 export interface MonitorLink {
   /** Greeted in a version that has the monitor: it is told the settings, if there are any. */
@@ -18,6 +19,7 @@ export interface MonitorLink {
   /** What the guest said counts no more. */
   close(): void;
   set(settings: MonitorSettings): void;
+  /** Told while the guest works: at rest, its own clock says the same, and each message would wake it. */
   runTimes(vcpus: readonly VcpuRunTime[]): void;
   answer(request: string, answer: Answer): void;
   heed(message: MonitorMessage): void;
@@ -64,6 +66,7 @@ export function createMonitorLink(options: MonitorLinkOptions): MonitorLink {
   let cancelStale: () => void = () => undefined;
   let requests = 0;
   let windowOpen = false;
+  let work: WorkSeen | null = null;
 
   function tell(): void {
     if (!isOpen || settings === null) return;
@@ -107,6 +110,7 @@ export function createMonitorLink(options: MonitorLinkOptions): MonitorLink {
       unconfirmed = null;
       cancelStale();
       load = null;
+      work = null;
     },
     set(next) {
       if (JSON.stringify(next) === JSON.stringify(settings)) return;
@@ -114,7 +118,9 @@ export function createMonitorLink(options: MonitorLinkOptions): MonitorLink {
       tell();
     },
     runTimes(vcpus) {
-      if (load !== null && 0 < vcpus.length) send({ kind: "run-times", vcpus });
+      if (load === null || vcpus.length === 0) return;
+      work = lookAtWork(work, vcpus);
+      if (work.matters) send({ kind: "run-times", vcpus });
     },
     answer(request, answer) {
       if (isOpen) send(answerMessage(request, answer));
