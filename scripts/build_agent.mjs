@@ -43,7 +43,7 @@ export async function buildAgent({ root, log = console.log }) {
 }
 
 /** Modules in C, src/agent/NAME.c: what JavaScript cannot do, or not at a hundredth of a vCPU. */
-const NATIVE_MODULES = ["switch_cost", "read_text", "cpu_time"];
+const NATIVE_MODULES = ["switch_cost", "read_text", "cpu_time", "queue_watch"];
 
 /** The one version that the agent is tested with: Debian 13 has it as a package. */
 const QUICKJS_VERSION = "2025-04-26";

@@ -5,7 +5,7 @@
 
 import { unreachable } from "../core/unreachable.ts";
 import { encode, FRAME_START } from "../protocol/frame.ts";
-import type { GuestMessage } from "../protocol/guest_messages.ts";
+import type { GuestMessage, VcpuReport } from "../protocol/guest_messages.ts";
 import { AskPipe } from "./ask_pipe.ts";
 import { asksFromMs } from "./asking.ts";
 import { type GuestView, VCPU_DIRECTORY } from "./guest_view.ts";
@@ -15,7 +15,7 @@ import { canIsolate } from "./isolation.ts";
 import type { Thresholds } from "./monitor/thresholds.ts";
 import { MONITOR_DEFAULTS, type MonitorConfig } from "./monitor_config.ts";
 import { MonitorLoop } from "./monitor_loop.ts";
-import { measuresDueMs } from "./monitoring.ts";
+import { measuresDueMs, wantsGlances } from "./monitoring.ts";
 import type { Platform, Port } from "./platform.ts";
 import { processName } from "./process_name.ts";
 import { type Effect, type Session, type SessionEvent, startSession, step } from "./session.ts";
@@ -36,6 +36,8 @@ export class Agent {
   #cancelWake: () => void = () => {};
   #lastTrouble = "";
   #stopped = false;
+  /** The vCPUs that the last report called online. */
+  #reported = "";
   readonly #events: SessionEvent[] = [];
 
   constructor(platform: Platform, options: AgentOptions) {
@@ -48,7 +50,9 @@ export class Agent {
       config,
       thresholds: () => this.#thresholds,
       host: (intervalMs) => this.#hostClock.within(intervalMs),
-      measuresDueMs: () => measuresDueMs(this.#session.monitoring),
+      measuresDueMs: (how) => measuresDueMs(this.#session.monitoring, how),
+      wantsGlances: () => wantsGlances(this.#session.monitoring),
+      onVcpusChanged: () => this.#onVcpusChanged(),
       onSample: (looked) => this.#feed({ kind: "sampled", ...looked }),
       asksFromMs: () => asksFromMs(this.#session.monitoring.asking),
       onGlance: (glanced) => this.#feed({ kind: "glanced", ...glanced }),
@@ -142,7 +146,7 @@ export class Agent {
         break;
       case "report":
         // A host that does not read gets no more reports: the newest one counts, and it comes when there is room.
-        if (this.#port?.backlog() === 0) this.#send({ kind: "report", ...this.#balloon.report() });
+        if (this.#port?.backlog() === 0) this.#report();
         break;
       case "send-measures":
         if (this.#port?.backlog() === 0) this.#send(effect.message);
@@ -195,6 +199,17 @@ export class Agent {
     }
   }
 
+  #report(): void {
+    const report = this.#balloon.report();
+    this.#reported = onlineIn(report.vcpus);
+    this.#send({ kind: "report", ...report });
+  }
+
+  /** What changed by the host's word was reported already. */
+  #onVcpusChanged(): void {
+    if (this.#reported !== String(this.#balloon.look().online)) this.#feed({ kind: "vcpus-changed" });
+  }
+
   #send(message: GuestMessage): void {
     this.#port?.send(encode(message));
   }
@@ -229,6 +244,10 @@ export interface AgentOptions {
   readonly name: string;
   /** Called when another program has the port: that program is in charge, and this one must change nothing. */
   readonly onPortBusy: () => void;
+}
+
+function onlineIn(vcpus: readonly VcpuReport[]): string {
+  return String(vcpus.filter(({ online }) => online).map(({ vcpu }) => vcpu));
 }
 
 /** How the guest can take vCPUs, best first. */

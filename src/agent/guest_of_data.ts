@@ -6,6 +6,8 @@ import { DECODER_START, type Decoder, decode, encode } from "../protocol/frame.t
 import type { GuestMessage } from "../protocol/guest_messages.ts";
 import { parseGuestMessage } from "../protocol/parse_guest_message.ts";
 import type { Platform, Port, PortEvents } from "./platform.ts";
+import type { QueueReading } from "./sources/counters.ts";
+import { type QueueRule, type QueueWatch, watchQueuesOnTimers } from "./sources/queue_watch.ts";
 import { formatVcpuList, parseVcpuList, without } from "./vcpu_list.ts";
 
 export class GuestOfData implements Platform {
@@ -216,6 +218,10 @@ export class GuestOfData implements Platform {
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);
     };
+  }
+
+  watchQueues(rule: QueueRule, onStir: (before: QueueReading) => void): QueueWatch {
+    return watchQueuesOnTimers(this, rule, onStir);
   }
 
   openPort(_path: string, events: PortEvents): Port | string {

@@ -12,12 +12,16 @@ class Guest extends GuestOfData {
   readonly read: string[] = [];
   readonly looks: Looked[] = [];
   quiet = 0;
+  vcpuChanges = 0;
+  wantsGlances = false;
   threads = 0;
   /** What a file costs the agent: 0.1 ms on a real processor, some milliseconds on an emulated one. */
   fileMs = 0;
   /** What else the agent does. */
   othersMsPerSecond = 0;
   measuresDueMs = Number.POSITIVE_INFINITY;
+  /** The second vCPU is offline. */
+  gone = false;
   /** The host wants measures again so long after the last. */
   measuresEveryMs = Number.POSITIVE_INFINITY;
   asksFromMs = Number.NEGATIVE_INFINITY;
@@ -34,6 +38,10 @@ class Guest extends GuestOfData {
       thresholds: () => THRESHOLDS,
       host: () => null,
       measuresDueMs: () => this.measuresDueMs,
+      wantsGlances: () => this.wantsGlances,
+      onVcpusChanged: () => {
+        this.vcpuChanges += 1;
+      },
       asksFromMs: () => this.asksFromMs,
       onSample: (looked) => {
         if (looked.isWhole) this.measuresDueMs = this.nowMs() + this.measuresEveryMs;
@@ -71,8 +79,11 @@ class Guest extends GuestOfData {
     const queue = `0 0 0 0 0 0 0 ${this.#waitNs} ${this.#arrivals}`;
     const [a, b] = this.#idleTicks;
     this.files
-      .set("/proc/schedstat", `version 15\ncpu0 0 0 0 0 0 0 0 0 5\ncpu1 ${queue}\n`)
-      .set("/proc/stat", `cpu0 0 0 0 ${a} 0 0 0 0\ncpu1 0 0 0 ${b} 0 0 0 0\nctxt ${this.#arrivals + 10}\n`)
+      .set("/proc/schedstat", `version 15\ncpu0 0 0 0 0 0 0 0 0 5\n${this.gone ? "" : `cpu1 ${queue}\n`}`)
+      .set(
+        "/proc/stat",
+        `cpu0 0 0 0 ${a} 0 0 0 0\n${this.gone ? "" : `cpu1 0 0 0 ${b} 0 0 0 0\n`}ctxt ${this.#arrivals + 10}\n`,
+      )
       .set("/proc/self/stat", `77 (vbal-agent) S ${"0 ".repeat(35)}0 0\n`)
       .set("/proc/self/schedstat", `${this.agentMs * 1e6} 0 1\n`);
   }
@@ -91,15 +102,34 @@ function started(more: Partial<Guest> = {}, budgetPercent?: number): Guest {
 }
 
 describe("a guest that is not short of vCPUs", () => {
-  test.each([0, 1])("with %i threads it costs one file per glance, two glances a second", (threads) => {
-    const guest = started({ threads });
+  test.each([
+    { threads: 0, wantsGlances: false },
+    { threads: 1, wantsGlances: false },
+    { threads: 1, wantsGlances: true },
+  ])("with $threads threads it costs one file twice a second (glances told: $wantsGlances)", (how) => {
+    const { wantsGlances } = how;
+    const guest = started(how);
     guest.read.length = 0;
     guest.looks.length = 0;
+    guest.quiet = 0;
     guest.live(10_000);
     expect(new Set(guest.read)).toEqual(new Set(["/proc/schedstat"]));
     expect(guest.read).toHaveLength(20);
     expect([guest.looks.length, guest.writes.at(-1)?.endsWith(":pause") ?? true]).toEqual([0, true]);
-    expect(guest.quiet).toBeGreaterThanOrEqual(20);
+    // Where nobody wants to hear of them, the interpreter sleeps through.
+    expect(guest.quiet).toBe(wantsGlances ? 20 : 0);
+  });
+
+  test("a vCPU that is taken or given by hand is told at once, by whom does not matter", () => {
+    const guest = started();
+    guest.gone = true;
+    guest.live(600);
+    expect(guest.vcpuChanges).toBe(1);
+    guest.live(5_000);
+    expect(guest.vcpuChanges).toBe(1);
+    guest.gone = false;
+    guest.live(600);
+    expect(guest.vcpuChanges).toBe(2);
   });
 
   test("it is looked at closely when the host wants to see measures, for one interval that ends when they are due", () => {
@@ -107,6 +137,7 @@ describe("a guest that is not short of vCPUs", () => {
     guest.looks.length = 0;
     const wantedMs = guest.nowMs() + 10_000;
     guest.measuresDueMs = wantedMs;
+    guest.loop.start();
     guest.live(20_000);
     expect(guest.looks.map(({ isWhole, request }) => [isWhole, request])).toEqual([[true, null]]);
     expect(Math.abs(guest.looks[0]!.sample.atMs - wantedMs)).toBeLessThanOrEqual(250);

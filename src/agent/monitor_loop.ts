@@ -1,6 +1,6 @@
 /**
- * The load monitor at work, in two stages. As long as nobody waits for a vCPU it only glances at the run queues, which
- * costs next to nothing. Where some threshold could be exceeded (may_exceed.ts), or the host wants to see measures, it
+ * The load monitor at work, in two stages. As long as nobody waits for a vCPU it has the run queues watched, or glances at
+ * them, which costs next to nothing. Where some threshold could be exceeded (may_exceed.ts), or the host wants to see measures, it
  * looks closely for one interval after the other, and says what it saw and what the guest should ask for: whatever is
  * asked for was measured over whole intervals. While nothing could be asked for, because a request is open or the host
  * said when to come again, it only glances. How often it does any of this is what the account allows (monitor/budget.ts).
@@ -9,14 +9,15 @@
 import { glanceEveryMs, lookMs, mayShow, slownessOf } from "./monitor/budget.ts";
 import { combineAll } from "./monitor/combination.ts";
 import { DETECTOR_START, type Detector, detect, type LoadSample, type Request } from "./monitor/detect.ts";
-import { mayExceed, type QueueGrowth } from "./monitor/may_exceed.ts";
+import { leastWaiting, mayExceed, type QueueGrowth } from "./monitor/may_exceed.ts";
 import { measureAll } from "./monitor/measured.ts";
 import type { Thresholds } from "./monitor/thresholds.ts";
 import type { HostTimes, SwitchCost } from "./monitor/vcpu_loads.ts";
 import { ALL_WATCHED, type Watched, watchedBy } from "./monitor/watched.ts";
 import type { MonitorConfig } from "./monitor_config.ts";
 import type { Platform } from "./platform.ts";
-import { LoadMonitor } from "./sources/load_monitor.ts";
+import type { QueueReading } from "./sources/counters.ts";
+import { LoadMonitor, PAUSE_PER_SECOND_MAX } from "./sources/load_monitor.ts";
 import { Meter } from "./sources/meter.ts";
 import { calibrate } from "./sources/switch_cost.ts";
 
@@ -30,6 +31,8 @@ export class MonitorLoop {
   #rested: LoadMonitor | null = null;
   #running: Running | null = null;
   #startedMs = 0;
+  /** Online when last looked at. */
+  #vcpus = "";
   /** For the thresholds that were in force last. */
   #watched: { readonly thresholds: Thresholds; readonly watched: Watched } | null = null;
 
@@ -39,9 +42,13 @@ export class MonitorLoop {
     this.#meter = new Meter(platform, options.config.budgetPercent / PERCENT);
   }
 
-  /** Measures the cost of switches first, which keeps the vCPU busy for some tens of milliseconds. */
+  /** Also to have it heed new wishes of the host. Measures the cost of switches first, which keeps the vCPU busy for some tens of milliseconds. */
   start(): void {
-    if (this.#running !== null) return;
+    if (this.#running !== null) {
+      // What the host wishes may be new.
+      if (this.#running.rests) this.#restAnew();
+      return;
+    }
     this.#startedMs = this.#platform.nowMs();
     this.#cost ??= calibrate(this.#platform);
     const monitor = new LoadMonitor(this.#platform, this.#cost, this.#meter);
@@ -54,6 +61,7 @@ export class MonitorLoop {
       detector: DETECTOR_START,
       isWhole: false,
       isFirst: true,
+      rests: false,
       row: { looks: 0, borrows: false },
       cancel: [],
     };
@@ -75,7 +83,37 @@ export class MonitorLoop {
     if (this.#running === null) return;
     this.#running.detector = DETECTOR_START;
     this.#running.monitor.pause();
-    this.#running.cancel = [this.#platform.after(this.#glanceEveryMs(), () => this.#glance())];
+    this.#running.rests = true;
+    const { waitingMin } = this.#options.config;
+    this.#running.cancel =
+      waitingMin === null || this.#options.wantsGlances()
+        ? [this.#platform.after(this.#glanceEveryMs(), () => this.#glance())]
+        : this.#sleep(waitingMin);
+  }
+
+  #restAnew(): void {
+    for (const cancel of this.#running?.cancel ?? []) cancel();
+    this.#rest();
+  }
+
+  /** Until somebody waits for a vCPU, vCPUs come or go, or measures are due: nobody needs to hear of glances at nothing. */
+  #sleep(waitingMin: number): Running["cancel"] {
+    const wishedMs = this.#wishedGlanceMs();
+    const everyMs = glanceEveryMs(this.#meter.budget, "watch", wishedMs);
+    const rule = { everyMs, waitingMin: leastWaiting(waitingMin), arrivalsMax: PAUSE_PER_SECOND_MAX };
+    const lookMs =
+      this.#dueMs({ atRest: true }) - this.#options.config.sampleEveryMs - this.#platform.nowMs();
+    const wake = (before: QueueReading | null): void => {
+      for (const cancel of this.#running?.cancel ?? []) cancel();
+      if (before !== null) this.#running?.monitor.recall(before);
+      this.#glance();
+    };
+    const watch = this.#platform.watchQueues(rule, wake);
+    const sleepMs = everyMs === wishedMs ? SLEEP_MAX_MS : SLEEP_POOR_MS;
+    return [
+      () => this.#meter.watched(watch.end()),
+      this.#platform.after(Math.max(everyMs, Math.min(sleepMs, lookMs)), () => wake(null)),
+    ];
   }
 
   #glance(): void {
@@ -86,6 +124,7 @@ export class MonitorLoop {
       return { grown, isCalm: !this.#mayExceed(grown) };
     });
     this.#meter.settle();
+    this.#noteVcpus(monitor);
     const isWhole = this.#isShownNext({ follows: false });
     if (isWhole || (!isCalm && this.#mayAsk())) {
       this.#look({ follows: false, isWhole });
@@ -105,6 +144,7 @@ export class MonitorLoop {
       if (isNewToThreads) monitor.beginThreads();
     });
     this.#running.isWhole = isWhole;
+    this.#running.rests = false;
     const { budget } = this.#meter;
     const looks = follows ? this.#running.row.looks + 1 : 1;
     const borrows = follows ? this.#running.row.borrows : 0 < budget.balanceMs;
@@ -134,13 +174,14 @@ export class MonitorLoop {
     if (this.#running.isFirst) this.#meter.forgive();
     else this.#meter.settle();
     this.#running.isFirst = false;
+    this.#noteVcpus(monitor);
     const isShownNext = this.#isShownNext({ follows: !isCalm });
     if (isShownNext || (!isCalm && this.#mayAsk())) this.#look({ follows: true, isWhole: isShownNext });
     else this.#rest();
   }
 
   #taken(monitor: LoadMonitor, isWhole: boolean): { looked: Looked; grown: readonly QueueGrowth[] | null } {
-    const { config, thresholds, host, measuresDueMs } = this.#options;
+    const { config, thresholds, host } = this.#options;
     const watched = this.#watchedNow();
     const threads = isWhole || watched.measures.some(({ quantity }) => OF_THREADS.has(quantity));
     const { grown, degraded, ...sampled } = monitor.sample(host, { threads });
@@ -157,11 +198,19 @@ export class MonitorLoop {
     const slow = slownessOf(this.#meter.budget, {
       intervalMs: sample.intervalMs,
       wishedMs: config.sampleEveryMs,
-      lateMs: Math.max(0, sample.atMs - Math.max(measuresDueMs(), this.#startedMs)),
+      lateMs: Math.max(0, sample.atMs - this.#dueMs({ atRest: this.#running?.row.looks === 1 })),
       glanceMs: this.#glanceEveryMs(),
     });
     const exceeds = 0 < detector.exceeding.size;
     return { looked: { sample, isWhole, exceeds, request, degraded: [...slow, ...degraded] }, grown };
+  }
+
+  /** Somebody in the guest may have changed them. */
+  #noteVcpus(monitor: LoadMonitor): void {
+    const vcpus = String(monitor.vcpus());
+    const isNew = this.#vcpus !== "" && vcpus !== this.#vcpus;
+    this.#vcpus = vcpus;
+    if (isNew) this.#options.onVcpusChanged();
   }
 
   /**
@@ -198,9 +247,13 @@ export class MonitorLoop {
   /** A look that begins now ends when the host wants to see measures, and they can be paid for. */
   #isShownNext({ follows }: { readonly follows: boolean }): boolean {
     const nowMs = this.#platform.nowMs();
-    const dueMs = Math.max(this.#options.measuresDueMs(), this.#startedMs);
+    const dueMs = this.#dueMs({ atRest: !follows });
     const isDue = dueMs <= nowMs + this.#options.config.sampleEveryMs + this.#wishedGlanceMs() / 2;
     return isDue && mayShow(this.#meter.budget, { lateMs: nowMs - dueMs, follows });
+  }
+
+  #dueMs(how: { readonly atRest: boolean }): number {
+    return Math.max(this.#options.measuresDueMs(how), this.#startedMs);
   }
 
   #wishedGlanceMs(): number {
@@ -208,7 +261,7 @@ export class MonitorLoop {
   }
 
   #glanceEveryMs(): number {
-    return glanceEveryMs(this.#meter.budget, this.#wishedGlanceMs());
+    return glanceEveryMs(this.#meter.budget, "glance", this.#wishedGlanceMs());
   }
 }
 
@@ -218,8 +271,12 @@ export interface MonitorLoopOptions {
   readonly thresholds: () => Thresholds;
   /** The run times of the vCPUs' threads on the host in an interval that ends now, if the host told. */
   readonly host: (intervalMs: number) => HostTimes | null;
-  /** When the host wants to see measures next; Infinity for never. */
-  readonly measuresDueMs: () => number;
+  /** When the host wants to see measures next; Infinity for never. `atRest`: nothing is exceeded, so they can wait longer. */
+  readonly measuresDueMs: (how: { readonly atRest: boolean }) => number;
+  /** Whether every glance is to be told, also where nobody waits. */
+  readonly wantsGlances: () => boolean;
+  /** vCPUs came or went, by whosever hand. */
+  readonly onVcpusChanged: () => void;
   /** From when on a request could be made; Infinity while one is open. */
   readonly asksFromMs: () => number;
   readonly onSample: (looked: Looked) => void;
@@ -250,6 +307,8 @@ interface Running {
   /** The look under way. */
   isWhole: boolean;
   isFirst: boolean;
+  /** No look is under way. */
+  rests: boolean;
   /** The looks one after the other, this one included; whether the first two of them may be paid for afterwards. */
   row: { readonly looks: number; readonly borrows: boolean };
   cancel: readonly (() => void)[];
@@ -257,6 +316,9 @@ interface Running {
 
 /** A load is seen half an interval after its onset at the latest; then two whole looks follow. */
 const GLANCES_PER_SAMPLE = 2;
+/** The account is looked at anew after so long; where it is poor, sooner. */
+const SLEEP_MAX_MS = 60_000;
+const SLEEP_POOR_MS = 10_000;
 /** Before the moment from which on a request could be made: it is made then, if the load has lasted. */
 const LOOKS_FIRST = 2;
 const PERCENT = 100;

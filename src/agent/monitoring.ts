@@ -135,11 +135,13 @@ export function heedSampled(before: Monitoring, event: SampleEvent, nowMs: numbe
   const asking = heedSample(before.asking, { request: event.request, online, isCalm: !event.exceeds }, nowMs);
   const monitoring = { ...before, asking };
   // Samples come a little early or late: half an interval is no reason to leave one out.
-  const dueMs = measuresDueMs(before) - before.config.sampleEveryMs / 2;
+  const dueMs = measuresDueMs(before, { atRest: false }) - before.config.sampleEveryMs / 2;
   if (!event.isWhole || nowMs < dueMs) return { monitoring, effects: [] };
+  const nextMs = event.exceeds ? before.measuresEveryMs : before.measuresEveryMs * AT_REST_TIMES;
+  const message = { ...measuresMessage(event.sample, event.degraded), nextMs };
   return {
     monitoring: { ...monitoring, measuredAtMs: nowMs },
-    effects: [{ kind: "send-measures", message: measuresMessage(event.sample, event.degraded) }],
+    effects: [{ kind: "send-measures", message }],
   };
 }
 
@@ -149,9 +151,21 @@ export function heedGlance(before: Monitoring, { online, isCalm }: GlanceEvent, 
   return { monitoring: { ...before, asking }, effects: [] };
 }
 
-/** When the host wants to see measures next; Infinity for never. */
-export function measuresDueMs({ measuresEveryMs, measuredAtMs }: Monitoring): number {
-  return measuresEveryMs === 0 ? Number.POSITIVE_INFINITY : measuredAtMs + measuresEveryMs;
+/** When the host wants to see measures next; Infinity for never. `atRest`: nothing is exceeded. */
+export function measuresDueMs(
+  { measuresEveryMs, measuredAtMs }: Monitoring,
+  { atRest }: { readonly atRest: boolean },
+): number {
+  if (measuresEveryMs === 0) return Number.POSITIVE_INFINITY;
+  return measuredAtMs + measuresEveryMs * (atRest ? AT_REST_TIMES : 1);
+}
+
+/** What a guest at rest has to show hardly changes: it may come so many times as rarely. */
+const AT_REST_TIMES = 6;
+
+/** Whether what is asked for, or was denied, depends on what a guest at rest sees. */
+export function wantsGlances({ asking }: Monitoring): boolean {
+  return asking.open !== null || asking.arriving !== null || 0 < asking.denials;
 }
 
 /** `isHeard`: a host is there that can answer. */

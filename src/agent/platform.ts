@@ -1,3 +1,6 @@
+import type { QueueReading } from "./sources/counters.ts";
+import type { QueueRule, QueueWatch } from "./sources/queue_watch.ts";
+
 /**
  * What the agent needs of the world it runs in; platform_quickjs.ts and node/platform_node.ts provide it, tests use
  * a guest made of plain data. A failure is a value: the reason in the kernel's words, never an exception.
@@ -35,6 +38,8 @@ export interface Platform {
   nowMs(): number;
   /** Calls once, no earlier than `ms` from now; the answer cancels it. */
   after(ms: number, call: () => void): () => void;
+  /** Calls once, when the run queues stir (sources/queue_watch.ts). One watch at a time. */
+  watchQueues(rule: QueueRule, onStir: (before: QueueReading) => void): QueueWatch;
   /** Opens the channel to the host; the reason when that is not possible now. */
   openPort(path: string, events: PortEvents): Port | string;
   /** Makes a pipe with a name, for its owner alone, and calls with what others write into it; a reason when it cannot. */

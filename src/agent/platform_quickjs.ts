@@ -2,6 +2,7 @@
 import { cpuMs, vcpuNow } from "cpu_time";
 // biome-ignore lint/style/useNodejsImportProtocol: this is a module of QuickJS, not of Node
 import * as os from "os";
+import { arm, before, disarm } from "queue_watch";
 import { readText } from "read_text";
 import * as std from "std";
 import { measureSwitches } from "switch_cost";
@@ -13,6 +14,8 @@ import {
   type Port,
   type PortEvents,
 } from "./platform.ts";
+import { QUEUES_PATH } from "./sources/counters.ts";
+import { watchQueuesOnTimers } from "./sources/queue_watch.ts";
 
 export const quickjsPlatform: Platform = {
   readFile: (path) => readText(path, FILE_BYTES_MAX),
@@ -50,6 +53,20 @@ export const quickjsPlatform: Platform = {
   after(ms, call) {
     const timer = os.setTimeout(call, ms);
     return () => os.clearTimeout(timer);
+  },
+  watchQueues(rule, onStir) {
+    const fd = arm(QUEUES_PATH, rule.everyMs, rule.waitingMin, rule.arrivalsMax);
+    if (fd < 0) return watchQueuesOnTimers(quickjsPlatform, rule, onStir);
+    os.setReadHandler(fd, () => {
+      os.setReadHandler(fd, null);
+      onStir(before());
+    });
+    return {
+      end() {
+        os.setReadHandler(fd, null);
+        return disarm();
+      },
+    };
   },
   openPort(path, events) {
     const fd = os.open(path, os.O_RDWR | O_NONBLOCK);

@@ -25,6 +25,13 @@ declare module "cpu_time" {
   export function vcpuNow(): number;
 }
 
+/** queue_watch.c. */
+declare module "queue_watch" {
+  export function arm(path: string, everyMs: number, waitingMin: number, arrivalsMax: number): number;
+  export function disarm(): { readonly readings: number; readonly cpuMs: number };
+  export function before(): { readonly atMs: number; readonly text: string };
+}
+
 declare module "os" {
   type Timer = object;
   export const O_RDONLY: number;

@@ -83,6 +83,8 @@ export type SessionEvent =
   | { readonly kind: "woken" }
   | SampleEvent
   | GlanceEvent
+  /** Not by the host's word. */
+  | { readonly kind: "vcpus-changed" }
   /** A person in the guest wants one more vCPU (P-15). */
   | ({ readonly kind: "administrator-asked" } & Asker)
   /** The answer to the effect `look`. */
@@ -172,6 +174,8 @@ function react(session: Session, event: SessionEvent, nowMs: number): Stepped {
       return monitored(session, heedGlance(session.monitoring, event, nowMs));
     case "sampled":
       return monitored(session, heedSampled(session.monitoring, event, nowMs));
+    case "vcpus-changed":
+      return session.greeting === null ? { session, effects: [] } : reportNow(session, nowMs);
     case "administrator-asked":
       return monitored(session, heedAdministrator(session.monitoring, event, isMonitorHeard(session)));
     case "looked":
@@ -231,8 +235,14 @@ function obey(session: Session, message: HostMessage, nowMs: number): Stepped {
     case "run-times":
     case "answer":
       return obeyLater(session, message, nowMs);
-    case "ping":
-      return { session, effects: [send({ kind: "pong", id: message.id })] };
+    case "ping": {
+      const pong = send({ kind: "pong", id: message.id });
+      // Awake as it is, the agent reports as well where that would be due before long.
+      if (nowMs < session.reportedAtMs + session.greeting.reportEveryMs / 2)
+        return { session, effects: [pong] };
+      const reported = reportNow(session, nowMs);
+      return { session: reported.session, effects: [pong, ...reported.effects] };
+    }
     case "restore":
       return {
         session: { ...session, work: null },
@@ -249,6 +259,10 @@ function obey(session: Session, message: HostMessage, nowMs: number): Stepped {
       };
     }
   }
+}
+
+function reportNow(session: Session, nowMs: number): Stepped {
+  return { session: { ...session, reportedAtMs: nowMs }, effects: [{ kind: "report" }] };
 }
 
 /** What came with MONITOR_VERSION is no part of an older conversation. */

@@ -131,7 +131,7 @@ function foreignImports(source: Source): string[] {
   if (source.isTest || !DEPENDENCY_FREE.includes(source.layer)) return [];
   const platform =
     source.layer === "agent" && /platform|main|node\//.test(source.path)
-      ? /^(node:|std$|os$|switch_cost$|read_text$|cpu_time$)/
+      ? /^(node:|std$|os$|switch_cost$|read_text$|cpu_time$|queue_watch$)/
       : /^$/;
   return importsOf(source)
     .filter((specifier) => !specifier.startsWith(".") && !platform.test(specifier))

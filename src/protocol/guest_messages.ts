@@ -149,6 +149,8 @@ export type GuestMessage =
   | {
       readonly kind: "measures";
       readonly intervalMs: number;
+      /** The next ones come within so long: a guest at rest shows them more rarely. Absent: as often as the host wished. */
+      readonly nextMs?: number | undefined;
       readonly measures: readonly MeasureReport[];
       /** What is not measured, in whole or in part, and why: sentences. */
       readonly degraded: readonly string[];

@@ -163,6 +163,9 @@ function measures(m: Fields): GuestMessage {
   return {
     kind: "measures",
     intervalMs: integer(m["intervalMs"], "intervalMs", { min: 0, max: INTERVAL_MS_MAX }),
+    ...(m["nextMs"] === undefined
+      ? {}
+      : { nextMs: integer(m["nextMs"], "nextMs", { min: 0, max: INTERVAL_MS_MAX }) }),
     measures: reports,
     degraded: list(m["degraded"], "degraded", {
       max: DEGRADED_MAX,

@@ -11,7 +11,7 @@ import {
   settle,
 } from "./budget.ts";
 
-const COSTS = { glance: 2, look: 50, trace: 20, show: 150 };
+const COSTS = { watch: 1, glance: 2, look: 50, trace: 20, show: 150 };
 
 function withBalance(balanceMs: number, costs: Budget["costs"] = COSTS): Budget {
   return { ...openBudget(0.01), balanceMs, costs };
@@ -41,7 +41,13 @@ describe("the account", () => {
     for (const look of [40, 40, 100]) {
       budget = settle(budget, { atMs: 0, cpuMs: 0, spent: { look } });
     }
-    expect(budget.costs).toEqual({ glance: 0, look: 65, trace: 0, show: 0 });
+    expect(budget.costs).toEqual({ watch: 0, glance: 0, look: 65, trace: 0, show: 0 });
+  });
+
+  test("the watch's readings are paid together and learnt one by one", () => {
+    const open = withBalance(100, openBudget(0.01).costs);
+    const { balanceMs, costs } = settle(open, { atMs: 0, cpuMs: 30, spent: { watch: 30 }, readings: 60 });
+    expect([balanceMs, costs.watch]).toEqual([70, 0.25]);
   });
 });
 
@@ -51,7 +57,11 @@ describe("what is done when", () => {
     { why: "without: a quarter of the share", budget: withBalance(0), everyMs: 800 },
     { why: "at a cost of nothing: as wished", budget: withBalance(-1, openBudget(1).costs), everyMs: 500 },
   ])("glances, $why", ({ budget, everyMs }) => {
-    expect(glanceEveryMs(budget, 500)).toBe(everyMs);
+    expect(glanceEveryMs(budget, "glance", 500)).toBe(everyMs);
+  });
+
+  test("a watch that costs less is slowed down less", () => {
+    expect(glanceEveryMs(withBalance(0), "watch", 100)).toBe(400);
   });
 
   test.each([

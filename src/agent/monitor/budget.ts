@@ -3,8 +3,9 @@
  * the machine, by what the kernel says that the agent has used. It is an account: time pays in, what the monitor does is
  * paid from it, and what is not paid for yet comes later. Pure: the clocks are arguments.
  *
- * - A **glance** at the run queues is what everything begins with. Without credit for the looks that may follow it, it
- *   takes GLANCE_PART of the share and comes less often where that is not enough.
+ * - A **glance** at the run queues is what everything begins with; while nobody needs to hear of it, a **watch**, which costs
+ *   a tenth. Without credit for the looks that may follow, either takes GLANCE_PART of the share and comes less often where
+ *   that is not enough.
  * - A **look** is paid when its interval ends, so an interval lasts until it is paid for: one second as long as there is
  *   credit, longer after that, one interval after the other without a gap. The measures are then averages over longer
  *   times, and as exact as before.
@@ -27,20 +28,23 @@ export interface Budget {
   readonly costs: Readonly<Record<Stage, number>>;
 }
 
-/** `look`: the counters at both ends of an interval, and what the thresholds need of them; `show`: a look at everything. */
-export type Stage = "glance" | "look" | "trace" | "show";
+/**
+ * `watch`: one reading of the run queues while the agent sleeps; `look`: the counters at both ends of an interval, and what the
+ * thresholds need of them; `show`: a look at everything.
+ */
+export type Stage = "watch" | "glance" | "look" | "trace" | "show";
 
 /** One hundredth of a vCPU. */
 export const SHARE_DEFAULT = 0.01;
 
 /** With full credit. */
 export function openBudget(share: number): Budget {
-  const costs = { glance: 0, look: 0, trace: 0, show: 0 };
+  const costs = { watch: 0, glance: 0, look: 0, trace: 0, show: 0 };
   return { share, balanceMs: CREDIT_MAX_MS, last: null, costs };
 }
 
 /** After a round, or a part of one: what the stages took that ended in it, and all that the agent has used since its start. */
-export function settle(budget: Budget, { atMs, cpuMs, spent }: Settlement): Budget {
+export function settle(budget: Budget, { atMs, cpuMs, spent, readings = 0 }: Settlement): Budget {
   const last = budget.last ?? { atMs, cpuMs };
   const own = Object.values(spent).reduce((sum, ms) => sum + ms, 0);
   const earned = Math.max(0, atMs - last.atMs) * budget.share;
@@ -50,6 +54,7 @@ export function settle(budget: Budget, { atMs, cpuMs, spent }: Settlement): Budg
     balanceMs: Math.min(CREDIT_MAX_MS, budget.balanceMs + earned - others) - own,
     last: { atMs, cpuMs },
     costs: {
+      watch: learnt(budget.costs.watch, readings === 0 ? undefined : (spent.watch ?? 0) / readings),
       glance: learnt(budget.costs.glance, spent.glance),
       look: learnt(budget.costs.look, spent.look),
       trace: learnt(budget.costs.trace, spent.trace),
@@ -63,13 +68,15 @@ export interface Settlement {
   readonly cpuMs: number;
   /** In the round that ends now. */
   readonly spent: Readonly<Partial<Record<Stage, number>>>;
+  /** Of the run queues, that `spent.watch` was for. */
+  readonly readings?: number;
 }
 
-/** How long until the next glance: as wished while two looks have their credit, else so that they get it. */
-export function glanceEveryMs(budget: Budget, wishedMs: number): number {
+/** How long until the next glance, or reading: as wished while two looks have their credit, else so that they get it. */
+export function glanceEveryMs(budget: Budget, stage: "watch" | "glance", wishedMs: number): number {
   const { share, balanceMs, costs } = budget;
-  if (reserveOf(budget) + costs.glance <= balanceMs) return wishedMs;
-  return Math.max(wishedMs, costs.glance / (share * GLANCE_PART));
+  if (reserveOf(budget) + costs[stage] <= balanceMs) return wishedMs;
+  return Math.max(wishedMs, costs[stage] / (share * GLANCE_PART));
 }
 
 /** How long an interval lasts that is to be paid for when it ends. */

@@ -32,6 +32,11 @@ export function mayExceed(
   return 0 < detect(DETECTOR_START, sample, settings).detector.exceeding.size;
 }
 
+/** With fewer threads waiting between two looks, on average over all vCPUs together, nothing can be exceeded. */
+export function leastWaiting(waitingMin: number): number {
+  return waitingMin / BEGAN_LATE;
+}
+
 /** Of one vCPU between two looks. */
 export interface QueueGrowth {
   readonly vcpu: number;

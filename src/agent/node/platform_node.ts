@@ -27,6 +27,7 @@ import {
   type Port,
   type PortEvents,
 } from "../platform.ts";
+import { watchQueuesOnTimers } from "../sources/queue_watch.ts";
 
 export const nodePlatform: Platform = {
   readFile(path) {
@@ -81,6 +82,7 @@ export const nodePlatform: Platform = {
     const timer = setTimeout(call, ms);
     return () => clearTimeout(timer);
   },
+  watchQueues: (rule, onStir) => watchQueuesOnTimers(nodePlatform, rule, onStir),
   openPort(path, events) {
     return attempt(() =>
       statSync(path).isSocket() ? new SocketPort(path, events) : new DevicePort(path, events),

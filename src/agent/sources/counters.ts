@@ -4,7 +4,7 @@ import type { Platform } from "../platform.ts";
 
 /** `justRead`: the run queues, where they were read this very moment. */
 export function readCounters(platform: Platform, justRead: Queues | null = null): Counters {
-  const queues = justRead?.vcpus ?? runQueues(platform.readFile("/proc/schedstat") ?? "");
+  const queues = justRead?.vcpus ?? runQueues(platform.readFile(QUEUES_PATH) ?? "");
   const { switches, times } = processorTimes(platform.readFile("/proc/stat") ?? "");
   return {
     atMs: platform.nowMs(),
@@ -18,8 +18,23 @@ export function readCounters(platform: Platform, justRead: Queues | null = null)
 
 /** What can be read most often: one file. `null`: this kernel has no schedstat. */
 export function readQueues(platform: Platform): Queues | null {
-  const queues = runQueues(platform.readFile("/proc/schedstat") ?? "");
-  return queues.size === 0 ? null : { atMs: platform.nowMs(), vcpus: queues };
+  const text = platform.readFile(QUEUES_PATH) ?? "";
+  return queuesIn({ atMs: platform.nowMs(), text });
+}
+
+/** Where the kernel counts them. */
+export const QUEUES_PATH = "/proc/schedstat";
+
+/** The file's text at some moment of the platform's clock. */
+export interface QueueReading {
+  readonly atMs: number;
+  readonly text: string;
+}
+
+/** `null`: there are none in it. */
+export function queuesIn({ atMs, text }: QueueReading): Queues | null {
+  const vcpus = runQueues(text);
+  return vcpus.size === 0 ? null : { atMs, vcpus };
 }
 
 /** By vCPU, those that are online, since boot. */

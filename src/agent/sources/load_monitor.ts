@@ -14,7 +14,16 @@ import type { VcpuLoad } from "../monitor/vcpu_load.ts";
 import type { Counters, HostTimes, SwitchCost } from "../monitor/vcpu_loads.ts";
 import { vcpuLoads } from "../monitor/vcpu_loads.ts";
 import type { Platform } from "../platform.ts";
-import { type Queues, queuesOf, readCounters, readQueues, readSelf, type SelfCounters } from "./counters.ts";
+import {
+  type QueueReading,
+  type Queues,
+  queuesIn,
+  queuesOf,
+  readCounters,
+  readQueues,
+  readSelf,
+  type SelfCounters,
+} from "./counters.ts";
 import { LoneThreads } from "./lone_threads.ts";
 import type { Meter } from "./meter.ts";
 import { RunnableTimes } from "./runnable_times.ts";
@@ -79,6 +88,16 @@ export class LoadMonitor {
     const switches = (grown ?? []).reduce((sum, { arrivals }) => sum + arrivals, 0);
     if (PAUSE_PER_SECOND_MAX < switches) this.#trace.rest();
     return grown;
+  }
+
+  /** The next glance tells what came since this reading. */
+  recall(before: QueueReading): void {
+    this.#queues = queuesIn(before);
+  }
+
+  /** Those that were online at the last glance or look, ascending; empty where the kernel does not tell. */
+  vcpus(): readonly number[] {
+    return [...(this.#queues?.vcpus.keys() ?? [])];
   }
 
   #growth(now: Queues | null): readonly QueueGrowth[] | null {
@@ -290,7 +309,7 @@ const TRACE_SHARE_MAX = 0.004;
 /** From this share on the trace goes on without a break: stopping and starting it would cost as much. */
 const TRACE_ON_SHARE = 0.7;
 /** A paused trace costs every switch some hundred nanoseconds: 0.3 % of a vCPU at this rate. Above it is detached. */
-const PAUSE_PER_SECOND_MAX = 30_000;
+export const PAUSE_PER_SECOND_MAX = 30_000;
 /** Well below, so that a load at the edge does not have it attached again and again. */
 const RESUME_PER_SECOND = 20_000;
 /**

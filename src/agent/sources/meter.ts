@@ -1,6 +1,7 @@
 /** Measures what each stage of the load monitor takes of a vCPU, and keeps the account (monitor/budget.ts) with it. */
 import { type Budget, openBudget, type Stage, settle } from "../monitor/budget.ts";
 import type { Platform } from "../platform.ts";
+import type { WatchCost } from "./queue_watch.ts";
 
 export class Meter {
   readonly #platform: Platform;
@@ -9,6 +10,8 @@ export class Meter {
   #spent: Partial<Record<Stage, number>> = {};
   /** What stages took that are part of the one under way. */
   #innerMs = 0;
+  /** By the watch. */
+  #readings = 0;
 
   constructor(platform: Platform, share: number) {
     this.#platform = platform;
@@ -34,9 +37,16 @@ export class Meter {
     }
   }
 
+  /** What was done meanwhile by a watch on the run queues. */
+  watched({ readings, cpuMs }: WatchCost): void {
+    this.#spent.watch = (this.#spent.watch ?? 0) + cpuMs;
+    this.#readings += readings;
+  }
+
   /** Nothing that was done since the last settlement is charged, nor taken as what a stage costs. */
   forgive(): void {
     this.#spent = {};
+    this.#readings = 0;
     this.#budget = { ...this.#budget, last: { atMs: this.#platform.nowMs(), cpuMs: this.#platform.cpuMs() } };
   }
 
@@ -44,10 +54,16 @@ export class Meter {
   settle(): Budget {
     this.#budget = settle(this.#budget, this.#now());
     this.#spent = {};
+    this.#readings = 0;
     return this.#budget;
   }
 
   #now(): Parameters<typeof settle>[1] {
-    return { atMs: this.#platform.nowMs(), cpuMs: this.#platform.cpuMs(), spent: this.#spent };
+    return {
+      atMs: this.#platform.nowMs(),
+      cpuMs: this.#platform.cpuMs(),
+      spent: this.#spent,
+      readings: this.#readings,
+    };
   }
 }

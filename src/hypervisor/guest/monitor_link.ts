@@ -94,7 +94,8 @@ export function createMonitorLink(options: MonitorLinkOptions): MonitorLink {
     if (load === null || settings === null) return;
     load = { ...load, measures: message.measures, degraded: message.degraded };
     cancelStale();
-    const lasts = MEASURES_MISSED_MAX * Math.max(settings.measuresEveryMs, message.intervalMs);
+    const { intervalMs, nextMs = 0 } = message;
+    const lasts = MEASURES_MISSED_MAX * Math.max(settings.measuresEveryMs, intervalMs, nextMs);
     cancelStale = timers.after(lasts, () => {
       if (load !== null) load = { ...load, measures: [], degraded: [silenceOf(lasts)] };
     });

@@ -45,17 +45,19 @@ export interface VbalAgentPace {
 }
 
 /**
- * A change that was asked for is answered at once; a report is for what somebody in the guest did by hand. Every second
- * would cost an idle guest three times as much and tell the host nothing that its pins do not hold anyway.
+ * A change that was asked for is answered at once, and one by hand is reported at once while the load monitor is at work.
+ * What is left, steal time and whether the agent lives, is not worth waking an idle guest for more often.
  */
-export const REPORT_EVERY_MS: Milliseconds = 3_000;
+export const REPORT_EVERY_MS: Milliseconds = 15_000;
 /** A daemon that restarts is back long before this; one that is gone for good is noticed within a minute. */
 export const GUEST_PATIENCE_MS: Milliseconds = 60_000;
 /** A guest that speaks is pinged this often per patience: one lost ping is no loss, and more would cost both ends. */
-const PINGS_PER_PATIENCE = 6;
+const PINGS_PER_PATIENCE = 4;
 /** A report older than so many intervals counts no more: the guest is silent. */
-export const REPORTS_MISSED_MAX = 3;
-/** Greetings to a silent guest become rarer up to one in so many intervals: unread ones pile up in the channel. */
+export const REPORTS_MISSED_MAX = 2;
+/** A guest that does not speak is greeted this often at first. */
+const GREET_EVERY_MS: Milliseconds = 3_000;
+/** Greetings to a silent guest become rarer up to one in so many times that: unread ones pile up in the channel. */
 export const GREETING_PAUSE_MAX = 16;
 /** For the connection to QEMU's socket, which is on this machine. */
 const CONNECT_DEADLINE_MS: Milliseconds = 2_000;
@@ -80,9 +82,8 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   let word: GuestWord | null = null;
   let cancelStale: () => void = () => undefined;
   let greetingPause = 1;
-  let ticksToGreeting = 0;
-  const ticksPerPing = Math.max(1, Math.floor(patienceMs / PINGS_PER_PATIENCE / reportEveryMs));
-  let ticksToPing = 0;
+  const greetEveryMs = Math.min(GREET_EVERY_MS, reportEveryMs);
+  const pingEveryMs = Math.floor(patienceMs / PINGS_PER_PATIENCE);
 
   const gate = createFloodGate({
     timers,
@@ -140,26 +141,31 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     },
   });
 
-  let cancelTick = timers.after(reportEveryMs, tick);
+  let cancelTick: () => void = () => undefined;
+  function tickIn(ms: Milliseconds): void {
+    cancelTick();
+    if (!closed) cancelTick = timers.after(ms, tick);
+  }
   function tick(): void {
-    cancelTick = timers.after(reportEveryMs, tick);
     if (mechanisms !== null) {
-      if (0 < --ticksToPing) return;
-      ticksToPing = ticksPerPing;
       send({ kind: "ping", id: ++lastId });
-    } else if (--ticksToGreeting <= 0) {
+      tickIn(pingEveryMs);
+    } else {
       hello();
       greetingPause = Math.min(2 * greetingPause, GREETING_PAUSE_MAX);
-      ticksToGreeting = greetingPause;
+      tickIn(greetEveryMs * greetingPause);
     }
+  }
+  function greetSoon(): void {
+    greetingPause = 1;
+    tickIn(greetEveryMs);
   }
 
   function beginSession(): void {
     session = randomUUID();
     decoder = DECODER_START;
     lastId = 0;
-    greetingPause = 1;
-    ticksToGreeting = 1;
+    greetSoon();
     socket?.write(FRAME_START);
     hello();
   }
@@ -170,6 +176,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   }
   /** What the guest said counts no more, until it answers a greeting. */
   function unhear(): void {
+    if (mechanisms !== null) greetSoon();
     mechanisms = null;
     version = 0;
     monitor.close();
@@ -230,7 +237,6 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
         } else if (!heedAnswer(message) && !monitor.heedRefusal(message.id, message.why)) {
           // It refused a ping: an agent that started anew and waits for a greeting.
           unhear();
-          ticksToGreeting = 1;
         }
         break;
       case "pong":
@@ -267,13 +273,13 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     if (message.session === session) {
       mechanisms = message.mechanisms;
       version = common;
+      tickIn(pingEveryMs);
       if (MONITOR_VERSION <= version) monitor.open();
       return;
     }
     // An agent that has just started, or that knows another host: it gets our greeting, and its word counts after it.
     unhear();
-    greetingPause = 1;
-    ticksToGreeting = 1;
+    greetSoon();
     hello();
   }
   function heedMonitor(message: MonitorMessage): void {
@@ -373,9 +379,9 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     answer: (request, answer) => monitor.answer(request, answer),
     load: () => monitor.load(),
     greet() {
-      greetingPause = 1;
-      ticksToGreeting = 1;
-      if (mechanisms === null) hello();
+      if (mechanisms !== null) return;
+      greetSoon();
+      hello();
     },
     // A greeting is answered by a report, and says nothing new to an agent that knows it.
     refresh() {
