@@ -4,7 +4,23 @@ import { MEASURES } from "../agent/monitor/measure.ts";
 import type { DomainLoad } from "../hypervisor/port.ts";
 import type { LoadView, MeasureView } from "../protocol/state_view.ts";
 
-export function loadViewOf({ measures, thresholds, degraded, unknown }: DomainLoad): LoadView {
+export function loadViewOf(load: DomainLoad): LoadView {
+  const { thresholds, degraded, unknown } = load;
+  const made = MADE.get(load.measures);
+  const isSame = made?.thresholds === thresholds && made.degraded === degraded && made.unknown === unknown;
+  if (made !== undefined && isSame) return made.view;
+  const view = viewOf(load);
+  MADE.set(load.measures, { thresholds, degraded, unknown, view });
+  return view;
+}
+
+/** A view is made every second, and measures come every ten, or sixty. */
+const MADE = new WeakMap<
+  DomainLoad["measures"],
+  Pick<DomainLoad, "thresholds" | "degraded" | "unknown"> & { readonly view: LoadView }
+>();
+
+function viewOf({ measures, thresholds, degraded, unknown }: DomainLoad): LoadView {
   const inForce = new Map(thresholds.map((threshold) => [threshold.measure, threshold]));
   const most = Math.max(0, ...measures.map(({ subjects }) => subjects.length));
   return {

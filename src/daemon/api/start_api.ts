@@ -13,6 +13,8 @@ import { withOwnersMask } from "./unix_socket.ts";
 /** Twice as long after each failure in a row, up to the longest. */
 const RESTART_AFTER_MS: Milliseconds = 1_000;
 const RESTART_AFTER_MS_MAX: Milliseconds = 60_000;
+/** Sent in any case, so that neither side keeps many. */
+const FACTS_KEPT_MAX = 1_000;
 /** A thread that does not end by then is ended. */
 const CLOSE_DEADLINE_MS: Milliseconds = 2_000;
 /**
@@ -36,6 +38,10 @@ class ApiThread implements ApiServer {
   #failures = 0;
   #restart: NodeJS.Timeout | null = null;
   #closing = false;
+  /** Not sent yet. */
+  #facts: readonly MetricFact[] = [];
+  /** It has looked since it heard of news last; until then it knows that there are some. */
+  #hasLooked = true;
 
   constructor(options: ServeOptions) {
     this.#options = options;
@@ -49,12 +55,21 @@ class ApiThread implements ApiServer {
       resourceLimits: HEAP_LIMITS,
     });
     this.#worker = worker;
+    this.#hasLooked = true;
     await withOwnersMask(() => this.#listening(worker));
     worker.on("exit", () => this.#startLater());
   }
 
+  /** While nobody looks, the thread is not woken. */
   changed(facts: readonly MetricFact[]): void {
-    this.#send({ kind: "changed", facts });
+    this.#facts = [...this.#facts, ...facts];
+    if (this.#hasLooked || FACTS_KEPT_MAX < this.#facts.length) this.#tellNews();
+  }
+
+  #tellNews(): void {
+    this.#hasLooked = false;
+    this.#send({ kind: "changed", facts: this.#facts });
+    this.#facts = [];
   }
 
   async close(): Promise<void> {
@@ -97,6 +112,9 @@ class ApiThread implements ApiServer {
   }
 
   async #answer({ id, method, args }: Ask): Promise<void> {
+    // What was measured until now belongs to the answer.
+    if (0 < this.#facts.length) this.#tellNews();
+    this.#hasLooked = true;
     try {
       const ask = this.#options.target[method] as (...args: unknown[]) => unknown;
       const value = await ask.apply(this.#options.target, [...args]);

@@ -51,6 +51,7 @@ export interface Machine {
 }
 
 export function openMachine({ pid, startTime }: MachineProcess): Machine {
+  const itself = watchThread(pid, pid);
   let threads: readonly number[] = [];
   let vcpus = new Map<VcpuIndex, WatchedVcpu>();
   let others: readonly number[] = [];
@@ -77,7 +78,7 @@ export function openMachine({ pid, startTime }: MachineProcess): Machine {
 
   return {
     state() {
-      const state = threadState(pid, pid);
+      const state = itself.state();
       return state !== null && state.startTime === startTime && !/[ZX]/.test(state.letter) ? state : null;
     },
     threadsChanged: () => String(threadsOf(pid)) !== String(threads),
@@ -110,6 +111,7 @@ export function openMachine({ pid, startTime }: MachineProcess): Machine {
       };
     },
     close() {
+      itself.close();
       for (const { watched } of vcpus.values()) watched.close();
       vcpus = new Map();
       threads = [];

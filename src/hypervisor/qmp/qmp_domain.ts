@@ -9,7 +9,7 @@ import type { GuestChannel } from "../guest/guest_channel.ts";
 import { createQemuGuestAgent } from "../guest/qemu_guest_agent.ts";
 import { createVbalAgentChannel, type VbalAgentPace } from "../guest/vbal_agent_channel.ts";
 import { type KeptConnection, keepConnected } from "../keep_connected.ts";
-import { processOf, threadState, threadsOf } from "../linux/threads.ts";
+import { processOf, threadState, threadsOf, watchThread } from "../linux/threads.ts";
 import { CommandError, type HypervisorChange, type MonitorSettings } from "../port.ts";
 import type { Timers } from "../timers.ts";
 import type { DomainSource } from "./domain_sources.ts";
@@ -176,6 +176,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       id,
       pid,
       startTime: state.startTime,
+      itself: watchThread(pid, pid),
       unpinnable: new Set(),
       watched: new Map(),
       numbers: new Map(),
@@ -243,6 +244,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     cancelMemory();
     migration.forget();
     unwatch(process, []);
+    process.itself.close();
     process = null;
     onGone(id);
     onChange({ kind: "domain-departed", domain: id });
@@ -405,6 +407,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       migration.forget();
       for (const channel of channels.splice(0)) channel.close();
       if (process !== null) unwatch(process, []);
+      process?.itself.close();
       process = null;
     },
   };

@@ -3,7 +3,7 @@ import type { DomainSnapshot, Vcpu } from "../../core/model.ts";
 import type { DomainId, PcpuId, VcpuIndex } from "../../core/units.ts";
 import type { GuestChannel, GuestWord, VcpuRunTime } from "../guest/guest_channel.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
-import { type ThreadState, threadState, type WatchedThread, watchThread } from "../linux/threads.ts";
+import { type ThreadState, type WatchedThread, watchThread } from "../linux/threads.ts";
 import type { DomainFinding, DomainLoad, DomainUsage, VcpuUsage } from "../port.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 import { inGuest } from "./node_numbers.ts";
@@ -26,6 +26,8 @@ export interface QmpProcess {
   threads: readonly number[];
   /** Those of them that the kernel will not let us pin. */
   readonly unpinnable: Set<number>;
+  /** Its first thread, whose number is the process's. */
+  readonly itself: WatchedThread;
   /** The vCPUs' threads with their open files, by thread. */
   readonly watched: Map<number, WatchedThread>;
   running: boolean;
@@ -96,7 +98,7 @@ export function cpusByNumber(
 
 /** `null` for a process that ended, or whose number now belongs to another. */
 export function aliveState(known: QmpProcess): ThreadState | null {
-  const state = threadState(known.pid, known.pid);
+  const state = known.itself.state();
   return state !== null && state.startTime === known.startTime && !/[ZX]/.test(state.letter) ? state : null;
 }
 

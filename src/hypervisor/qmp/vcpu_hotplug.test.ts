@@ -4,6 +4,7 @@
  */
 import { afterEach, describe, expect, test } from "vitest";
 import type { VcpuSlot } from "../../core/model.ts";
+import { watchThread } from "../linux/threads.ts";
 import { eventually, type Peer, startPeer } from "../peer_suite.ts";
 import { nodeTimers, type Timers } from "../timers.ts";
 import type { CpuInfo } from "./qmp_commands.ts";
@@ -136,6 +137,7 @@ async function scripted(
     memory: [],
     threads: [],
     unpinnable: new Set(),
+    itself: watchThread(process.pid, process.pid),
     watched: new Map(),
     running: true,
     migrating: false,
