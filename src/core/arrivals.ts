@@ -1,5 +1,5 @@
 /** Takes a new snapshot into the state: who came, who went, who was started anew, who spoke for the first time. */
-import { type Command, commandKey } from "./action.ts";
+import { commandKey } from "./action.ts";
 import type {
   AbsentDomain,
   Attempt,
@@ -107,13 +107,11 @@ function withLastPins({ lastPins = [] }: DomainState, { domain, seen, attempts }
   if (unread.length === 0) return {};
   const known = unread.flatMap(({ index }): LastPins[] => {
     const key = commandKey({ kind: "pin-vcpu", domain: domain.id, vcpu: index, pcpus: [] });
-    const sent = attempts
-      .filter((attempt) => attempt.key === key)
-      .map(({ text }) => JSON.parse(text) as Sent);
+    const sent = attempts.filter((attempt) => attempt.key === key);
     const pins = new Set([
       ...(seen?.vcpus.find((vcpu) => vcpu.index === index)?.pins ?? []),
       ...(lastPins.find((last) => last.index === index)?.pins ?? []),
-      ...sent.flatMap(({ pcpus }) => pcpus),
+      ...sent.flatMap((attempt) => attempt.pins ?? []),
     ]);
     return pins.size === 0 ? [] : [{ index, pins: [...pins].sort((a, b) => a - b) }];
   });
@@ -127,7 +125,6 @@ interface Unread {
 }
 
 type LastPinsField = Pick<DomainState, "lastPins">;
-type Sent = Extract<Command, { kind: "pin-vcpu" }>;
 
 function newDomain(domain: DomainSnapshot, { pcpus, now }: Circumstances): DomainState {
   return {

@@ -155,12 +155,19 @@ function commandEnded(
   const before = state.attempts.find((attempt) => attempt.key === key);
   const count = before?.text === text ? before.count + 1 : 1;
   const wait = Math.min(policy.patience.retryAfter * 2 ** Math.min(count - 1, 16), RETRY_AFTER_MAX_MS);
-  const attempt: Attempt = { key, text, domain: ended.command.domain, count, retryAt: now + wait };
+  const { command } = ended;
+  const attempt: Attempt = {
+    key,
+    text,
+    ...(command.kind === "pin-vcpu" ? { pins: command.pcpus } : {}),
+    domain: command.domain,
+    count,
+    retryAt: now + wait,
+  };
   if (!event.outcome.ok) {
     const { failure, why } = event.outcome;
     notes.push({ code: "command-failed", command: key, failure, why });
   }
-  const { command } = ended;
   const domains =
     command.kind === "plug-vcpu"
       ? state.domains.map((domain) =>

@@ -92,6 +92,8 @@ export interface Attempt {
   readonly key: string;
   /** The command as JSON: another one of the same key need not wait. */
   readonly text: string;
+  /** Where it has sent a vCPU; absent where it sent none. */
+  readonly pins?: readonly PcpuId[];
   readonly domain: DomainId;
   readonly count: number;
   readonly retryAt: Milliseconds;
