@@ -149,10 +149,11 @@ export class MonitorLoop {
     const looks = follows ? this.#running.row.looks + 1 : 1;
     const borrows = follows ? this.#running.row.borrows : 0 < budget.balanceMs;
     this.#running.row = { looks, borrows };
-    const { sampleEveryMs } = this.#options.config;
+    const { config } = this.#options;
     const plan = monitor.plan({ isWhole });
     const isOnCredit = borrows && looks <= LOOKS_FIRST && !isWhole;
-    const everyMs = isOnCredit ? sampleEveryMs : lookMs(budget, plan, sampleEveryMs);
+    const wishedMs = looks === LOOKS_FIRST && !isWhole ? lastMs(config) : config.sampleEveryMs;
+    const everyMs = isOnCredit ? wishedMs : lookMs(budget, plan, wishedMs);
     this.#running.cancel = [
       this.#platform.after(everyMs - monitor.traceMs(everyMs), () => monitor.traceFrom()),
       this.#platform.after(everyMs, () => this.#sample()),
@@ -175,7 +176,9 @@ export class MonitorLoop {
     else this.#meter.settle();
     this.#running.isFirst = false;
     this.#noteVcpus(monitor);
-    const isShownNext = this.#isShownNext({ follows: !isCalm });
+    // The second look of a load is for finding out whether it lasts; people can see the third.
+    const isForAsking = !isCalm && this.#running.row.looks < LOOKS_FIRST;
+    const isShownNext = !isForAsking && this.#isShownNext({ follows: !isCalm });
     if (isShownNext || (!isCalm && this.#mayAsk())) this.#look({ follows: true, isWhole: isShownNext });
     else this.#rest();
   }
@@ -319,8 +322,16 @@ const GLANCES_PER_SAMPLE = 2;
 /** The account is looked at anew after so long; where it is poor, sooner. */
 const SLEEP_MAX_MS = 60_000;
 const SLEEP_POOR_MS = 10_000;
-/** Before the moment from which on a request could be made: it is made then, if the load has lasted. */
+/** So many looks, one after the other, tell whether a load lasts. */
 const LOOKS_FIRST = 2;
+/** Timers are some milliseconds early at times. */
+const EARLY_MAX_MS = 20;
+
+/** The last of these looks need not be longer than until the load has lasted, but for half of an interval. */
+function lastMs({ sampleEveryMs, sustainMs }: MonitorConfig): number {
+  const leftMs = sustainMs - (LOOKS_FIRST - 1) * sampleEveryMs + EARLY_MAX_MS;
+  return Math.min(sampleEveryMs, Math.max(sampleEveryMs / 2, leftMs));
+}
 const PERCENT = 100;
 
 const OF_THREADS: ReadonlySet<string> = new Set(["runnable-processes", "runnable-applications"]);

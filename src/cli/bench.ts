@@ -7,9 +7,11 @@ import { command, option } from "@optique/core/primitives";
 import { float, integer, string } from "@optique/core/valueparser";
 import { benchCore, CORE_BENCH_FULL, CORE_BENCH_QUICK } from "../bench/core/bench_core.ts";
 import { renderCoreTables } from "../bench/core/render_bench_core.ts";
+import { benchAgent } from "../bench/lab/bench_agent.ts";
 import { benchBalloon } from "../bench/lab/bench_balloon.ts";
 import { benchDaemon } from "../bench/lab/bench_daemon.ts";
 import { ARMS, type Arm, benchLab, COMPARED_ARMS } from "../bench/lab/bench_lab.ts";
+import { renderAgentTable } from "../bench/lab/render_bench_agent.ts";
 import { renderBalloonTable } from "../bench/lab/render_bench_balloon.ts";
 import { renderDaemonTable } from "../bench/lab/render_bench_daemon.ts";
 import { renderLabSvg, renderLabTable } from "../bench/lab/render_bench_lab.ts";
@@ -188,6 +190,28 @@ const daemonBench = command(
   { brief: message`What the daemon and the agents cost while nothing happens.` },
 );
 
+const agentBench = command(
+  "agent",
+  map(
+    object({
+      seconds: withDefault(
+        option("--seconds", integer({ min: 10, max: 86_400, metavar: "N" }), {
+          description: message`How long to measure each load, 60 when absent.`,
+        }),
+        60,
+      ),
+      out: outOption(),
+      json: jsonOption(),
+    }),
+    ({ seconds, out, json }): Deed =>
+      async (terminal) => {
+        const result = await benchAgent({ seconds, onProgress: (line) => terminal.printError(line) });
+        return report(terminal, { name: "agent", result, lines: renderAgentTable(result), out, json });
+      },
+  ),
+  { brief: message`What the agent costs its guest, at rest and under loads that are dear to measure.` },
+);
+
 export const benchCommand: Command = command(
   "bench",
   or(
@@ -196,6 +220,7 @@ export const benchCommand: Command = command(
     simBench,
     balloonBench,
     daemonBench,
+    agentBench,
     hotplugBench,
     demandBench,
     apiBench,
