@@ -162,11 +162,11 @@ describe("P-59: a threshold is the host's word as soon as it is given, and the g
     // what the host says, what is in force in the guest and by whom; shown, by whom, and whether it stands in the short list
     ["the agent's own", undefined, 1, "default", [1, "the agent's default", true]],
     ["none at all", undefined, null, null, [null, "", false]],
-    ["just set", 2, 1, "default", [2, "set by the host, not yet taken", true]],
+    ["just set", 2, 1, "default", [2, "set by the host, not heard yet", true]],
     ["set", 2, 2, "host", [2, "set by the host", true]],
-    ["changed", 3, 2, "host", [3, "set by the host, not yet taken", true]],
+    ["changed", 3, 2, "host", [3, "set by the host, not heard yet", true]],
     ["not to be watched", null, null, "host", [null, "set by the host", true]],
-    ["given back", undefined, 2, "host", [2, "given back, not yet taken", true]],
+    ["given back", undefined, 2, "host", [2, "given back, not heard yet", true]],
     ["back in the guest's hands", undefined, 1.5, "file", [1.5, "in the guest's file", true]],
   ])("%s", (_, host, threshold, origin, expected) => {
     const measure = {

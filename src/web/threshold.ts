@@ -22,7 +22,7 @@ export function isWatched({ threshold }: MeasureView, host: HostThreshold): bool
 
 export function originText(measure: MeasureView, host: HostThreshold): string {
   const { isUnderWay } = standing(measure, host);
-  if (isUnderWay) return host === undefined ? "given back, not yet taken" : "set by the host, not yet taken";
+  if (isUnderWay) return host === undefined ? "given back, not heard yet" : "set by the host, not heard yet";
   return measure.origin === null ? "" : ORIGINS[measure.origin];
 }
 
