@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createLibvirtAdapter } from "../hypervisor/libvirt/libvirt_adapter.ts";
 import type { HypervisorChange, Observation } from "../hypervisor/port.ts";
-import { machineGroup } from "./libvirt/cgroup_layout.ts";
+import { CGROUP_CONTROLLERS, defaultShares, machineGroup } from "./libvirt/cgroup_layout.ts";
 import { pinsOfVirsh } from "./libvirt/libvirt_story_suite.ts";
 import { type PrivateLibvirt, SET_METADATA, startPrivateLibvirt } from "./libvirt/private_libvirt.ts";
 import { signal } from "./processes.ts";
@@ -65,7 +65,7 @@ describe("the adapter on libvirt", () => {
   });
 
   test("weights come from metadata before shares, follow a change, and a broken one is told with what to do", async () => {
-    await libvirt.boot({ name: "a", vcpus: 1, agent: "none", shares: 2048 }, "paused");
+    await libvirt.boot({ name: "a", vcpus: 1, agent: "none", shares: 2 * defaultShares() }, "paused");
     await connect();
     const fields = ({ defined }: Observation) => JSON.stringify(defined?.[0]?.fields);
     await seen("the shares count", (now) => fields(now) === '{"weight":512}');
@@ -240,7 +240,7 @@ describe("cpusets that somebody else set", () => {
   beforeAll(async () => {
     narrow = await startPrivateLibvirt({
       dir: "libvirt-cpusets",
-      cgroupControllers: ["cpuset", "cpu", "cpuacct"],
+      cgroupControllers: CGROUP_CONTROLLERS,
     });
   });
   afterAll(async () => {
@@ -249,27 +249,27 @@ describe("cpusets that somebody else set", () => {
   });
 
   test("pitfall 14: narrowed, the vCPU goes and that is told, and a pin beyond is refused; widened, nothing is wrong", async () => {
-    await narrow.boot({ name: "a", vcpus: 1, agent: "none" }, "paused");
+    await narrow.boot({ name: "narrow", vcpus: 1, agent: "none" }, "paused");
     adapter = createLibvirtAdapter({ uri: narrow.uri });
     await adapter.start(() => undefined);
     const look = async () => (await adapter.observe(DEADLINE_MS)).problems.map(({ message }) => message);
-    await until("a is there", look, (told) => told.length === 0);
-    await adapter.pinVcpu("a", 0, [1], DEADLINE_MS);
-    const group = machineGroup(narrow.qemu("a").pid);
+    await until("it is there", look, (told) => told.length === 0);
+    await adapter.pinVcpu("narrow", 0, [1], DEADLINE_MS);
+    const group = machineGroup(narrow.qemu("narrow").pid);
     group.narrow("0");
     await until("it is told", look, (told) =>
       told.some((message) => /the kernel says 0: .*a cpuset/.test(message)),
     );
-    await expect(adapter.pinVcpu("a", 0, [1], DEADLINE_MS)).rejects.toThrow(
+    await expect(adapter.pinVcpu("narrow", 0, [1], DEADLINE_MS)).rejects.toThrow(
       `the cpuset of ${group.folder} holds only 0. Widen it`,
     );
     await until("it is told why", look, (told) => told.some((message) => message.includes("holds only 0")));
-    await adapter.pinVcpu("a", 0, [0], DEADLINE_MS);
+    await adapter.pinVcpu("narrow", 0, [0], DEADLINE_MS);
     await until("nothing is wrong", look, (told) => told.length === 0);
     group.widen("0-1");
-    await adapter.pinVcpu("a", 0, [1], DEADLINE_MS);
-    expect((await pinsOfVirsh(narrow, "a"))[0]).toEqual([1]);
-    await adapter.pinEmulator("a", [0, 1], DEADLINE_MS);
+    await adapter.pinVcpu("narrow", 0, [1], DEADLINE_MS);
+    expect((await pinsOfVirsh(narrow, "narrow"))[0]).toEqual([1]);
+    await adapter.pinEmulator("narrow", [0, 1], DEADLINE_MS);
     await until("nothing is wrong any more", look, (told) => told.length === 0);
   });
 });

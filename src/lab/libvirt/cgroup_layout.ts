@@ -1,6 +1,6 @@
 /**
- * Control groups for a libvirt of the lab's own: the version in which this machine has cpusets, as if there were no other.
- * Where a machine mounts version 1, unmounting /sys/fs/cgroup/cpuset and .../cpu gives both to version 2 (docs/hacking.md).
+ * Control groups for a libvirt of the lab's own: version 2 where that has the controllers cpuset and cpu, else version 1, as
+ * if there were no other. How a machine with version 1 is made to give both to version 2 stands in docs/hacking.md.
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,6 +8,12 @@ import { join } from "node:path";
 const ROOT = "/sys/fs/cgroup";
 /** Version 2 where it is mounted beside version 1. */
 const BESIDE = join(ROOT, "unified");
+
+/**
+ * What libvirt uses on a real host, as far as vbal meets it. Two libvirts of the lab share one folder of groups, each named
+ * after a machine's number and name: tests that run side by side name their guests differently.
+ */
+export const CGROUP_CONTROLLERS: readonly string[] = ["cpuset", "cpu", "cpuacct"];
 
 /** Commands for a mount namespace of libvirt's own. */
 export function cgroupMounts(): readonly string[] {
@@ -56,6 +62,11 @@ export function tidyCgroups(inUseBefore: readonly string[]): void {
     unlessInUse(() => writeFileSync(join(rootOfVersion2()!, "cgroup.subtree_control"), `-${controller}`));
 }
 
+/** The `<shares>` that libvirt gives a machine whose definition names none. */
+export function defaultShares(): number {
+  return isVersion2() ? 100 : 1_024;
+}
+
 function unlessInUse(tidy: () => void): void {
   try {
     tidy();
@@ -66,7 +77,8 @@ function unlessInUse(tidy: () => void): void {
 }
 
 function isVersion2(): boolean {
-  return wordsIn(join(rootOfVersion2() ?? ROOT, "cgroup.controllers")).includes("cpuset");
+  const controllers = wordsIn(join(rootOfVersion2() ?? ROOT, "cgroup.controllers"));
+  return ["cpuset", "cpu"].every((name) => controllers.includes(name));
 }
 
 function rootOfVersion2(): string | null {
