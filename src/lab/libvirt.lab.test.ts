@@ -248,7 +248,7 @@ describe("cpusets that somebody else set", () => {
     await narrow.stop();
   });
 
-  test("pitfall 14: narrowed, the vCPU goes and that is told, and a pin beyond is refused; widened, nothing is wrong", async () => {
+  test("pitfall 14: narrowed, the vCPU goes and that is told, and a pin beyond is refused; widened, or under a wider pin, nothing is wrong", async () => {
     await narrow.boot({ name: "narrow", vcpus: 1, agent: "none" }, "paused");
     adapter = createLibvirtAdapter({ uri: narrow.uri });
     await adapter.start(() => undefined);
@@ -271,6 +271,12 @@ describe("cpusets that somebody else set", () => {
     expect((await pinsOfVirsh(narrow, "narrow"))[0]).toEqual([1]);
     await adapter.pinEmulator("narrow", [0, 1], DEADLINE_MS);
     await until("nothing is wrong any more", look, (told) => told.length === 0);
+    await adapter.pinVcpu("narrow", 0, [0, 1], DEADLINE_MS);
+    group.narrow("0");
+    // Long enough for libvirt to be asked again: a wider pin that is narrowed is nobody's fight.
+    await sleep(3_000);
+    const { snapshot, problems } = await adapter.observe(DEADLINE_MS);
+    expect([snapshot.domains[0]?.vcpus[0]?.pins, problems]).toEqual([[0], []]);
   });
 });
 
