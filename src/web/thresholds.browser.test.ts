@@ -63,6 +63,19 @@ test("one is changed: it is the host's own, reaches the guest, and is given back
   expect(complaints()).toEqual([]);
 });
 
+test.each([1280, 390])(
+  "on a screen of %i pixels the form is seen without scrolling sideways",
+  async (width) => {
+    await page.setViewportSize({ width, height: 844 });
+    await field("vcpu.composite").fill("2.5");
+    const overflow = await page.evaluate(
+      "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('[aria-label=Measures]'))",
+    );
+    expect(overflow).toBe(0);
+    await picture(`threshold-${width}`);
+  },
+);
+
 test("an empty field is none: it is not watched, stays in the list, and can be taken back", async () => {
   await field("vm.composite").fill("");
   await row("vm.composite").getByRole("button", { name: "Set" }).click();
