@@ -10,7 +10,7 @@ import { openHypervisor } from "../daemon/open_hypervisor.ts";
 import { overBase, overDefined } from "../daemon/policy_layers.ts";
 import { parseHostFile } from "../protocol/host_file.ts";
 import { type PlanView, planView } from "../protocol/plan_view.ts";
-import { badFile } from "./cli_error.ts";
+import { badFile, CliError } from "./cli_error.ts";
 import { type Command, jsonOption } from "./command.ts";
 import { connectControl, controlOption } from "./control_client.ts";
 import { commandExamples } from "./examples.ts";
@@ -19,6 +19,7 @@ import { readConfigFile } from "./read_config_file.ts";
 import { readNamedFile } from "./read_file.ts";
 import { renderJson } from "./render_json.ts";
 import { renderPlan } from "./render_plan.ts";
+import type { Terminal } from "./terminal.ts";
 
 export const planCommand: Command = command(
   "plan",
@@ -43,7 +44,7 @@ export const planCommand: Command = command(
           from !== undefined
             ? await planFrom(from)
             : config !== undefined
-              ? await planForConfig(config)
+              ? await planForConfig(config, terminal)
               : await connectControl(control, terminal).plan();
         const layout = { width: terminal.columns(), style: terminal.style };
         terminal.print(json ? renderJson(view, terminal) : renderPlan(view, layout).join("\n"));
@@ -71,18 +72,27 @@ export async function planFrom(file: string): Promise<PlanView> {
 /** Guests say hello within a moment of being asked; one that does not is planned as a silent one. */
 const GUESTS_ANSWER_MS = 2_000;
 const OBSERVE_DEADLINE_MS = 5_000;
+/** More than all deadlines on the way together. */
+const LOOK_MAX_MS = 60_000;
 
 /** The plan for what the config's hypervisor shows now: a dry run of `vbal up`. */
-async function planForConfig(file: string): Promise<PlanView> {
+async function planForConfig(file: string, { printError, style }: Terminal): Promise<PlanView> {
   const config = await readConfigFile(file);
   const { hypervisor, basePolicy } = openHypervisor(config);
+  // No part of an adapter keeps a program from ending.
+  const awake = setTimeout(() => undefined, LOOK_MAX_MS);
   try {
     await hypervisor.start(() => undefined);
     await new Promise((resolve) => setTimeout(resolve, GUESTS_ANSWER_MS));
-    const { snapshot, defined } = await hypervisor.observe(OBSERVE_DEADLINE_MS);
+    const { snapshot, defined, problems } = await hypervisor.observe(OBSERVE_DEADLINE_MS);
+    const texts = problems.map(({ message: text }) => text);
+    // A plan for nobody would look as if the host had been seen.
+    if (texts.length > 0 && snapshot.domains.length === 0) throw new CliError("failed", texts.join("\n"));
+    for (const text of texts) printError(`${style.warn("warning:")} ${text}`);
     const { policy } = overDefined(overBase(basePolicy, config.policy), defined ?? []);
     return planView({ policy, snapshot, plan: makePlan(policy, snapshot) });
   } finally {
+    clearTimeout(awake);
     await hypervisor.close();
   }
 }

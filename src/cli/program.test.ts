@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -123,6 +124,27 @@ describe("vbal plan --from", () => {
       err: expect.stringContaining("there is no such file. Check the path"),
     });
     expect((await check("plan", "--from", folder)).err).toContain("it is a folder. Name a file in it");
+  });
+});
+
+describe("vbal plan --config", () => {
+  test.each([
+    [
+      "libvirt",
+      "{ kind: libvirt, uri: 'qemu+unix:///system?socket=/nowhere/s' }",
+      /No connection to libvirt: .*\/nowhere\/s/,
+    ],
+    ["qmp", "{ kind: qmp, directory: /nowhere/qmp }", /cannot be read: .*\/nowhere\/qmp/],
+  ])("a host that cannot be seen (%s) is told, by the program itself", async (kind, hypervisor, words) => {
+    const file = written(`${kind}.yaml`, `hypervisor: ${hypervisor}\n`);
+    // As a process of its own: what waits for libvirt does not keep one from ending, and the tests' own would go on.
+    const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+    const ended = spawnSync(process.execPath, [main, "plan", "--config", file], { encoding: "utf8" });
+    expect(ended).toMatchObject({
+      status: EXIT_CODE.failed,
+      stdout: "",
+      stderr: expect.stringMatching(words),
+    });
   });
 });
 

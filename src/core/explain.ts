@@ -59,7 +59,7 @@ export function explainReason(reason: Reason): string {
     case "far-from-memory":
       return `The host's node with the memory of ${list("vCPU", reason.vcpus)} has no room for all of them, so they run on another node.`;
     case "pcpus-left-idle":
-      return `Nobody may use ${list("pCPU", reason.pcpus)}, so the host keeps ${reason.pcpus.length === 1 ? "it" : "them"}.`;
+      return `No domain has a use for ${list("pCPU", reason.pcpus)}, so the host keeps ${reason.pcpus.length === 1 ? "it" : "them"}.`;
     case "no-pcpus":
       return "No pCPU of the pool is online, so nothing is planned; check the pool in the policy.";
     // Of a vCPU or of several: these stand in lists of moves.

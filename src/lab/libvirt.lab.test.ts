@@ -1,11 +1,12 @@
 /** The libvirt adapter on a real libvirt: what only a real one can show, whatever happens to guests and to libvirt itself. */
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createLibvirtAdapter } from "../hypervisor/libvirt/libvirt_adapter.ts";
 import type { HypervisorChange, Observation } from "../hypervisor/port.ts";
+import { CGROUP_CONTROLLERS, defaultShares, machineGroup } from "./libvirt/cgroup_layout.ts";
 import { pinsOfVirsh } from "./libvirt/libvirt_story_suite.ts";
 import { type PrivateLibvirt, SET_METADATA, startPrivateLibvirt } from "./libvirt/private_libvirt.ts";
 import { signal } from "./processes.ts";
@@ -64,7 +65,7 @@ describe("the adapter on libvirt", () => {
   });
 
   test("weights come from metadata before shares, follow a change, and a broken one is told with what to do", async () => {
-    await libvirt.boot({ name: "a", vcpus: 1, agent: "none", shares: 2048 }, "paused");
+    await libvirt.boot({ name: "a", vcpus: 1, agent: "none", shares: 2 * defaultShares() }, "paused");
     await connect();
     const fields = ({ defined }: Observation) => JSON.stringify(defined?.[0]?.fields);
     await seen("the shares count", (now) => fields(now) === '{"weight":512}');
@@ -239,7 +240,7 @@ describe("cpusets that somebody else set", () => {
   beforeAll(async () => {
     narrow = await startPrivateLibvirt({
       dir: "libvirt-cpusets",
-      cgroupControllers: ["cpuset", "cpu", "cpuacct"],
+      cgroupControllers: CGROUP_CONTROLLERS,
     });
   });
   afterAll(async () => {
@@ -247,33 +248,37 @@ describe("cpusets that somebody else set", () => {
     await narrow.stop();
   });
 
-  test("pitfall 14: a pin beyond the machine's cpuset is refused and told; widened, it is done, and nothing is wrong", async () => {
-    await narrow.boot({ name: "a", vcpus: 1, agent: "none" }, "paused");
+  test("pitfall 14: narrowed, the vCPU goes and that is told, and a pin beyond is refused; widened, or under a wider pin, nothing is wrong", async () => {
+    await narrow.boot({ name: "narrow", vcpus: 1, agent: "none" }, "paused");
     adapter = createLibvirtAdapter({ uri: narrow.uri });
     await adapter.start(() => undefined);
     const look = async () => (await adapter.observe(DEADLINE_MS)).problems.map(({ message }) => message);
-    const group = machineGroup(narrow.qemu("a").pid);
-    for (const inner of ["emulator", "vcpu0", "."]) writeFileSync(join(group, inner, "cpuset.cpus"), "0");
-    await expect(adapter.pinVcpu("a", 0, [1], DEADLINE_MS)).rejects.toThrow(
-      /cpuset of .* holds only 0\. Widen it/,
+    await until("it is there", look, (told) => told.length === 0);
+    await adapter.pinVcpu("narrow", 0, [1], DEADLINE_MS);
+    const group = machineGroup(narrow.qemu("narrow").pid);
+    group.narrow("0");
+    await until("it is told", look, (told) =>
+      told.some((message) => /the kernel says 0: .*a cpuset/.test(message)),
     );
-    await until("it is told", look, (told) => told.some((message) => message.includes("holds only 0")));
-    await adapter.pinVcpu("a", 0, [0], DEADLINE_MS);
-    writeFileSync(join(group, "cpuset.cpus"), "0-1");
-    await adapter.pinVcpu("a", 0, [1], DEADLINE_MS);
-    expect((await pinsOfVirsh(narrow, "a"))[0]).toEqual([1]);
-    await adapter.pinEmulator("a", [0, 1], DEADLINE_MS);
+    await expect(adapter.pinVcpu("narrow", 0, [1], DEADLINE_MS)).rejects.toThrow(
+      `the cpuset of ${group.folder} holds only 0. Widen it`,
+    );
+    await until("it is told why", look, (told) => told.some((message) => message.includes("holds only 0")));
+    await adapter.pinVcpu("narrow", 0, [0], DEADLINE_MS);
     await until("nothing is wrong", look, (told) => told.length === 0);
+    group.widen("0-1");
+    await adapter.pinVcpu("narrow", 0, [1], DEADLINE_MS);
+    expect((await pinsOfVirsh(narrow, "narrow"))[0]).toEqual([1]);
+    await adapter.pinEmulator("narrow", [0, 1], DEADLINE_MS);
+    await until("nothing is wrong any more", look, (told) => told.length === 0);
+    await adapter.pinVcpu("narrow", 0, [0, 1], DEADLINE_MS);
+    group.narrow("0");
+    // Long enough for libvirt to be asked again: a wider pin that is narrowed is nobody's fight.
+    await sleep(3_000);
+    const { snapshot, problems } = await adapter.observe(DEADLINE_MS);
+    expect([snapshot.domains[0]?.vcpus[0]?.pins, problems]).toEqual([[0], []]);
   });
 });
-
-/** The folder of a machine's own group in the hierarchy with cpusets, of either version. */
-function machineGroup(pid: number): string {
-  const lines = readFileSync(`/proc/${pid}/cgroup`, "utf8");
-  const old = /^\d+:cpuset:(.*)\/emulator$/m.exec(lines)?.[1];
-  if (old !== undefined) return `/sys/fs/cgroup/cpuset${old}`;
-  return `/sys/fs/cgroup${/^0::(.*)\/emulator$/m.exec(lines)?.[1] ?? ""}`;
-}
 
 function vcpuThread(pid: number, vcpu: number): string {
   const tasks = `/proc/${pid}/task`;

@@ -5,6 +5,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { CGROUP_CONTROLLERS, defaultShares } from "./libvirt/cgroup_layout.ts";
 import { affinitiesOfVirsh, pinsOfVirsh, placedByVbal } from "./libvirt/libvirt_story_suite.ts";
 import { type PrivateLibvirt, SET_METADATA, startPrivateLibvirt } from "./libvirt/private_libvirt.ts";
 import { DaemonProcess, until } from "./real_host_suite.ts";
@@ -15,7 +16,7 @@ const STORY_MAX_MS = 600_000;
 let libvirt: PrivateLibvirt;
 
 beforeAll(async () => {
-  libvirt = await startPrivateLibvirt({ dir: "libvirt-story" });
+  libvirt = await startPrivateLibvirt({ dir: "libvirt-story", cgroupControllers: CGROUP_CONTROLLERS });
 });
 afterAll(() => libvirt.stop());
 
@@ -29,7 +30,7 @@ describe("vbal up on libvirt", () => {
   test(
     "two domains are ballooned and pinned, a third comes and goes, libvirt is restarted: virsh agrees; SIGTERM puts all back",
     async () => {
-      await libvirt.boot({ name: "a", vcpus: 2, agent: "vbal", shares: 1024 }, "defined");
+      await libvirt.boot({ name: "a", vcpus: 2, agent: "vbal", shares: defaultShares() }, "defined");
       await libvirt.boot({ name: "b", vcpus: 2, agent: "qga", metadata: weight(256) }, "defined");
       const inactive = await Promise.all(
         ["a", "b"].map((name) => libvirt.virsh("dumpxml", "--inactive", name)),

@@ -32,13 +32,13 @@ export function changeDomain(domain: string, change: DomainChange): Promise<Outc
   return outcomeOf(api.setDomain(domain, change, AUTHOR));
 }
 
-/** The host's threshold for a measure; `default` leaves it to the guest again, `null` is none. */
+/** The host's threshold for a measure: a number, "none" for not watched, "default" to leave it to the guest again. */
 export function setThreshold(
   domain: string,
   measure: string,
-  value: number | null | "default",
+  value: number | string,
 ): Promise<Outcome<unknown>> {
-  return changeDomain(domain, { monitor: { thresholds: { [measure]: value ?? "none" } } });
+  return changeDomain(domain, { monitor: { thresholds: { [measure]: value } } });
 }
 
 /** As an administrator of the guest would; denied is an outcome that is not ok. */

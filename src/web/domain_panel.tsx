@@ -96,7 +96,7 @@ function Details({ domain }: { domain: DomainView }) {
               : "Only vbal's own agent has a load monitor."}
           </p>
         ) : (
-          <LoadTable load={load} name={domain.name} />
+          <LoadTable domain={domain} load={load} />
         )}
       </section>
       {requests.length === 0 ? null : (

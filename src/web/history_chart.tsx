@@ -80,9 +80,10 @@ function options(width: number, history: HistoryView): uPlot.Options {
   return {
     width,
     height: HEIGHT,
+    padding: [null, LABEL_WIDTH / 2, null, null],
     cursor: { points: { size: 6 } },
     axes: [
-      { ...axis, values: (_, splits) => timesOf(splits) },
+      { ...axis, values: (_, splits) => timesOf(splits), space: LABEL_WIDTH },
       { ...axis, size: 44 },
     ],
     series: [
@@ -99,6 +100,9 @@ function options(width: number, history: HistoryView): uPlot.Options {
     ],
   };
 }
+
+/** Of the widest, a day and a time, in pixels: a label at the end of the axis needs half of it beyond, and two must not meet. */
+const LABEL_WIDTH = 90;
 
 /** On a canvas, which knows no style sheet: readable on light and dark. */
 const TEXT = "#808a95";

@@ -1,51 +1,24 @@
-/**
- * The dashboard in a real browser, served by the shipped daemon on a simulated host. What people see is also kept as
- * pictures in dist/reports/page, to be looked at.
- */
+/** The dashboard in a real browser, served by the shipped daemon on a simulated host. */
 import { type ChildProcess, spawn } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { afterEach, describe, expect, test } from "vitest";
+import { browserForTests } from "./browser_suite.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const PICTURES = join(ROOT, "dist", "reports", "page");
 const TOKEN = "a-token-that-is-long-enough-for-the-tests";
-/** Debian's name for it, and others'. */
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
-  existsSync,
-);
 
-let browser: Browser;
+const browser = browserForTests();
+const { picture, barriers, heading, button, complaints } = browser;
+let page: Page;
 let folder: string;
 let daemon: ChildProcess | null = null;
 let said = "";
-let page: Page;
-let complaints: string[];
 
-beforeAll(async () => {
-  if (CHROMIUM === undefined) throw new Error("This test needs a browser: apt-get install chromium");
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
-  mkdirSync(PICTURES, { recursive: true });
-});
-
-afterAll(async () => {
-  await browser?.close();
-});
-
-afterEach(async () => {
-  await page?.context().close();
+afterEach(() => {
   daemon?.kill("SIGKILL");
   rmSync(folder, { recursive: true, force: true });
 });
@@ -114,15 +87,8 @@ function start(): void {
   }
 }
 
-async function open(address: string, look: Parameters<Browser["newContext"]>[0] = {}): Promise<void> {
-  complaints = [];
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...look });
-  page = await context.newPage();
-  page.on("console", (said) => {
-    if (said.type() === "error" || said.type() === "warning") complaints.push(said.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  await page.goto(address);
+async function open(...where: Parameters<typeof browser.open>): Promise<void> {
+  page = await browser.open(...where);
 }
 
 const withToken = (address: string) => `${address}#token=${TOKEN}`;
@@ -136,24 +102,6 @@ function freePort(): Promise<number> {
   });
 }
 
-async function picture(name: string): Promise<void> {
-  await page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
-}
-
-/** What an accessibility checker finds that keeps people out. */
-async function barriers(): Promise<string[]> {
-  const axe = readFileSync(join(ROOT, "node_modules", "axe-core", "axe.min.js"), "utf8");
-  await page.evaluate(axe);
-  const found = await page.evaluate("axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'best-practice'] })");
-  const { violations } = found as { violations: { id: string; impact: string; nodes: { html: string }[] }[] };
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
-}
-
-const heading = (name: string | RegExp) => page.getByRole("heading", { name });
-const button = (name: string | RegExp) => page.getByRole("button", { name });
-
 describe("two domains on twelve pCPUs", () => {
   test("B-5..B-7: the map, the table and the reasons show what the daemon decided", async () => {
     await open(withToken(await serve(TWO)));
@@ -165,7 +113,7 @@ describe("two domains on twelve pCPUs", () => {
     expect(page.url()).toMatch(/\?domain=vm1$/);
     await picture("two-domains");
     expect(await barriers()).toEqual([]);
-    expect(complaints).toEqual([]);
+    expect(complaints()).toEqual([]);
   });
 
   test("P-59: a weight is changed in the form: what it would do is shown first, then it is applied", async () => {
@@ -179,7 +127,7 @@ describe("two domains on twelve pCPUs", () => {
     await picture("preview");
     await button("Apply").click();
     await expect.poll(() => page.getByRole("row", { name: /vm1/ }).textContent()).toContain("6 of 12");
-    expect(complaints).toEqual([]);
+    expect(complaints()).toEqual([]);
   });
 
   test("a value that cannot be is refused with the daemon's own words, and nothing changes", async () => {
@@ -276,7 +224,7 @@ describe("100 domains on 128 pCPUs", () => {
     await expect.poll(() => page.locator("table.domains tbody tr").count()).toBe(1);
     await page.getByRole("searchbox").fill("");
     await picture("crowd");
-    expect(complaints).toEqual([]);
+    expect(complaints()).toEqual([]);
   });
 });
 

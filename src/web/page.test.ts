@@ -1,7 +1,7 @@
 /** The page's pure parts; what a person sees is tested in a browser (page.browser.test.ts). */
 import { describe, expect, test } from "vitest";
 import type { PlanView } from "../protocol/plan_view.ts";
-import type { DomainView, StateView } from "../protocol/state_view.ts";
+import type { DomainView, MeasureView, StateView } from "../protocol/state_view.ts";
 import { hueOf, keyOf } from "./domain_colour.ts";
 import { sumsOf, worstMeasure } from "./domain_sums.ts";
 import { pcpus, percent, quantity, ranges, span } from "./format.ts";
@@ -9,6 +9,7 @@ import { cellsOf } from "./map_cells.ts";
 import { differences } from "./plan_differences.ts";
 import { changeOf } from "./policy_change.ts";
 import { splitEvents } from "./split_events.ts";
+import { isWatched, originText, standing } from "./threshold.ts";
 
 test.each([
   [
@@ -153,6 +154,32 @@ describe("one line of a domain", () => {
       text: "node.runnable-threads of node 0",
     });
     expect(worstMeasure(domainOf("a", []))).toBeNull();
+  });
+});
+
+describe("P-59: a threshold is the host's word as soon as it is given, and the guest's once it follows", () => {
+  test.each<[string, number | null | undefined, number | null, MeasureView["origin"], unknown[]]>([
+    // what the host says, what is in force in the guest and by whom; shown, by whom, and whether it stands in the short list
+    ["the agent's own", undefined, 1, "default", [1, "the agent's default", true]],
+    ["none at all", undefined, null, null, [null, "", false]],
+    ["just set", 2, 1, "default", [2, "set by the host, not heard yet", true]],
+    ["set", 2, 2, "host", [2, "set by the host", true]],
+    ["changed", 3, 2, "host", [3, "set by the host, not heard yet", true]],
+    ["not to be watched", null, null, "host", [null, "set by the host", true]],
+    ["given back", undefined, 2, "host", [2, "given back, not heard yet", true]],
+    ["back in the guest's hands", undefined, 1.5, "file", [1.5, "in the guest's file", true]],
+  ])("%s", (_, host, threshold, origin, expected) => {
+    const measure = {
+      measure: "vm.composite",
+      unit: "ratio",
+      subjects: [-1],
+      values: [1],
+      threshold,
+      origin,
+    };
+    expect([standing(measure, host).value, originText(measure, host), isWatched(measure, host)]).toEqual(
+      expected,
+    );
   });
 });
 

@@ -25,7 +25,7 @@ export interface Fields {
 }
 
 /** The daemon says what is wrong with a text that is no number. */
-function numberOr(text: string, empty: string): number | string {
+export function numberOr(text: string, empty: string): number | string {
   const trimmed = text.trim();
   if (trimmed === "") return empty;
   return Number.isFinite(Number(trimmed)) ? Number(trimmed) : trimmed;

@@ -1,5 +1,6 @@
 /** The API in a thread of its own, as the daemon runs it: what reaches the daemon, and what does not. */
 import { readdirSync, readFileSync } from "node:fs";
+import { getPriority } from "node:os";
 import type { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, test } from "vitest";
 import { startHistory } from "../history/start_history.ts";
@@ -68,10 +69,12 @@ describe("the shipped threads", () => {
 
   test("where pCPUs are short, the control loop goes before the API and the history", async () => {
     const before = new Set(niceOfThreads().keys());
+    // Whoever runs the tests may have made them nice, too.
+    const own = getPriority();
     api = await openDaemonApi({ startApi, startHistory });
     // The history's thread begins with the first sample.
-    await expect.poll(() => started(before).filter((nice) => 0 < nice).length, { timeout: 10_000 }).toBe(2);
-    expect(niceOfThreads().get(process.pid)).toBe(0);
+    await expect.poll(() => started(before).filter((nice) => own < nice).length, { timeout: 10_000 }).toBe(2);
+    expect(niceOfThreads().get(process.pid)).toBe(own);
   });
 });
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEFAULT_POLICY } from "../../core/policy.ts";
 import { runInRealTime } from "../../hypervisor/simulated/run_in_real_time.ts";
-import { createSimulatedHost } from "../../hypervisor/simulated/simulated_host.ts";
+import { createSimulatedHost, type SimulatedHost } from "../../hypervisor/simulated/simulated_host.ts";
 import { DEFAULT_CONFIG } from "../../protocol/config.ts";
 import { Daemon, type Threads } from "../daemon.ts";
 import { startHistory } from "../history/start_history.ts";
@@ -20,6 +20,7 @@ export interface DaemonApi {
   readonly socket: string;
   readonly port: number;
   readonly daemon: Daemon;
+  readonly host: SimulatedHost;
   readonly log: string[];
   ask(asked: Asked): Promise<Answered>;
   /** A bare connection to a door. */
@@ -87,6 +88,7 @@ export async function openDaemonApi(threads: Threads = HERE): Promise<DaemonApi>
     socket,
     port,
     daemon,
+    host,
     log,
     ask: (asked) => exchange(asked, { socket, port }),
     dial: (door) => (door === "socket" ? connect(socket) : connect(port, "127.0.0.1")),

@@ -39,11 +39,16 @@ function following({ name, managed, cooperation, online, target }: DomainView): 
   );
 }
 
-function monitor({ name, guestAgent, load }: DomainView): Check | null {
+function monitor({ name, guestAgent, load, monitor: told }: DomainView): Check | null {
   if (guestAgent !== "vbal-agent") return null;
   const id = `guest.${name}.monitor`;
-  if (load === undefined)
-    return fine(id, `${name}: no load monitor at work`, "Set monitor: { on: true } to let it ask for vCPUs");
+  if (load === undefined) {
+    const advice =
+      told?.on === true
+        ? "It is told to have one: its agent has said nothing of its load yet, or is too old for it"
+        : "Set monitor: { on: true } to let it ask for vCPUs";
+    return fine(id, `${name}: no load monitor at work`, advice);
+  }
   if (load.degraded.length === 0) return fine(id, `${name}: the load monitor measures everything`);
   return fine(id, `${name}: the load monitor measures in part`, load.degraded.join(" "));
 }

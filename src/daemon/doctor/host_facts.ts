@@ -6,6 +6,7 @@ import type { Pcpu } from "../../core/model.ts";
 import type { PcpuId } from "../../core/units.ts";
 import { parseCpuList } from "../../hypervisor/linux/cpu_list.ts";
 import { hostSysTree, readTopology } from "../../hypervisor/linux/topology.ts";
+import { type ConfinedMachines, confinedMachines } from "./confined_machines.ts";
 
 export interface HostFacts {
   readonly platform: string;
@@ -19,8 +20,7 @@ export interface HostFacts {
   /** The kernel tells how long a thread waited for a pCPU. */
   readonly hasSchedstat: boolean;
   readonly cgroup: "v2" | "v1" | "none";
-  /** cgroups of virtual machines that are confined to some pCPUs. */
-  readonly confined: readonly { readonly cgroup: string; readonly pcpus: string }[];
+  readonly confined: readonly ConfinedMachines[];
   /** The kernel moves memory and threads between nodes by itself. */
   readonly numaBalancing: boolean;
   /** pCPUs that the kernel's command line takes from the scheduler. */
@@ -42,10 +42,7 @@ export function readHostFacts(): HostFacts {
     mayPin: mayPin(text("/proc/self/status")),
     hasSchedstat: existsSync("/proc/self/schedstat"),
     cgroup: existsSync(join(CGROUPS, "cgroup.controllers")) ? "v2" : existsSync(CGROUPS) ? "v1" : "none",
-    confined: MACHINE_CGROUPS.flatMap((cgroup) => {
-      const pcpus = text(join(CGROUPS, cgroup, "cpuset.cpus")).trim();
-      return pcpus === "" ? [] : [{ cgroup, pcpus }];
-    }),
+    confined: confinedMachines(text),
     numaBalancing: text("/proc/sys/kernel/numa_balancing").trim() === "1",
     isolated: listIn(/\bisolcpus=(?:[a-z_]+,)*([\d,-]+)/, text("/proc/cmdline")) ?? [],
     programs: new Set(processes),
@@ -66,8 +63,6 @@ export function isWritable(path: string): boolean {
 }
 
 const CGROUPS = "/sys/fs/cgroup";
-/** Where libvirt and systemd put virtual machines. */
-const MACHINE_CGROUPS = ["machine.slice", "machine", "libvirt"];
 /** linux/capability.h */
 const CAP_SYS_NICE = 23n;
 

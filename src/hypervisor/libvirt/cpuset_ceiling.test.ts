@@ -5,7 +5,14 @@ test.each([
   [
     "version 2, as systemd and libvirt make it",
     "0::/machine.slice/machine-qemu\\x2d1\\x2da.scope/libvirt/vcpu0\n",
-    ["/sys/fs/cgroup/machine.slice/machine-qemu\\x2d1\\x2da.scope/cpuset.cpus.effective"],
+    [
+      "/sys/fs/cgroup/machine.slice/machine-qemu\\x2d1\\x2da.scope/cpuset.cpus.effective",
+      "/sys/fs/cgroup/machine.slice/cpuset.cpus.effective",
+      "/sys/fs/cgroup/cpuset.cpus.effective",
+      "/sys/fs/cgroup/unified/machine.slice/machine-qemu\\x2d1\\x2da.scope/cpuset.cpus.effective",
+      "/sys/fs/cgroup/unified/machine.slice/cpuset.cpus.effective",
+      "/sys/fs/cgroup/unified/cpuset.cpus.effective",
+    ],
   ],
   [
     "version 1, without systemd (pitfall 14)",
@@ -13,6 +20,7 @@ test.each([
     [
       "/sys/fs/cgroup/cpuset/machine/qemu-1-a.libvirt-qemu/cpuset.effective_cpus",
       "/sys/fs/cgroup/cpuset.cpus.effective",
+      "/sys/fs/cgroup/unified/cpuset.cpus.effective",
     ],
   ],
   ["nothing readable", "", []],

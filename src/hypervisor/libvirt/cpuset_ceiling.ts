@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import type { PcpuId } from "../../core/units.ts";
 import { parseCpuList } from "../linux/cpu_list.ts";
+import { CPUSETS_2, cpusets1 } from "../linux/cpuset_files.ts";
 
 export interface Ceiling {
   /** For messages: the group's folder. */
@@ -24,22 +25,29 @@ export function cpusetCeiling(thread: number): Ceiling | null {
   return null;
 }
 
-/** Where to look, from the text of /proc/PID/cgroup: the machine's own group in each hierarchy with cpusets. */
+/** Where to look, in this order, from the text of /proc/PID/cgroup: the machine's own group in each hierarchy with cpusets. */
 export function machineGroups(text: string): { readonly folder: string; readonly file: string }[] {
   return text.split("\n").flatMap((line) => {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (controllers === undefined || path === undefined) return [];
     const machine = path.replace(/\/(vcpu\d+|emulator|iothread\d+)$/, "").replace(/\/(libvirt)?$/, "");
     if (controllers === "") {
-      // A machine with both versions has the second one's hierarchy, then without cpusets, in a folder of its own.
-      return [{ folder: `/sys/fs/cgroup${machine}`, file: "cpuset.cpus.effective" }];
+      // Where a group was given no cpuset of its own, the next above it that was holds for it.
+      return CPUSETS_2.flatMap(({ mount, file }) =>
+        upwards(machine).map((group) => ({ folder: `${mount}${group}`, file })),
+      );
     }
     if (!controllers.split(",").includes("cpuset")) return [];
-    return [...new Set(["cpuset", controllers])].map((mount) => ({
-      folder: `/sys/fs/cgroup/${mount}${machine}`,
-      file: "cpuset.effective_cpus",
-    }));
+    return [...new Set(["cpuset", controllers])].map((name) => {
+      const { mount, file } = cpusets1(name);
+      return { folder: `${mount}${machine}`, file };
+    });
   });
+}
+
+/** "/a/b", "/a", "". */
+function upwards(path: string): string[] {
+  return path === "" ? [""] : [path, ...upwards(path.slice(0, path.lastIndexOf("/")))];
 }
 
 function readFile(path: string): string | null {

@@ -6,7 +6,7 @@ import { parseLiveDefinition } from "./live_definition.ts";
 function check(metadata: string, shares?: number) {
   const tune = shares === undefined ? "" : `<cputune><shares>${shares}</shares></cputune>`;
   const text = `<domain><name>a</name><uuid>u</uuid><vcpu>2</vcpu><metadata>${metadata}</metadata>${tune}</domain>`;
-  return definedPolicy(parseLiveDefinition(text));
+  return definedPolicy(parseLiveDefinition(text), 1_024);
 }
 
 const element = (attributes: string) => `<vbal:policy xmlns:vbal="urn:vbal:policy" ${attributes}/>`;
@@ -81,6 +81,13 @@ describe("an element that breaks a rule counts for nothing, and says what to do"
   });
 });
 
-test("shares keep their proportions, and the default is the default", () => {
-  expect([2, 512, 1024, 2048, 10_000, 262_144].map(weightOfShares)).toEqual([1, 128, 256, 512, 2500, 65_535]);
-});
+test.each([
+  // control groups of version 1 and 2
+  [1_024, [2, 512, 1024, 2048, 10_000, 262_144], [1, 128, 256, 512, 2500, 65_535]],
+  [100, [1, 50, 100, 200, 1024, 10_000], [3, 128, 256, 512, 2621, 25_600]],
+])(
+  "shares keep their proportions, and the default of %i is the default",
+  (sharesDefault, shares, weights) => {
+    expect(shares.map((each) => weightOfShares(each, sharesDefault))).toEqual(weights);
+  },
+);

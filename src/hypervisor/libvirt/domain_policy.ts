@@ -21,22 +21,22 @@ export interface DefinedPolicy {
 /** Names our element; nothing is fetched from there. */
 export const POLICY_NAMESPACE = "urn:vbal:policy";
 
-/** The shares that libvirt and the kernel give by default, which so become the default weight. */
-const DEFAULT_SHARES = 1_024;
-
-/** Our element comes before the shares, and in place of them. One that breaks a rule counts for nothing. */
-export function definedPolicy({ metadata, shares }: LiveDefinition): DefinedPolicy {
+/**
+ * Our element comes before the shares, and in place of them. One that breaks a rule counts for nothing.
+ * `sharesDefault`: the shares of a domain that names none (default_shares.ts).
+ */
+export function definedPolicy({ metadata, shares }: LiveDefinition, sharesDefault: number): DefinedPolicy {
   const element = metadata.find((one) => namespaceOf(one) === POLICY_NAMESPACE);
   const read = element === undefined ? null : readElement(element);
-  const ofShares = shares === null ? {} : { weight: weightOfShares(shares) };
+  const ofShares = shares === null ? {} : { weight: weightOfShares(shares, sharesDefault) };
   if (read === null) return { fields: ofShares, problems: [] };
   if ("fields" in read) return { fields: { ...ofShares, ...read.fields }, problems: [] };
   return { fields: ofShares, problems: read.problems };
 }
 
 /** Shares and weights are both relative: what counts is that equal ones stay equal, twice stays twice, and the default the default. */
-export function weightOfShares(shares: number): number {
-  const weight = Math.round((shares * DEFAULT_DOMAIN_POLICY.weight) / DEFAULT_SHARES);
+export function weightOfShares(shares: number, sharesDefault: number): number {
+  const weight = Math.round((shares * DEFAULT_DOMAIN_POLICY.weight) / sharesDefault);
   return Math.min(Math.max(1, weight), WEIGHT_MAX);
 }
 

@@ -4,6 +4,7 @@ import type { PcpuId, VcpuIndex } from "../../core/units.ts";
 import type { GuestChannel, GuestWord, VcpuRunTime } from "../guest/guest_channel.ts";
 import type { DefinedDomain, DomainFinding, DomainLoad, DomainUsage, VcpuUsage } from "../port.ts";
 import { numberVcpus, type VcpuNumbers } from "../qmp/vcpu_numbers.ts";
+import { type Ceiling, cpusetCeiling } from "./cpuset_ceiling.ts";
 import type { DefinedPolicy } from "./domain_policy.ts";
 import type { DomainKey, DomainState } from "./libvirt_calls.ts";
 import type { DomainStats } from "./libvirt_library.ts";
@@ -171,7 +172,8 @@ export function contradictionsOf(known: KnownDomain): string[] {
   if (machine === null) return problems;
   for (const { index, plugged } of definition.vcpus) {
     if (!plugged) continue;
-    if (machine.vcpuThread(index) === null) {
+    const thread = machine.vcpuThread(index);
+    if (thread === null) {
       problems.push(
         `libvirt still lists vCPU ${index} of ${definition.name}, which its QEMU has let go of without saying so; restarting libvirtd puts that right`,
       );
@@ -179,13 +181,20 @@ export function contradictionsOf(known: KnownDomain): string[] {
     }
     const real = known.disagreeing.get(index);
     if (real !== undefined && String(machine.vcpuPins(index)) === String(real)) {
-      const believed = known.believedPins[index]?.join(",");
+      const believed = known.believedPins[index] ?? [];
+      // A cpuset narrows every pin that is wider; that is the administrator's word, and nobody is fighting.
+      if (String(leftOf(believed, cpusetCeiling(thread))) === String(real)) continue;
       problems.push(
-        `libvirt believes that vCPU ${index} of ${definition.name} may run on pCPUs ${believed}, the kernel says ${real.join(",")}: somebody pins it behind libvirt's back (taskset, numad, a cpuset); stop that, or opt the domain out with managed: false`,
+        `libvirt believes that vCPU ${index} of ${definition.name} may run on pCPUs ${believed.join(",")}, the kernel says ${real.join(",")}: somebody pins it behind libvirt's back (taskset, numad, a cpuset); stop that, or opt the domain out with managed: false`,
       );
     }
   }
   return problems;
+}
+
+/** What a cpuset leaves of pins. */
+function leftOf(pins: readonly PcpuId[], ceiling: Ceiling | null): readonly PcpuId[] {
+  return ceiling === null ? pins : pins.filter((pcpu) => ceiling.pcpus.includes(pcpu));
 }
 
 /** The usage with the times that libvirt tells, for a domain whose threads are on another machine. */

@@ -20,6 +20,7 @@ import {
 } from "../port.ts";
 import { nodeTimers, type Timers } from "../timers.ts";
 import { usablePins } from "../usable_pins.ts";
+import { DEFAULT_SHARES_ELSEWHERE, defaultSharesHere } from "./default_shares.ts";
 import { parseHostPcpus } from "./host_pcpus.ts";
 import { withStats } from "./known_domain.ts";
 import { type Ask, createLibvirtDomain, type DomainEvent, type LibvirtDomain } from "./libvirt_domain.ts";
@@ -46,6 +47,7 @@ const LISTS_PER_CAPABILITIES = 15;
 export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor {
   const { uri, timers = nodeTimers, agent = {} } = options;
   const isLocal = isOnThisMachine(uri);
+  const sharesDefault = isLocal ? defaultSharesHere() : DEFAULT_SHARES_ELSEWHERE;
   const queue = createCommandQueue(timers);
   /** By UUID. */
   const domains = new Map<string, LibvirtDomain>();
@@ -105,6 +107,7 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
       name,
       ask,
       isLocal,
+      sharesDefault,
       agent,
       timers,
       monitor: () => monitors.get(name) ?? null,

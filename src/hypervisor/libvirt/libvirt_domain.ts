@@ -41,6 +41,8 @@ export interface LibvirtDomainOptions {
   readonly ask: Ask;
   /** Its QEMU runs on this machine. */
   readonly isLocal: boolean;
+  /** The shares of a domain that names none. */
+  readonly sharesDefault: number;
   readonly agent: VbalAgentPace;
   readonly timers: Timers;
   /** How the load monitor of its guest is to work, where somebody said so. */
@@ -104,7 +106,7 @@ export function createLibvirtDomain(options: LibvirtDomainOptions): LibvirtDomai
       ask("vcpuPins", ASK_DEADLINE_MS, key, definition.vcpus.length),
       ask("emulatorPins", ASK_DEADLINE_MS, key),
     ]);
-    const policy = definedPolicy(definition);
+    const policy = definedPolicy(definition, options.sharesDefault);
     const freeSlots = freeSlotsOf(definition);
     const disagreeing = disagreements(believedPins, before, kernelsPins());
     const believed = { believedPins, believedEmulatorPins, disagreeing };

@@ -6,7 +6,7 @@
 import type { DomainSnapshot, GuestReport, Pcpu } from "../../core/model.ts";
 import type { VcpuRequest } from "../../core/request.ts";
 import type { DomainId, Milliseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
-import type { MeasureReport } from "../../protocol/guest_messages.ts";
+import type { MeasureReport, ThresholdInForce } from "../../protocol/guest_messages.ts";
 import { abortable, createCommandQueue } from "../command_queue.ts";
 import {
   CommandError,
@@ -75,6 +75,8 @@ export interface SimulatedHost {
   answersTo(domain: DomainId): SimulatedGuest["answers"];
   /** What the guest's load monitor says from now on, while it is on. */
   setMeasures(domain: DomainId, measures: readonly MeasureReport[]): void;
+  /** The guest's own thresholds from now on; what the host sets lies over them. */
+  setOwnThresholds(domain: DomainId, thresholds: readonly ThresholdInForce[]): void;
   pcpuOffline(pcpu: PcpuId): void;
   pcpuOnline(pcpu: PcpuId): void;
   /** Somebody else on the host changes the pins of a vCPU. */
@@ -200,6 +202,9 @@ export function createSimulatedHost(options: { readonly pcpus: number | readonly
     answersTo: (id) => domainOf(id).guest.answers,
     setMeasures(id, measures) {
       domainOf(id).guest.measures = measures;
+    },
+    setOwnThresholds(id, thresholds) {
+      domainOf(id).guest.thresholds = thresholds;
     },
     pcpuOffline: (pcpu) => setPcpu(pcpu, false),
     pcpuOnline: (pcpu) => setPcpu(pcpu, true),
@@ -373,8 +378,10 @@ function monitorOf({ id, guest }: SimulatedDomain, world: World): MonitorSetting
 function loadOf(domain: SimulatedDomain, world: World): DomainLoad[] {
   const settings = monitorOf(domain, world);
   if (settings === null) return [];
-  const thresholds = settings.thresholds.map((setting) => ({ ...setting, origin: "host" as const }));
-  return [{ domain: domain.id, measures: domain.guest.measures, thresholds, degraded: [], unknown: [] }];
+  const { measures, thresholds: own } = domain.guest;
+  const set = settings.thresholds.map((setting) => ({ ...setting, origin: "host" as const }));
+  const left = own.filter(({ measure }) => !set.some((setting) => setting.measure === measure));
+  return [{ domain: domain.id, measures, thresholds: [...left, ...set], degraded: [], unknown: [] }];
 }
 
 function reportOf(domain: SimulatedDomain, world: World): GuestReport | null {

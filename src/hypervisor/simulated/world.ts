@@ -2,7 +2,7 @@
 import type { BalloonMechanism, Pcpu, VcpuSlot } from "../../core/model.ts";
 import type { Answer } from "../../core/request.ts";
 import type { DomainId, Milliseconds, Nanoseconds, PcpuId, VcpuIndex } from "../../core/units.ts";
-import type { MeasureReport } from "../../protocol/guest_messages.ts";
+import type { MeasureReport, ThresholdInForce } from "../../protocol/guest_messages.ts";
 import type { MonitorSettings } from "../port.ts";
 
 export interface World {
@@ -63,6 +63,8 @@ export interface SimulatedGuest {
   readonly hasMonitor: boolean;
   /** What its load monitor says, while it is on. */
   measures: readonly MeasureReport[];
+  /** Its own thresholds, below those of the host. */
+  thresholds: readonly ThresholdInForce[];
   /** What it was told, in order. */
   readonly answers: { readonly request: string; readonly answer: Answer }[];
 }
@@ -144,6 +146,7 @@ export function newDomain(spec: SimulatedDomainSpec, world: World): SimulatedDom
       lastCommand: 0,
       hasMonitor: spec.hasMonitor ?? false,
       measures: [],
+      thresholds: [],
       answers: [],
     },
   };

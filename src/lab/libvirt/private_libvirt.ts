@@ -14,7 +14,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -26,6 +25,7 @@ import { buildImage, type GuestImage } from "../image.ts";
 import { identify, killForGood, type ProcessIdentity, signal } from "../processes.ts";
 import { guestPaths } from "../qemu_arguments.ts";
 import { connectRunner } from "../runner.ts";
+import { cgroupMounts, controllersInUse, tidyCgroups } from "./cgroup_layout.ts";
 import { type LibvirtGuestSpec, libvirtDomainXml } from "./libvirt_domain_xml.ts";
 
 export interface PrivateLibvirt {
@@ -105,6 +105,7 @@ class Daemon implements PrivateLibvirt {
   /** The first half of its guests' UUIDs, by which they are known for this lab's. */
   readonly #mark: string;
   #process: ProcessIdentity | null = null;
+  readonly #controllersBefore = controllersInUse();
 
   constructor(options: PrivateLibvirtOptions, image: GuestImage) {
     this.#options = options;
@@ -177,8 +178,7 @@ class Daemon implements PrivateLibvirt {
       bind(join(folder, "log"), "/var/log/libvirt"),
       bind(join(folder, "etc"), "/etc/libvirt"),
       bind(this.#cache, "/var/cache/libvirt"),
-      // Where both versions of cgroups are there, the second without controllers confuses libvirt.
-      "if [ -d /sys/fs/cgroup/cpuset ] && [ -d /sys/fs/cgroup/unified ]; then umount /sys/fs/cgroup/unified; fi",
+      ...cgroupMounts(),
       `exec ${DAEMON} --pid-file '${join(folder, "run", "libvirtd.pid")}'`,
     ].join("\n");
     const errors = openSync(join(folder, "libvirtd.log"), "a");
@@ -280,7 +280,7 @@ class Daemon implements PrivateLibvirt {
     await this.clear().catch(() => undefined);
     if (this.#process !== null) await killForGood(this.#process);
     await this.#killGuests();
-    if (this.#options.cgroupControllers !== undefined) removeEmptyPartitions();
+    if (this.#options.cgroupControllers !== undefined) tidyCgroups(this.#controllersBefore);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -301,18 +301,6 @@ class Daemon implements PrivateLibvirt {
       .filter((entry) => (readIf(`/proc/${entry}/cmdline`) ?? "").includes(`\0-uuid\0${this.#mark}-`))
       .map((entry) => identify(Number(entry)));
     for (const guest of guests) if (guest !== null) await killForGood(guest);
-  }
-}
-
-/** The folder that libvirt keeps machines' control groups in; one that holds any belongs to another libvirt. */
-function removeEmptyPartitions(): void {
-  const root = "/sys/fs/cgroup";
-  for (const folder of [root, ...readdirSync(root).map((name) => join(root, name))]) {
-    const partition = join(folder, "machine");
-    try {
-      // Fails where something is in it, which is as it should be.
-      if (existsSync(partition)) rmdirSync(partition);
-    } catch {}
   }
 }
 
