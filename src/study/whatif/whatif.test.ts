@@ -19,6 +19,7 @@ const NOT_HERE: HistoryView["series"] = {
   runMaxMilliPcpu: [],
   waitMilliPcpu: [],
   stealMilliPcpu: [],
+  dispatchesPerSecond: [],
   online: [],
   target: [],
   entitlementMilliPcpu: [],
@@ -89,10 +90,10 @@ const note = (now: number): JournalRecord => ({ kind: "note", now, text: "later"
 
 /** Every second of a minute the same. */
 function steadyHistory(
-  of: Readonly<Record<string, { run: number; wait: number; switches?: number }>>,
+  of: Readonly<Record<string, { run: number; wait: number; switches?: number; dispatches?: number }>>,
 ): ReadHistory {
   return (id, fromMs, toMs) => {
-    const { run, wait, switches } = of[id]!;
+    const { run, wait, switches, dispatches } = of[id]!;
     const atMs = Array.from({ length: 60 }, (_, i) => fromMs + 1_000 * i).filter((at) => at < toMs);
     const every = (value: number) => atMs.map(() => value);
     return {
@@ -102,7 +103,13 @@ function steadyHistory(
       toMs,
       pointSeconds: 1,
       atMs,
-      series: { ...NOT_HERE, runMilliPcpu: every(1_000 * run), waitMilliPcpu: every(1_000 * wait) },
+      series: {
+        ...NOT_HERE,
+        runMilliPcpu: every(1_000 * run),
+        waitMilliPcpu: every(1_000 * wait),
+        // Of the domain: two vCPUs.
+        dispatchesPerSecond: dispatches === undefined ? [] : every(2 * dispatches),
+      },
       measures: switches === undefined ? [] : [{ measure: "vm.switches", values: every(switches) }],
     };
   };
