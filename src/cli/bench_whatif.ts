@@ -5,7 +5,9 @@ import { map, multiple, withDefault } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { choice, float, integer } from "@optique/core/valueparser";
 import { benchWhatIf } from "../bench/whatif/bench_whatif.ts";
+import { benchKnownWorlds } from "../bench/whatif/known_worlds.ts";
 import { renderWhatIfBench } from "../bench/whatif/render_bench_whatif.ts";
+import { renderKnownWorlds } from "../bench/whatif/render_known_worlds.ts";
 import { GUEST_PROGRAMS } from "../lab/guest_program.ts";
 import { tuneV8 } from "../sim/tune_v8.ts";
 import { outOption, report } from "./bench_report.ts";
@@ -32,17 +34,26 @@ export const whatIfBench: Command = command(
         }),
         0.25,
       ),
+      simulated: option("--simulated", {
+        description: message`Worlds of the simulator, whose truth is known, in place of guests; takes some minutes.`,
+      }),
       out: outOption(),
       json: jsonOption(),
     }),
-    ({ programs, seconds, scale, out, json }): Deed =>
+    ({ programs, seconds, scale, simulated, out, json }): Deed =>
       async (terminal) => {
         tuneV8();
+        const onProgress = (line: string) => terminal.printError(line);
+        if (simulated) {
+          const worlds = benchKnownWorlds(onProgress);
+          const lines = renderKnownWorlds(worlds);
+          return report(terminal, { name: "whatif-simulated", result: worlds, lines, out, json });
+        }
         const result = await benchWhatIf({
           programs: programs.length === 0 ? GUEST_PROGRAMS : programs,
           seconds,
           scale,
-          onProgress: (line) => terminal.printError(line),
+          onProgress,
         });
         return report(terminal, { name: "whatif", result, lines: renderWhatIfBench(result), out, json });
       },

@@ -71,6 +71,7 @@ function domainOf({ at, runPercent = 80, waitPercent = 0, ...over }: BriefDomain
         runPercent: isOnline ? runPercent : 0,
         waitPercent: isOnline ? waitPercent : 0,
         stealPercent: isOnline ? waitPercent : 0,
+        dispatchesPerSecond: 0,
         lastPcpu: isOnline ? pcpu : null,
       };
     }),

@@ -6,8 +6,8 @@ import { UsageWindow } from "./usage_window.ts";
 
 const MS = 1_000_000;
 
-function look(run: number | null, wait: number | null = 0) {
-  return [{ domain: "a", vcpus: [{ index: 0, run, wait, steal: null, lastPcpu: 3 }] }];
+function look(run: number | null, wait: number | null = 0, dispatches: number | null = null) {
+  return [{ domain: "a", vcpus: [{ index: 0, run, wait, steal: null, dispatches, lastPcpu: 3 }] }];
 }
 
 test.each([
@@ -48,9 +48,22 @@ test("what was never read stays unknown, and so does who is not there", () => {
   const usage = new UsageWindow();
   usage.push(look(null), 0);
   usage.push(look(null, 900 * MS), 1_000);
-  expect(usage.shareOf("a", 0)).toEqual({ runPercent: null, waitPercent: 90, stealPercent: null });
-  expect(usage.shareOf("b", 0)).toEqual({ runPercent: null, waitPercent: null, stealPercent: null });
+  const nothing = { runPercent: null, waitPercent: null, stealPercent: null, dispatchesPerSecond: null };
+  expect(usage.shareOf("a", 0)).toEqual({ ...nothing, waitPercent: 90 });
+  expect(usage.shareOf("b", 0)).toEqual(nothing);
   expect([usage.lastPcpuOf("a", 0), usage.lastPcpuOf("b", 0)]).toEqual([3, null]);
+});
+
+test.each([
+  { why: "whole ones, per second", totals: [100, 3_101], perSecond: 2_001 },
+  { why: "none", totals: [7, 7], perSecond: 0 },
+  { why: "started anew", totals: [3_000, 10], perSecond: null },
+  { why: "never read", totals: [null, null], perSecond: null },
+])("dispatches: $why", ({ totals: [before, after], perSecond }) => {
+  const usage = new UsageWindow();
+  usage.push(look(0, 0, before), 0);
+  usage.push(look(900 * MS, 0, after), 1_500);
+  expect(usage.shareOf("a", 0).dispatchesPerSecond).toBe(perSecond);
 });
 
 test("use is told in steps of the core, once, and again only when it is clearly another", () => {
@@ -79,7 +92,8 @@ describe("a domain that others keep off its pCPUs", () => {
   function usedBy(waitMs: number, options?: { waitingIsUse: boolean }): number {
     const usage = new UsageWindow(options);
     for (const second of [0, 1]) {
-      const total = { run: second * 200 * MS, wait: second * waitMs * MS, steal: null, lastPcpu: null };
+      const unread = { dispatches: null, lastPcpu: null };
+      const total = { run: second * 200 * MS, wait: second * waitMs * MS, steal: null, ...unread };
       usage.push(
         [{ domain: "b", vcpus: [0, 1, 2, 3].map((index) => ({ index, ...total })) }],
         second * 1_000,

@@ -28,11 +28,14 @@ const USE_MS_MIN: Milliseconds = 500;
 const USE_HOLD = 0.75 * USE_STEP;
 const USE_HOLD_PART = 0.05;
 const NS_PER_MS = 1_000_000;
+const MS_PER_SECOND = 1_000;
 
+/** `null`: not known. */
 export interface VcpuShare {
   readonly runPercent: number | null;
   readonly waitPercent: number | null;
   readonly stealPercent: number | null;
+  readonly dispatchesPerSecond: number | null;
 }
 
 interface Sample {
@@ -89,12 +92,14 @@ export class UsageWindow {
     const before = from?.usage.get(key(domain, vcpu));
     const after = to?.usage.get(key(domain, vcpu));
     if (before === undefined || after === undefined || elapsed <= 0) {
-      return { runPercent: null, waitPercent: null, stealPercent: null };
+      return { runPercent: null, waitPercent: null, stealPercent: null, dispatchesPerSecond: null };
     }
+    const dispatches = grown(before.dispatches, after.dispatches);
     return {
       runPercent: percent(before.run, after.run, elapsed),
       waitPercent: percent(before.wait, after.wait, elapsed),
       stealPercent: percent(before.steal, after.steal, elapsed),
+      dispatchesPerSecond: dispatches === null ? null : Math.round((MS_PER_SECOND * dispatches) / elapsed),
     };
   }
 
@@ -132,10 +137,7 @@ function inSteps(used: number, told: number | undefined): number {
 }
 
 /** `null` when a counter is missing or ran backwards. */
-function grown(
-  before: Nanoseconds | null | undefined,
-  after: Nanoseconds | null | undefined,
-): Nanoseconds | null {
+function grown(before: number | null | undefined, after: number | null | undefined): number | null {
   return before == null || after == null || after < before ? null : after - before;
 }
 

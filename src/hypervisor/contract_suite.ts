@@ -171,6 +171,7 @@ export function describeHypervisorContract(
           expect(vcpu.index).toBe(index);
           expect(first.vcpus[index]!.run!).toBeLessThanOrEqual(vcpu.run!);
           expect(first.vcpus[index]!.wait!).toBeLessThanOrEqual(vcpu.wait!);
+          expect(first.vcpus[index]!.dispatches!).toBeLessThanOrEqual(vcpu.dispatches!);
           expect(online).toContain(vcpu.lastPcpu);
         }
       });

@@ -121,6 +121,8 @@ export interface VcpuUsage {
   readonly run: Nanoseconds | null;
   /** Time runnable but not run: ready time. */
   readonly wait: Nanoseconds | null;
+  /** How often it was put on a pCPU, after another thread or after none: a vCPU that halts and wakes is, each time. */
+  readonly dispatches: number | null;
   /** As the guest was told; `null` where the guest has no such account. */
   readonly steal: Nanoseconds | null;
   /** The pCPU it last ran on. */

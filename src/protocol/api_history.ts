@@ -15,6 +15,8 @@ export interface HistorySeries {
   readonly runMaxMilliPcpu: Column;
   readonly waitMilliPcpu: Column;
   readonly stealMilliPcpu: Column;
+  /** How often the host put one of the vCPUs on a pCPU, per second; not told of a pCPU. */
+  readonly dispatchesPerSecond: Column;
   readonly online: Column;
   readonly target: Column;
   readonly entitlementMilliPcpu: Column;
@@ -84,6 +86,7 @@ export const historyViewSchema: z.ZodType<HistoryView> = z
       runMaxMilliPcpu: column,
       waitMilliPcpu: column,
       stealMilliPcpu: column,
+      dispatchesPerSecond: column,
       online: column,
       target: column,
       entitlementMilliPcpu: column,

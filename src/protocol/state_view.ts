@@ -149,6 +149,8 @@ export interface VcpuView {
   readonly waitPercent: number | null;
   /** The same waiting as the guest was told. */
   readonly stealPercent: number | null;
+  /** How often the host put it on a pCPU: some hundred times where it shares one, thousands where it halts and wakes. */
+  readonly dispatchesPerSecond: number | null;
   readonly lastPcpu: number | null;
 }
 
@@ -208,6 +210,8 @@ const vcpu = z.object({
   runPercent: percent,
   waitPercent: percent,
   stealPercent: percent,
+  // A daemon of an earlier version does not tell.
+  dispatchesPerSecond: count.nullable().default(null),
   lastPcpu: count.nullable(),
 });
 

@@ -105,6 +105,7 @@ export class Vcpus {
   readonly since: Float64Array;
   /** Time spent in each state: `times[v * VCPU_STATES + state]`, settled at changes of state. */
   readonly times: Float64Array;
+  readonly dispatches: Float64Array;
   readonly held: Uint8Array;
   readonly pcpu: Int32Array;
   readonly lastPcpu: Int32Array;
@@ -167,6 +168,7 @@ export class Vcpus {
     this.state = new Uint8Array(n);
     this.since = floats(n);
     this.times = floats(n * VCPU_STATES);
+    this.dispatches = floats(n);
     this.held = new Uint8Array(n);
     this.pcpu = ints(n, NOBODY);
     this.lastPcpu = ints(n, NOBODY);

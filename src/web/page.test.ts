@@ -236,6 +236,7 @@ function domainOf(name: string, vcpus: readonly VcpuFacts[]): DomainView {
       runPercent: null,
       waitPercent: null,
       stealPercent: null,
+      dispatchesPerSecond: null,
       lastPcpu: null,
       ...facts,
     })),

@@ -16,6 +16,8 @@ export interface HistoryRow {
   readonly run: MilliPcpu | null;
   readonly wait: MilliPcpu | null;
   readonly steal: MilliPcpu | null;
+  /** Of all its vCPUs, per second. */
+  readonly dispatches: number | null;
   readonly online: number | null;
   readonly target: number | null;
   readonly entitlement: MilliPcpu | null;
@@ -55,13 +57,15 @@ export function sampleOf(view: StateView, counts: ReadonlyMap<string, DomainCoun
 }
 
 function domainRow(domain: DomainView, counts: DomainCounts): HistoryRow {
-  const of = (share: (vcpu: VcpuView) => number | null) => sum(domain.vcpus.map(share), MILLI_PER_PERCENT);
+  const of = (share: (vcpu: VcpuView) => number | null, unit = MILLI_PER_PERCENT) =>
+    sum(domain.vcpus.map(share), unit);
   return {
     kind: "domain",
     name: domain.name,
     run: of(({ runPercent }) => runPercent),
     wait: of(({ waitPercent }) => waitPercent),
     steal: of(({ stealPercent }) => stealPercent),
+    dispatches: of(({ dispatchesPerSecond }) => dispatchesPerSecond, 1),
     online: domain.online,
     target: domain.target,
     entitlement: domain.entitlementMilliPcpu,
@@ -86,6 +90,8 @@ function pcpuRow(id: number, domains: readonly DomainView[]): HistoryRow {
         MILLI_PER_PERCENT,
       ) ?? 0,
     steal: null,
+    // A vCPU is dispatched wherever it may run, not only where it was seen last.
+    dispatches: null,
     online: here.filter(({ online }) => online === true).length,
     target: null,
     entitlement: null,
@@ -101,6 +107,7 @@ function hostRow(domains: readonly HistoryRow[]): HistoryRow {
     run: of(({ run }) => run),
     wait: of(({ wait }) => wait),
     steal: of(({ steal }) => steal),
+    dispatches: of(({ dispatches }) => dispatches),
     online: of(({ online }) => online),
     target: of(({ target }) => target),
     entitlement: of(({ entitlement }) => entitlement),

@@ -7,9 +7,8 @@ import { dirname } from "node:path";
 import Database from "libsql";
 import { HISTORY_LEVELS } from "./history_levels.ts";
 import type { HistorySample } from "./history_sample.ts";
+import { bringUpToDate } from "./history_schema.ts";
 
-/** Grows when the tables change; a file of another version is set aside. */
-const SCHEMA_VERSION = 1;
 /** It tells who runs where. */
 const FILE_MODE = 0o600;
 const PAGE_BYTES = 4_096;
@@ -26,20 +25,6 @@ export interface HistoryStoreOptions {
   readonly maxBytes: number;
   readonly onFault: (message: string) => void;
 }
-
-const SCHEMA = `
-  CREATE TABLE series (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
-  CREATE TABLE sample (
-    span INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL,
-    run REAL, runMax REAL, wait REAL, steal REAL, online REAL, target REAL, entitlement REAL,
-    requests INTEGER NOT NULL, denials INTEGER NOT NULL, changes INTEGER NOT NULL,
-    PRIMARY KEY (span, series, at)
-  ) WITHOUT ROWID;
-  CREATE TABLE measure (
-    span INTEGER NOT NULL, series INTEGER NOT NULL, measure TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
-    PRIMARY KEY (span, series, measure, at)
-  ) WITHOUT ROWID;
-  PRAGMA user_version = ${SCHEMA_VERSION};`;
 
 export class HistoryStore {
   readonly #options: HistoryStoreOptions;
@@ -147,14 +132,18 @@ export class HistoryStore {
 
   #write({ at, rows, measures }: HistorySample): void {
     const fresh: string[] = [];
-    const sample = this.#sql("INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    const sample = this.#sql(
+      "INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
     const measure = this.#sql("INSERT OR REPLACE INTO measure VALUES (1, ?, ?, ?, ?)");
     try {
       this.#atOnce(() => {
         for (const row of rows) {
-          const { run, wait, steal, online, target, entitlement, requests, denials, changes } = row;
+          const { run, wait, steal, online, target, entitlement, dispatches } = row;
+          const { requests, denials, changes } = row;
+          const times = [run, run, wait, steal, online, target, entitlement];
           const id = this.#idOf(row.kind, row.name, fresh);
-          sample.run(id, at, run, run, wait, steal, online, target, entitlement, requests, denials, changes);
+          sample.run(id, at, ...times, requests, denials, changes, dispatches);
         }
         for (const row of measures)
           measure.run(this.#idOf("domain", row.domain, fresh), row.measure, at, row.value);
@@ -192,7 +181,7 @@ export class HistoryStore {
         this.#sql(
           `INSERT OR REPLACE INTO sample
              SELECT ?, series, at - at % ?, avg(run), max(runMax), avg(wait), avg(steal), avg(online), avg(target),
-               avg(entitlement), sum(requests), sum(denials), sum(changes)
+               avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches)
              FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND ? <= at AND at < ? GROUP BY series, at - at % ?`,
         ).run(span, span, fine, from, until, span);
         this.#sql(
@@ -269,10 +258,8 @@ function prepared(path: string, maxBytes: number): Database.Database {
     db.pragma("synchronous = NORMAL");
     const [check] = db.pragma("quick_check(1)") as unknown as { quick_check: string }[];
     if (check?.quick_check !== "ok") throw new DamagedHistory(check?.quick_check ?? "it cannot be checked");
-    const [version] = db.pragma("user_version") as unknown as { user_version: number }[];
-    if (version?.user_version === 0) db.exec(SCHEMA);
-    else if (version?.user_version !== SCHEMA_VERSION)
-      throw new DamagedHistory(`it is of version ${version?.user_version}`);
+    const unreadable = bringUpToDate(db);
+    if (unreadable !== null) throw new DamagedHistory(unreadable);
     db.pragma(`max_page_count = ${Math.floor(maxBytes / PAGE_BYTES)}`);
     return db;
   } catch (error) {

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import Database from "libsql";
 import type { Column, HistorySeries, HistoryView } from "../../protocol/api_history.ts";
 import { HISTORY_LEVELS } from "./history_levels.ts";
+import { DISPATCHES_SINCE } from "./history_schema.ts";
 
 export interface HistoryQuestion {
   readonly kind: HistoryView["kind"];
@@ -20,6 +21,7 @@ const COLUMNS = {
   runMaxMilliPcpu: "max(runMax)",
   waitMilliPcpu: "avg(wait)",
   stealMilliPcpu: "avg(steal)",
+  dispatchesPerSecond: "avg(dispatches)",
   online: "avg(online)",
   target: "avg(target)",
   entitlementMilliPcpu: "avg(entitlement)",
@@ -112,7 +114,8 @@ function look(db: Database.Database, asked: HistoryQuestion): Found {
   if (pieces.length === 0) return { ...NOTHING, point };
   const where = pieces.map(() => "(span = ? AND series = ? AND ? <= at AND at < ?)").join(" OR ");
   const values = pieces.flatMap((piece) => [piece.span, series.id, piece.from, piece.to]);
-  const columns = NAMES.map((name) => `${COLUMNS[name]} AS ${name}`).join(", ");
+  const known = columnsOf(db);
+  const columns = NAMES.map((name) => `${known[name]} AS ${name}`).join(", ");
   const bucket = `at - at % ${point}`;
   const rows = db.prepare(
     `SELECT ${bucket} AS bucket, ${columns} FROM sample WHERE ${where} GROUP BY bucket ORDER BY bucket`,
@@ -127,6 +130,12 @@ function look(db: Database.Database, asked: HistoryQuestion): Found {
       ({ measure, bucket, value }) => ({ measure, at: bucket, value }),
     ),
   };
+}
+
+/** A copy of an earlier daemon's history is read as it is. */
+function columnsOf(db: Database.Database): Readonly<Record<keyof HistorySeries, string>> {
+  const [version] = db.pragma("user_version") as unknown as { user_version: number }[];
+  return version!.user_version < DISPATCHES_SINCE ? { ...COLUMNS, dispatchesPerSecond: "NULL" } : COLUMNS;
 }
 
 /** When a level's rows of one series begin; `null`: it has none. */

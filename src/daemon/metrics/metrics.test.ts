@@ -7,7 +7,12 @@ import type { Meters } from "./meters.ts";
 import { Metrics } from "./metrics.ts";
 
 const METERS: Meters = {
-  usage: [{ domain: 'we"b\n', vcpus: [{ index: 0, run: 2.5e9, wait: 1e9, steal: null, lastPcpu: 0 }] }],
+  usage: [
+    {
+      domain: 'we"b\n',
+      vcpus: [{ index: 0, run: 2.5e9, wait: 1e9, steal: null, dispatches: 9, lastPcpu: 0 }],
+    },
+  ],
   journalBytes: 7,
   history: { bytes: null, waiting: 2, leftOut: 3 },
 };

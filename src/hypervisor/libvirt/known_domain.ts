@@ -67,7 +67,7 @@ export function look(known: KnownDomain, channels: readonly GuestChannel[]): Dom
   const usage = vcpus.map(
     ([index, vcpu]): VcpuUsage => ({
       index,
-      ...(machine?.vcpuUsage(vcpu.index) ?? { run: null, wait: null, lastPcpu: null }),
+      ...(machine?.vcpuUsage(vcpu.index) ?? { run: null, wait: null, dispatches: null, lastPcpu: null }),
       steal: word?.steal.get(index) ?? null,
     }),
   );

@@ -46,7 +46,7 @@ export interface Machine {
   vcpuPins(index: VcpuIndex): readonly PcpuId[] | null;
   /** Where at least one of the other threads may run. */
   otherPins(): readonly PcpuId[] | null;
-  vcpuUsage(index: VcpuIndex): Pick<VcpuUsage, "run" | "wait" | "lastPcpu">;
+  vcpuUsage(index: VcpuIndex): Pick<VcpuUsage, "run" | "wait" | "dispatches" | "lastPcpu">;
   close(): void;
 }
 
@@ -107,6 +107,7 @@ export function openMachine({ pid, startTime }: MachineProcess): Machine {
       return {
         run: times?.run ?? null,
         wait: times?.wait ?? null,
+        dispatches: times?.dispatches ?? null,
         lastPcpu: watched?.state()?.lastPcpu ?? null,
       };
     },

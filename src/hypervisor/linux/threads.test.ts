@@ -1,10 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { linuxAffinity } from "./affinity.ts";
-import { processOf, threadState, threadsOf, watchThread } from "./threads.ts";
+import { parseSchedstat, processOf, threadState, threadsOf, watchThread } from "./threads.ts";
 import { hostSysTree, readTopology } from "./topology.ts";
 
 /** No kernel gives out so high a number. */
 const NOBODY = 2 ** 30;
+
+test.each([
+  ["as the kernel writes it", "1329924 2616717 3\n", { run: 1_329_924, wait: 2_616_717, dispatches: 3 }],
+  ["a thread that is gone", null, null],
+  ["nothing", "", null],
+  ["another file", "12 (CPU 0/KVM) R 1", null],
+])("what schedstat says: %s", (_, text, times) => {
+  expect(parseSchedstat(text)).toEqual(times);
+});
 
 describe.runIf(process.platform === "linux")("this very process, seen from outside", () => {
   const self = process.pid;
@@ -19,6 +28,8 @@ describe.runIf(process.platform === "linux")("this very process, seen from outsi
     const before = watched.times()!;
     const after = watched.times()!;
     expect(before.run).toBeLessThanOrEqual(after.run);
+    expect(1).toBeLessThanOrEqual(before.dispatches);
+    expect(before.dispatches).toBeLessThanOrEqual(after.dispatches);
     expect(watched.state()!.startTime).toBe(state.startTime);
     watched.close();
     expect(watched.times()).toBeNull();

@@ -37,14 +37,16 @@ export function threadState(process: number, thread: number): ThreadState | null
   return parseStat(read(`/proc/${process}/task/${thread}/stat`));
 }
 
+/** Since the thread began. */
 export interface ThreadTimes {
   readonly run: Nanoseconds;
   readonly wait: Nanoseconds;
+  readonly dispatches: number;
 }
 
 /** A thread that is looked at again and again: its files stay open, which makes a look several times cheaper. */
 export interface WatchedThread {
-  /** Time on a pCPU, and time runnable but not run, since the thread began. */
+  /** Time on a pCPU, time runnable but not run, and how often it was put on a pCPU. */
   times(): ThreadTimes | null;
   state(): ThreadState | null;
   close(): void;
@@ -54,16 +56,21 @@ export function watchThread(process: number, thread: number): WatchedThread {
   const schedstat = keepOpen(`/proc/${process}/task/${thread}/schedstat`);
   const stat = keepOpen(`/proc/${process}/task/${thread}/stat`);
   return {
-    times() {
-      const [run, wait] = (schedstat.read() ?? "").split(" ");
-      return run === undefined || wait === undefined ? null : { run: Number(run), wait: Number(wait) };
-    },
+    times: () => parseSchedstat(schedstat.read()),
     state: () => parseStat(stat.read()),
     close() {
       schedstat.close();
       stat.close();
     },
   };
+}
+
+/** Three totals in a line (the kernel's Documentation/scheduler/sched-stats.rst): "1329924 2616717 3". */
+export function parseSchedstat(text: string | null): ThreadTimes | null {
+  const match = /^(\d+) (\d+) (\d+)$/.exec(text?.trimEnd() ?? "");
+  if (match === null) return null;
+  const [run, wait, dispatches] = match.slice(1).map(Number);
+  return { run: run!, wait: wait!, dispatches: dispatches! };
 }
 
 function parseStat(text: string | null): ThreadState | null {

@@ -153,6 +153,7 @@ function usageOf(
     index,
     run: times?.run ?? null,
     wait: times?.wait ?? null,
+    dispatches: times?.dispatches ?? null,
     steal: word?.steal.get(index) ?? null,
     lastPcpu: thread.state()?.lastPcpu ?? null,
   };

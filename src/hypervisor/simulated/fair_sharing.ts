@@ -40,6 +40,7 @@ function runQuantum(world: World, quantum: number, length: number): void {
     } else {
       free.delete(pcpu);
       vcpu.run += length;
+      if (vcpu.lastPcpu !== pcpu || vcpu.lastRan !== quantum - 1) vcpu.dispatches += 1;
       vcpu.lastPcpu = pcpu;
       vcpu.lastRan = quantum;
     }

@@ -152,9 +152,23 @@ test("pitfall 23: a vCPU plugged later starts free to run everywhere and unused 
   expect(domain!.guest!.vcpus.map((vcpu) => vcpu.online)).toEqual([true, false]);
 });
 
-test.each<[string, { pcpus: number; pins: number[][]; busy?: number }, { run: number[]; wait: number[] }]>([
-  ["a pCPU of its own each: nobody waits", { pcpus: 2, pins: [[0], [1]] }, { run: [600, 600], wait: [0, 0] }],
-  ["two on one pCPU: half each", { pcpus: 2, pins: [[0], [0]] }, { run: [300, 300], wait: [300, 300] }],
+test.each<
+  [
+    string,
+    { pcpus: number; pins: number[][]; busy?: number },
+    { run: number[]; wait: number[]; dispatches: number[] },
+  ]
+>([
+  [
+    "a pCPU of its own each: nobody waits",
+    { pcpus: 2, pins: [[0], [1]] },
+    { run: [600, 600], wait: [0, 0], dispatches: [1, 1] },
+  ],
+  [
+    "two on one pCPU: half each",
+    { pcpus: 2, pins: [[0], [0]] },
+    { run: [300, 300], wait: [300, 300], dispatches: [30, 30] },
+  ],
   [
     "three floating on two: two thirds each",
     {
@@ -165,14 +179,14 @@ test.each<[string, { pcpus: number; pins: number[][]; busy?: number }, { run: nu
         [0, 1],
       ],
     },
-    { run: [400, 400, 400], wait: [200, 200, 200] },
+    { run: [400, 400, 400], wait: [200, 200, 200], dispatches: [30, 31, 30] },
   ],
   [
     "one busy thread: the other vCPU idles",
     { pcpus: 1, pins: [[0], [0]], busy: 1 },
-    { run: [600, 0], wait: [0, 0] },
+    { run: [600, 0], wait: [0, 0], dispatches: [1, 0] },
   ],
-])("600 ms of run and wait, %s", async (_, { pcpus, pins, busy }, expected) => {
+])("600 ms of run, wait and dispatches, %s", async (_, { pcpus, pins, busy }, expected) => {
   const host = createSimulatedHost({ pcpus });
   host.arrive({ id: "a", vcpus: pins.length, ...(busy === undefined ? {} : { busyThreads: busy }) });
   const hypervisor = host.connect();
@@ -182,6 +196,7 @@ test.each<[string, { pcpus: number; pins: number[][]; busy?: number }, { run: nu
   const [usage] = (await hypervisor.observe(0)).usage;
   expect(usage!.vcpus.map((vcpu) => vcpu.run! / 1e6)).toEqual(expected.run);
   expect(usage!.vcpus.map((vcpu) => vcpu.wait! / 1e6)).toEqual(expected.wait);
+  expect(usage!.vcpus.map((vcpu) => vcpu.dispatches)).toEqual(expected.dispatches);
 });
 
 test("in real time, a simulated host lives by itself until it is stopped", async () => {

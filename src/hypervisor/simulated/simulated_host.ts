@@ -348,6 +348,7 @@ function observeWorld(world: World): Observation {
         index: vcpu.index,
         run: vcpu.run,
         wait: vcpu.wait,
+        dispatches: vcpu.dispatches,
         steal: isSilent(domain.guest) ? null : vcpu.wait,
         lastPcpu: vcpu.lastPcpu,
       })),

@@ -42,6 +42,7 @@ export interface SimulatedVcpu {
   pins: readonly PcpuId[];
   run: Nanoseconds;
   wait: Nanoseconds;
+  dispatches: number;
   lastPcpu: PcpuId | null;
   /** The quantum in which it last ran: those that waited longest run first. */
   lastRan: number;
@@ -166,7 +167,7 @@ export function newVcpu(
   vcpu: Pick<SimulatedVcpu, "index" | "slot" | "removable">,
   pins: readonly PcpuId[],
 ): SimulatedVcpu {
-  return { ...vcpu, pins, run: 0, wait: 0, lastPcpu: null, lastRan: -1 };
+  return { ...vcpu, pins, run: 0, wait: 0, dispatches: 0, lastPcpu: null, lastRan: -1 };
 }
 
 export function vcpuOf(domain: SimulatedDomain, index: VcpuIndex): SimulatedVcpu | undefined {

@@ -262,6 +262,8 @@ function switchIn(w: World, p: number, v: number): void {
   pcpus.resumeAt[p] = w.now + costs.vcpuSwitch;
   w.idlePcpus--;
   w.vcpuSwitches++;
+  // After another vCPU or after none: what Linux counts in a thread's schedstat.
+  vcpus.dispatches[v]++;
 
   if (w.domains.stealAware[vcpus.domain[v]] === 1) stopGuestClock(w, v, w.now - vcpus.since[v]);
   vcpus.overhead[v] += refillCost(w, p, v);

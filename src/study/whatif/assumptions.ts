@@ -10,6 +10,11 @@ export function assumptionsOf({ underVbal, domains }: Recording, threads: Thread
       : "Programs keep their number of threads under every policy.",
     "The load is steady, and whoever sleeps sleeps as long under every policy: a domain that gets more done is not given more to do from outside.",
     "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, and may have other work that no record shows; both are left open.",
+    ...(domains.every(({ dispatches }) => dispatches === null)
+      ? []
+      : [
+          "How often the host put vCPUs on a pCPU may differ from a model by a factor of three: an emulator's locks add to it, and KVM's polling before a halt takes from it.",
+        ]),
     "What interrupts, futexes and hand-overs cost is left open over a factor of 60, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
     "Guests follow their targets at once, and what vbal itself costs is left out.",
     ...(domains.some(({ wait }) => wait === null)

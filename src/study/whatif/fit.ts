@@ -47,10 +47,14 @@ const ALIKE = 0.5;
 
 /**
  * How far a simulated share may be from a recorded one, of a vCPU's time: what the simulator and a host's accounting differ by on
- * equal loads, set before any comparison. A rate of switches may be off by this factor.
+ * equal loads, set before any comparison. A rate, of switches or of dispatches, may be off by this factor: an emulator's own locks
+ * put vCPUs to sleep that the guest keeps busy, and KVM polls for a moment before it lets one sleep.
  */
 const SHARE_TOLERANCE = 0.05;
-const SWITCHES_TOLERANCE = Math.log(3);
+const RATE_TOLERANCE = Math.log(3);
+/** Rarer dispatches are the host's housekeeping and the guest's timers, which no model has. Per second and vCPU. */
+const DISPATCHES_MIN = 100;
+const SWITCHES_MIN = 1;
 
 export function fitModels(recording: Recording, options: FitOptions): Fit {
   const { draws, onProgress } = options;
@@ -114,29 +118,38 @@ function alike({ domains }: Recording, model: Model, key: number): Model {
 }
 
 function looksLike(a: RecordedDomain, b: RecordedDomain): boolean {
-  const { run, wait, switches } = b;
+  const { run, wait, switches, dispatches } = b;
   if (a.online !== b.online || (a.wait === null) !== (wait === null)) return false;
   const outcome = {
     rate: 0,
     run: run.mean,
     wait: wait?.mean ?? 0,
     switches: switches?.mean ?? a.switches?.mean ?? 0,
+    dispatches: dispatches?.mean ?? a.dispatches?.mean ?? 0,
   };
   return distanceOf(a, outcome) <= 1;
 }
 
 /** In tolerances; what is not recorded is not compared. */
 export function distanceOf(domain: RecordedDomain, outcome: Outcome): number {
-  const { online, run, wait, switches } = domain;
+  const { online, run, wait, switches, dispatches } = domain;
   const share = (seen: Observed | null, simulated: number) =>
     seen === null
       ? 0
       : Math.abs(simulated - seen.mean) / online / Math.hypot(SHARE_TOLERANCE, seen.error / online);
-  const rate =
-    switches === null || switches.mean <= 0
-      ? 0
-      : Math.abs(Math.log(Math.max(1, outcome.switches) / Math.max(1, switches.mean))) / SWITCHES_TOLERANCE;
-  return Math.max(share(run, outcome.run), share(wait, outcome.wait), rate);
+  const rate = (seen: Observed | null, simulated: number, least: number) => {
+    if (seen === null) return 0;
+    const recorded = Math.max(least, seen.mean);
+    const tolerance = Math.hypot(RATE_TOLERANCE, seen.error / recorded);
+    return Math.abs(Math.log(Math.max(least, simulated) / recorded)) / tolerance;
+  };
+  return Math.max(
+    share(run, outcome.run),
+    share(wait, outcome.wait),
+    // A guest that counts no switch at all does not count them.
+    switches?.mean === 0 ? 0 : rate(switches, outcome.switches, SWITCHES_MIN),
+    rate(dispatches, outcome.dispatches, DISPATCHES_MIN),
+  );
 }
 
 /** So many of them, evenly over the whole list. */

@@ -43,6 +43,8 @@ export interface RecordedDomain {
   readonly wait: Observed | null;
   /** Context switches per second and vCPU, as the guest's load monitor counts them. */
   readonly switches: Observed | null;
+  /** How often the host put a vCPU on a pCPU, per second and vCPU: seen from outside, whatever the guest tells. */
+  readonly dispatches: Observed | null;
 }
 
 export interface Observed {
@@ -128,8 +130,9 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
       const waited = view === null ? null : column(view.series.waitMilliPcpu, MILLI_PER_PCPU);
       const stolen = view === null ? null : column(view.series.stealMilliPcpu, MILLI_PER_PCPU);
       const switches = view?.measures.find(({ measure }) => SWITCHES.test(measure));
+      const place = placeOf(domain);
       return {
-        ...placeOf(domain),
+        ...place,
         run:
           (view === null ? null : column(view.series.runMilliPcpu, MILLI_PER_PCPU)) ??
           stretch.use.get(domain.id) ??
@@ -137,6 +140,7 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
         // Steal is the same waiting, as the guest is told of it.
         wait: waited ?? stolen,
         switches: switches === undefined ? null : column(switches.values, 1),
+        dispatches: view === null ? null : column(view.series.dispatchesPerSecond, place.online),
       };
     });
   return { stretch, seconds: (endMs - fromMs) / 1_000, domains };
@@ -171,12 +175,18 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
     domains.filter((domain) => what(domain) === null).map(({ id }) => id);
   const paused = stretch.snapshot.domains.filter(({ state }) => state === "paused").map(({ id }) => id);
   const [noRun, noWait] = [without(({ run }) => run), without(({ wait }) => wait)];
+  const noDispatches = without(({ dispatches }) => dispatches);
   return [
     ...damage.map(({ message }) => message),
     ...(noRun.length === 0 ? [] : [`Nothing is recorded of what ${noRun.join(", ")} used: left out`]),
     ...(noWait.length === 0
       ? []
       : [`How long the vCPUs of ${noWait.join(", ")} waited is not recorded: more models are possible`]),
+    ...(noDispatches.length === 0
+      ? []
+      : [
+          `How often the host put the vCPUs of ${noDispatches.join(", ")} on a pCPU is not recorded: programs that block may be taken for ones that compute. A daemon of this version keeps it in its history`,
+        ]),
     ...(paused.length === 0 ? [] : [`Paused and left out: ${paused.join(", ")}`]),
   ];
 }

@@ -2,12 +2,14 @@
 import type { Predicted, WhatIf } from "./whatif.ts";
 
 export function renderWhatIf({ record, models, policies, assumptions, gaps, summary }: WhatIf): string[] {
-  const recorded = record.domains.map(({ domain, vcpus, online, runPcpus, waitPcpus, switchesPerVcpu }) => [
+  const known = (value: number | null, digits: number) => (value === null ? "?" : value.toFixed(digits));
+  const recorded = record.domains.map(({ domain, vcpus, online, ...seen }) => [
     domain,
     online === vcpus ? `${vcpus}` : `${online} of ${vcpus}`,
-    runPcpus.toFixed(2),
-    waitPcpus === null ? "?" : waitPcpus.toFixed(2),
-    switchesPerVcpu === null ? "?" : switchesPerVcpu.toFixed(0),
+    known(seen.runPcpus, 2),
+    known(seen.waitPcpus, 2),
+    known(seen.switchesPerVcpu, 0),
+    known(seen.dispatchesPerVcpu, 0),
   ]);
   const answers = policies.flatMap(({ policy, domains }) =>
     domains.map(({ domain, vcpus, throughput, pcpus, waitShare }, i) => [
@@ -22,7 +24,8 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
   return [
     `Recorded: ${record.seconds.toFixed(0)} s of ${record.journalSeconds.toFixed(0)} s on ${record.pcpus} pCPUs (${record.source})${record.underVbal ? ", under vbal" : ""}`,
     "",
-    ...table([["domain", "vCPUs", "pCPUs run", "vCPUs waiting", "switches/s per vCPU"], ...recorded]),
+    ...table([["domain", "vCPUs", "pCPUs run", "vCPUs waiting", "switches/s", "dispatches/s"], ...recorded]),
+    "Switches and dispatches are per vCPU.",
     "",
     "Predicted: the median of the models that fit, and where 95 % of them are; throughput 1 is as recorded.",
     "",

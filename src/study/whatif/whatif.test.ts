@@ -7,18 +7,20 @@ import type { DomainSnapshot, Snapshot } from "../../core/model.ts";
 import { DEFAULT_POLICY, type Policy } from "../../core/policy.ts";
 import type { HistoryView } from "../../protocol/api_history.ts";
 import { decodeJournal, encodeHeader, encodeRecord, type JournalRecord } from "../../protocol/journal.ts";
-import { distanceOf } from "./fit.ts";
+import { distanceOf, fitModels } from "./fit.ts";
+import { playKnownHost } from "./known_host.ts";
 import { type DomainModel, drawModel } from "./model.ts";
 import { placementsUnder, wantedVcpus } from "./policies.ts";
 import { type ReadHistory, type Recording, recordingOf } from "./recording.ts";
 import { type DomainAnswer, whatIf } from "./whatif.ts";
-import { runModel, threadsUnder } from "./world.ts";
+import { threadsUnder } from "./world.ts";
 
 const NOT_HERE: HistoryView["series"] = {
   runMilliPcpu: [],
   runMaxMilliPcpu: [],
   waitMilliPcpu: [],
   stealMilliPcpu: [],
+  dispatchesPerSecond: [],
   online: [],
   target: [],
   entitlementMilliPcpu: [],
@@ -89,10 +91,10 @@ const note = (now: number): JournalRecord => ({ kind: "note", now, text: "later"
 
 /** Every second of a minute the same. */
 function steadyHistory(
-  of: Readonly<Record<string, { run: number; wait: number; switches?: number }>>,
+  of: Readonly<Record<string, { run: number; wait: number; switches?: number; dispatches?: number }>>,
 ): ReadHistory {
   return (id, fromMs, toMs) => {
-    const { run, wait, switches } = of[id]!;
+    const { run, wait, switches, dispatches } = of[id]!;
     const atMs = Array.from({ length: 60 }, (_, i) => fromMs + 1_000 * i).filter((at) => at < toMs);
     const every = (value: number) => atMs.map(() => value);
     return {
@@ -102,7 +104,13 @@ function steadyHistory(
       toMs,
       pointSeconds: 1,
       atMs,
-      series: { ...NOT_HERE, runMilliPcpu: every(1_000 * run), waitMilliPcpu: every(1_000 * wait) },
+      series: {
+        ...NOT_HERE,
+        runMilliPcpu: every(1_000 * run),
+        waitMilliPcpu: every(1_000 * wait),
+        // Of the domain: two vCPUs.
+        dispatchesPerSecond: dispatches === undefined ? [] : every(2 * dispatches),
+      },
       measures: switches === undefined ? [] : [{ measure: "vm.switches", values: every(switches) }],
     };
   };
@@ -167,6 +175,19 @@ describe("what a record says", () => {
     );
     expect({ seconds, source }).toEqual({ seconds: 59, source: "journal and history" });
     expect(domains[0]).toMatchObject({ run: { mean: 1 }, wait: { mean: 0.5 }, switches: { mean: 70 } });
+  });
+
+  test("the history adds dispatches, per vCPU in use; one of an earlier version has none, and the answer says so", () => {
+    const journal = journalOf(begin(), seen(0, host(domain("a", { vcpus: 4, online: 2 }))), note(60_000));
+    const history = { run: 1, wait: 0.5 };
+    const known = check(journal, steadyHistory({ a: { ...history, dispatches: 700 } }));
+    expect(known.domains[0]!.dispatches).toEqual({ mean: 700, error: 0 });
+    const unknown = check(journal, steadyHistory({ a: history }));
+    expect(unknown.domains[0]!.dispatches).toBeNull();
+    const told = [known, unknown].map(({ gaps }) =>
+      gaps.some((gap) => gap.includes("put the vCPUs of a on")),
+    );
+    expect(told).toEqual([false, true]);
   });
 
   test("a record under vbal says so; the answer is relative to it", () => {
@@ -251,33 +272,16 @@ describe("policies", () => {
 
 const SHORT_NS = 200_000_000;
 
-/** The simulator plays the host: what it shows goes into a record, and what it gives under vbal is the truth. */
-function truthOf(own: Partial<DomainModel>) {
+/** Two guests that do the same. */
+function truthOf(own: Partial<DomainModel>, sees = { switches: true, dispatches: true }) {
   const model = {
     host: { groups: false, meetingFactor: 5, otherThreads: 0 },
     domains: ["a", "b"].map((): DomainModel => {
       return { meeting: "compute", threads: 2, workNs: 300_000, intensity: 0.1, burst: null, ...own };
     }),
   };
-  const blank = check(PAIR, steadyHistory({ a: { run: 1, wait: 1 }, b: { run: 1, wait: 1 } }));
-  const play = (policy: "default" | "vbal strict") =>
-    runModel({
-      recording: blank,
-      model,
-      placements: placementsUnder(policy, blank),
-      threads: "follow",
-      replication: 9_999,
-      simulatedNs: SHORT_NS,
-    });
-  const [before, after] = [play("default"), play("vbal strict")];
-  const shown = Object.fromEntries(
-    blank.domains.map(({ id }, d) => {
-      const { run, wait, switches } = before[d]!;
-      return [id, { run, wait, switches }];
-    }),
-  );
-  const recording = check(PAIR, steadyHistory(shown));
-  return { recording, gain: after[0]!.rate / before[0]!.rate, before };
+  const { recording, gains, shown } = playKnownHost(model, { sees, simulatedNs: SHORT_NS });
+  return { recording, gain: gains[0]!, before: shown };
 }
 
 function strictAnswer(recording: Recording): DomainAnswer {
@@ -304,10 +308,41 @@ describe("records of a simulated host, whose truth is known", () => {
     expect(gain).toBeLessThanOrEqual(ci95[1]);
   });
 
+  test.each([
+    { dispatches: true, isTakenForComputing: false },
+    { dispatches: false, isTakenForComputing: true },
+  ])(
+    "a program that blocks, and runs and waits as one that computes; dispatches recorded: $dispatches",
+    ({ dispatches, isTakenForComputing }) => {
+      const sees = { switches: false, dispatches };
+      const { recording, before } = truthOf({ meeting: "mm", workNs: 100_000 }, sees);
+      expect(1_000).toBeLessThan(before[0]!.dispatches);
+      const options = { threads: "follow", draws: 80, simulatedNs: SHORT_NS, onProgress: () => {} } as const;
+      const computing = fitModels(recording, options).models.filter(({ distance, model }) => {
+        const { meeting, burst } = model.domains[0]!;
+        return distance <= 1 && meeting === "compute" && burst === null;
+      });
+      expect(0 < computing.length).toBe(isTakenForComputing);
+    },
+  );
+
   test("the model that made the record is at no distance from it; one of another load is", () => {
     const { recording, before } = truthOf({ meeting: "futex-barrier" });
     expect(distanceOf(recording.domains[0]!, before[0]!)).toBeLessThan(0.1);
     expect(distanceOf(recording.domains[0]!, { ...before[0]!, run: 0.2 })).toBeGreaterThan(1);
+  });
+
+  test.each([
+    { why: "a factor of three is allowed", recorded: 1_000, simulated: 2_900, isClose: true },
+    { why: "more is not", recorded: 1_000, simulated: 3_100, isClose: false },
+    { why: "fewer neither", recorded: 4_000, simulated: 126, isClose: false },
+    { why: "a host's housekeeping says nothing", recorded: 40, simulated: 0, isClose: true },
+    { why: "what is not recorded is not compared", recorded: null, simulated: 9_000, isClose: true },
+  ])("dispatches: $why", ({ recorded, simulated, isClose }) => {
+    const seen = { run: 1, wait: 1, ...(recorded === null ? {} : { dispatches: recorded }) };
+    const { domains } = check(PAIR, steadyHistory({ a: seen, b: seen }));
+    const outcome = { rate: 1, run: 1, wait: 1, switches: 0, dispatches: simulated };
+    expect(distanceOf(domains[0]!, outcome) <= 1).toBe(isClose);
   });
 
   test("equal records give equal answers, and equal models", () => {

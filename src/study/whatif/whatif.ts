@@ -41,6 +41,7 @@ export interface RecordedUse {
   readonly runPcpus: number;
   readonly waitPcpus: number | null;
   readonly switchesPerVcpu: number | null;
+  readonly dispatchesPerVcpu: number | null;
 }
 
 export interface PolicyAnswer {
@@ -96,13 +97,14 @@ export function whatIf(recording: Recording, options: WhatIfOptions = {}): WhatI
       pcpus: pcpus.length,
       underVbal,
       source,
-      domains: recording.domains.map(({ id, vcpus, online, run, wait, switches }) => ({
+      domains: recording.domains.map(({ id, vcpus, online, run, wait, switches, dispatches }) => ({
         domain: id,
         vcpus,
         online,
         runPcpus: run.mean,
         waitPcpus: wait?.mean ?? null,
         switchesPerVcpu: switches?.mean ?? null,
+        dispatchesPerVcpu: dispatches?.mean ?? null,
       })),
     },
     models,

@@ -36,6 +36,8 @@ export interface Outcome {
   readonly wait: number;
   /** Context switches per second and vCPU. */
   readonly switches: number;
+  /** How often the host put a vCPU on a pCPU, per second and vCPU. */
+  readonly dispatches: number;
 }
 
 /** In the order of the recording. */
@@ -54,11 +56,14 @@ export function runModel(options: WorldOptions): Outcome[] {
       const [picks, arrivals] = [world.vcpus.picks[first + i]!, world.vcpus.arrivals[first + i]!];
       return all + arrivals + 2 * (picks - arrivals);
     }, 0);
+    const dispatches = vcpus.reduce((all, _, i) => all + world.vcpus.dispatches[first + i]!, 0);
+    const perVcpuSecond = NS_PER_SECOND / startedNs / options.placements[d]!.vcpus;
     return {
       rate: (marks * NS_PER_SECOND) / startedNs,
       run: sum(({ running }) => running) / startedNs,
       wait: sum(({ runnable }) => runnable) / startedNs,
-      switches: (switches * NS_PER_SECOND) / startedNs / options.placements[d]!.vcpus,
+      switches: switches * perVcpuSecond,
+      dispatches: dispatches * perVcpuSecond,
     };
   });
 }
