@@ -14,7 +14,10 @@ describe("explainReason()", () => {
     [{ code: "cannot-offline", vcpus: [1, 2] }, "Its guest cannot take vCPUs 1-2 offline."],
     [{ code: "pcpus-left-idle", pcpus: [4] }, "No domain has a use for pCPU 4, so the host keeps it."],
     [{ code: "pcpu-given-to", domain: "web" }, "Makes room for web."],
-    [{ code: "pcpus-left-idle", pcpus: [0, 1, 2, 7] }, "No domain has a use for pCPUs 0-2,7, so the host keeps them."],
+    [
+      { code: "pcpus-left-idle", pcpus: [0, 1, 2, 7] },
+      "No domain has a use for pCPUs 0-2,7, so the host keeps them.",
+    ],
   ])("%j", (reason, sentence) => {
     expect(explainReason(reason)).toBe(sentence);
   });

@@ -9,14 +9,14 @@ import { afterAll, afterEach, beforeAll } from "vitest";
 
 export interface BrowserForTests {
   /** A page of its own for each test, closed after it. */
-  open(address: string, look?: BrowserContextOptions): Promise<Page>;
-  heading(name: string | RegExp): Locator;
-  button(name: string | RegExp): Locator;
-  picture(name: string): Promise<void>;
+  readonly open: (address: string, look?: BrowserContextOptions) => Promise<Page>;
+  readonly heading: (name: string | RegExp) => Locator;
+  readonly button: (name: string | RegExp) => Locator;
+  readonly picture: (name: string) => Promise<void>;
   /** What an accessibility checker finds that keeps people out. */
-  barriers(): Promise<string[]>;
+  readonly barriers: () => Promise<string[]>;
   /** What the page said on the browser's console since it was opened. */
-  complaints(): readonly string[];
+  readonly complaints: () => readonly string[];
 }
 
 const ROOT = join(import.meta.dirname, "..", "..");
