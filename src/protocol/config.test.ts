@@ -325,16 +325,9 @@ describe("a config that is broken says where, which rule, and what to do", () =>
     ],
     [
       "an agent that would take a slow host for a lost one",
-      "agent: { reportEvery: 2s, patience: 5s }\n",
+      "agent: { patience: 500ms }\n",
       [
-        "1:37: agent.patience: An agent's patience (5000 ms) is at least a second and 5 times reportEvery (2000 ms). Raise patience or lower reportEvery",
-      ],
-    ],
-    [
-      "an agent that would report more rarely than its patience lasts",
-      "agent: { reportEvery: 1min }\n",
-      [
-        "1:23: agent.reportEvery: An agent's patience (60000 ms) is at least a second and 5 times reportEvery (60000 ms). Raise patience or lower reportEvery",
+        '1:20: agent.patience: An agent waits for a lost host for 1000 ms or longer, not "500ms". Write a longer time, as in 60s',
       ],
     ],
     [

@@ -2,8 +2,10 @@
  * The daemon's config file: YAML 1.2, every field optional, none unknown. examples/vbal.yaml shows and explains all
  * of them. Pure: text in, a complete config or all faults out.
  */
+
 import { DEFAULT_DOMAIN_POLICY, DEFAULT_POLICY, type DomainPolicy, type Policy } from "../core/policy.ts";
 import type { DomainId, Milliseconds } from "../core/units.ts";
+import { GUEST_PATIENCE_MS, REPORT_EVERY_MS } from "./agent_pace.ts";
 import {
   type ControlConfig,
   completeControl,
@@ -79,7 +81,7 @@ export const DEFAULT_CONFIG: Config = {
   policy: { ...DEFAULT_POLICY, mode: "observe" },
   interval: 1000,
   hypervisor: { kind: "qmp", directory: "/run/vbal/qmp", domains: [] },
-  agent: { reportEvery: 3_000, patience: 60_000 },
+  agent: { reportEvery: REPORT_EVERY_MS, patience: GUEST_PATIENCE_MS },
   monitor: { all: DEFAULT_MONITOR, domains: {} },
   journal: { path: "/var/lib/vbal/journal.jsonl", maxBytes: 64 * 1024 * 1024 },
   control: { socket: "/run/vbal/control.sock" },

@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import type { BalloonMechanism } from "../../core/model.ts";
 import type { Milliseconds, VcpuIndex } from "../../core/units.ts";
 import { unreachable } from "../../core/unreachable.ts";
+import { GUEST_PATIENCE_MS, REPORT_EVERY_MS } from "../../protocol/agent_pace.ts";
 import { DECODER_START, type Decoder, decode, encode, FRAME_START } from "../../protocol/frame.ts";
 import {
   commonVersion,
@@ -44,13 +45,6 @@ export interface VbalAgentPace {
   readonly patienceMs?: Milliseconds;
 }
 
-/**
- * A change that was asked for is answered at once, and one by hand is reported at once while the load monitor is at work.
- * What is left, steal time and whether the agent lives, is not worth waking an idle guest for more often.
- */
-export const REPORT_EVERY_MS: Milliseconds = 15_000;
-/** A daemon that restarts is back long before this; one that is gone for good is noticed within a minute. */
-export const GUEST_PATIENCE_MS: Milliseconds = 60_000;
 /** A guest that speaks is pinged this often per patience: one lost ping is no loss, and more would cost both ends. */
 const PINGS_PER_PATIENCE = 4;
 /** A report older than so many intervals counts no more: the guest is silent. */
