@@ -9,6 +9,8 @@ import type { Guest } from "./guest.ts";
 import { hold } from "./hold.ts";
 import { type Lab, startLab } from "./lab.ts";
 
+/** What is reported at the interval only is not worth waiting for. */
+const PACE = { reportEveryMs: 3_000 };
 const BOOT_MS = 60_000;
 const DEADLINE_MS = 5_000;
 const STEP_MS = 50;
@@ -98,7 +100,7 @@ describe("a real QEMU", { timeout: 2 * BOOT_MS }, () => {
       await until("the agent reports", speaks);
       expect(await adapter.setOnline("a", [0], "offline", BOOT_MS)).toEqual([0]);
       await adapter.close();
-      const again = createQmpAdapter({ directory: lab.folder });
+      const again = createQmpAdapter({ directory: lab.folder, agent: PACE });
       try {
         await again.start(() => undefined);
         let seen = await again.observe(DEADLINE_MS);
@@ -142,7 +144,7 @@ describe("a real QEMU", { timeout: 2 * BOOT_MS }, () => {
       ]) {
         await expect(refused).rejects.toMatchObject({ failure: "paused" });
       }
-      const later = createQmpAdapter({ directory: lab.folder });
+      const later = createQmpAdapter({ directory: lab.folder, agent: PACE });
       try {
         await adapter.close();
         await later.start(() => undefined);
@@ -213,7 +215,7 @@ interface Hand {
 /** A lab and an adapter that looks at it, both ended however the story ends. */
 async function withLab(story: (hand: Hand) => Promise<void>): Promise<void> {
   const lab = await startLab({ dir: LAB });
-  const adapter = createQmpAdapter({ directory: lab.folder });
+  const adapter = createQmpAdapter({ directory: lab.folder, agent: PACE });
   const changes: HypervisorChange[] = [];
   const observe = () => adapter.observe(DEADLINE_MS);
   try {
@@ -253,8 +255,8 @@ async function makeFixture(): Promise<ContractFixture> {
   const monitor = async (name: string, command: string) =>
     void (await (await guestOf(name).monitor()).execute(command));
   return {
-    hypervisor: createQmpAdapter({ directory: lab.folder }),
-    connectAgain: () => createQmpAdapter({ directory: lab.folder }),
+    hypervisor: createQmpAdapter({ directory: lab.folder, agent: PACE }),
+    connectAgain: () => createQmpAdapter({ directory: lab.folder, agent: PACE }),
     async arrive(name, { vcpus, vcpusMax, guest }) {
       await guests.get(name)?.stop();
       const agent = guest === "obedient" ? "vbal" : "none";
