@@ -125,8 +125,10 @@ export class MonitorLoop {
     });
     this.#meter.settle();
     this.#noteVcpus(monitor);
-    const isWhole = this.#isShownNext({ follows: false });
-    if (isWhole || (!isCalm && this.#mayAsk())) {
+    const isForAsking = !isCalm && this.#mayAsk();
+    // What people want to see takes longer, and longer still where it must be paid for first.
+    const isWhole = !isForAsking && this.#isShownNext({ follows: false });
+    if (isWhole || isForAsking) {
       this.#look({ follows: false, isWhole });
       return;
     }
@@ -176,7 +178,7 @@ export class MonitorLoop {
     else this.#meter.settle();
     this.#running.isFirst = false;
     this.#noteVcpus(monitor);
-    // The second look of a load is for finding out whether it lasts; people can see the third.
+    // The first two looks of a load are for finding out whether it lasts; people can see the third.
     const isForAsking = !isCalm && this.#running.row.looks < LOOKS_FIRST;
     const isShownNext = !isForAsking && this.#isShownNext({ follows: !isCalm });
     if (isShownNext || (!isCalm && this.#mayAsk())) this.#look({ follows: true, isWhole: isShownNext });
