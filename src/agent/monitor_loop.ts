@@ -42,7 +42,10 @@ export class MonitorLoop {
     this.#meter = new Meter(platform, options.config.budgetPercent / PERCENT);
   }
 
-  /** Also to have it heed new wishes of the host. Measures the cost of switches first, which keeps the vCPU busy for some tens of milliseconds. */
+  /**
+   * Measures the cost of switches first, which keeps the vCPU busy for some tens of milliseconds. Where it runs already, it heeds
+   * what the host wishes anew.
+   */
   start(): void {
     if (this.#running !== null) {
       // What the host wishes may be new.
