@@ -157,7 +157,8 @@ export class MonitorLoop {
     const { config } = this.#options;
     const plan = monitor.plan({ isWhole });
     const isOnCredit = borrows && looks <= LOOKS_FIRST && !isWhole;
-    const wishedMs = looks === LOOKS_FIRST && !isWhole ? lastMs(config) : config.sampleEveryMs;
+    const { detector } = this.#running;
+    const wishedMs = follows && !isWhole ? untilLastedMs(detector, config) : config.sampleEveryMs;
     const everyMs = isOnCredit ? wishedMs : lookMs(budget, plan, wishedMs);
     this.#running.cancel = [
       this.#platform.after(everyMs - monitor.traceMs(everyMs), () => monitor.traceFrom()),
@@ -181,10 +182,11 @@ export class MonitorLoop {
     else this.#meter.settle();
     this.#running.isFirst = false;
     this.#noteVcpus(monitor);
-    // The first two looks of a load are for finding out whether it lasts; people can see the third.
-    const isForAsking = !isCalm && this.#running.row.looks < LOOKS_FIRST;
+    // The first looks at a load are for finding out whether it lasts; people can see what comes after that.
+    const mayAsk = !isCalm && this.#mayAsk();
+    const isForAsking = mayAsk && this.#running.row.looks < LOOKS_FIRST;
     const isShownNext = !isForAsking && this.#isShownNext({ follows: !isCalm });
-    if (isShownNext || (!isCalm && this.#mayAsk())) this.#look({ follows: true, isWhole: isShownNext });
+    if (isShownNext || mayAsk) this.#look({ follows: true, isWhole: isShownNext });
     else this.#rest();
   }
 
@@ -232,7 +234,7 @@ export class MonitorLoop {
   /** A look that begins now could lead to a request. */
   #mayAsk(): boolean {
     const { sampleEveryMs, sustainMs } = this.#options.config;
-    const leadMs = Math.max(LOOKS_FIRST * sampleEveryMs, sustainMs + sampleEveryMs);
+    const leadMs = Math.max(2 * sampleEveryMs, sustainMs + sampleEveryMs);
     return this.#options.asksFromMs() <= this.#platform.nowMs() + leadMs;
   }
 
@@ -327,14 +329,19 @@ const GLANCES_PER_SAMPLE = 2;
 /** The account is looked at anew after so long; where it is poor, sooner. */
 const SLEEP_MAX_MS = 60_000;
 const SLEEP_POOR_MS = 10_000;
-/** So many looks, one after the other, tell whether a load lasts. */
-const LOOKS_FIRST = 2;
+/** So many looks tell whether a load lasts: it may have begun late in the first, and two of it are needed. */
+const LOOKS_FIRST = 3;
 /** Timers are some milliseconds early at times. */
 const EARLY_MAX_MS = 20;
 
-/** The last of these looks need not be longer than until the load has lasted, but for half of an interval. */
-function lastMs({ sampleEveryMs, sustainMs }: MonitorConfig): number {
-  const leftMs = sustainMs - (LOOKS_FIRST - 1) * sampleEveryMs + EARLY_MAX_MS;
+/**
+ * A look that follows is no longer than until what exceeds has lasted, nor shorter than half of an interval. As long as nothing
+ * exceeds it is that short: intervals are longer than wished on a busy guest, and the last one makes up for it.
+ */
+function untilLastedMs(detector: Detector, { sampleEveryMs, sustainMs }: MonitorConfig): number {
+  const sinces = [...detector.exceeding.values()].map(({ sinceMs }) => sinceMs);
+  if (sinces.length === 0) return sampleEveryMs / 2;
+  const leftMs = sustainMs - (detector.atMs - Math.min(...sinces)) + EARLY_MAX_MS;
   return Math.min(sampleEveryMs, Math.max(sampleEveryMs / 2, leftMs));
 }
 const PERCENT = 100;

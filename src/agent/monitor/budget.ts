@@ -9,13 +9,13 @@
  * - A **look** is paid when its interval ends, so an interval lasts until it is paid for: one second as long as there is
  *   credit, longer after that, one interval after the other without a gap. The measures are then averages over longer
  *   times, and as exact as before.
- * - The first two looks of a row, which detection needs, are not stretched where the account is not in debt when the row
+ * - The first three looks of a row, which detection may need, are not stretched where the account is not in debt when the row
  *   begins; they are paid for afterwards.
  * - What people want to **see** comes only from what is left when two looks have their credit, so that a load that begins
  *   is always found in the time that detection takes. It comes late rather than never.
  *
  * The bound: in any time the monitor uses no more than the share of it, CREDIT_MAX_MS (what an idle time may save up)
- * and two looks with what follows from them. What the agent does besides, such as talking with the host or taking a vCPU, is
+ * and three looks with what follows from them. What the agent does besides, such as talking with the host or taking a vCPU, is
  * charged too, up to OTHERS_PART of the share: it is no reason to stop watching. What it takes beyond that comes on top.
  */
 export interface Budget {
