@@ -401,7 +401,13 @@ export class Daemon {
       snapshot.domains.map(({ id }) => id),
       this.#monitorLayers(),
     );
-    this.#telemetry.onObservation(usage, this.#clock.now(), () => this.view());
+    const { state } = this.#loop;
+    this.#telemetry.onObservation(usage, {
+      now: this.#clock.now(),
+      state,
+      usage: this.#usage,
+      load: this.#load,
+    });
     this.#server?.changed(this.#telemetry.takeFacts());
   }
 

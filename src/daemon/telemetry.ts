@@ -2,10 +2,8 @@
  * What the daemon records of itself for metrics and history: it times and counts here, in the loop's thread, and hands over
  * to other threads what costs time. It decides nothing.
  */
-import type { Milliseconds } from "../core/units.ts";
 import type { DomainUsage } from "../hypervisor/port.ts";
-import type { StateView } from "../protocol/state_view.ts";
-import { type DomainCounts, NO_COUNTS, sampleOf } from "./history/history_sample.ts";
+import { type DomainCounts, NO_COUNTS, type SampleParts, sampleOf } from "./history/history_sample.ts";
 import type { History } from "./history/start_history.ts";
 import { LatencyWatch, type WatchedStep } from "./metrics/latency_watch.ts";
 import type { Meters } from "./metrics/meters.ts";
@@ -42,14 +40,15 @@ export class Telemetry {
     }
   }
 
-  /** `view` is made only when a new second is kept. A fault in what people look at must not end control: it is told. */
-  onObservation(usage: readonly DomainUsage[], now: Milliseconds, view: () => StateView): void {
+  /** A new second is kept. A fault in what people look at must not end control: it is told. */
+  onObservation(usage: readonly DomainUsage[], parts: SampleParts): void {
     this.#usage = usage;
+    const { now } = parts;
     const second = Math.floor(now / MS_PER_SECOND);
     if (second <= this.#sampledAt) return;
     this.#sampledAt = second;
     try {
-      this.#history.keep(sampleOf(view(), this.#counts));
+      this.#history.keep(sampleOf(parts, this.#counts));
     } catch (error) {
       const fault = `Internal fault, this second is not in the history: ${error instanceof Error ? error.stack : String(error)}`;
       if (fault !== this.#lastFault) this.#onFault(fault);

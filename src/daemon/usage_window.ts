@@ -40,7 +40,7 @@ export interface VcpuShare {
 
 interface Sample {
   readonly at: Milliseconds;
-  readonly usage: ReadonlyMap<string, VcpuUsage>;
+  readonly usage: ReadonlyMap<DomainId, ReadonlyMap<VcpuIndex, VcpuUsage>>;
 }
 
 export class UsageWindow {
@@ -59,7 +59,7 @@ export class UsageWindow {
     const sample = {
       at,
       usage: new Map(
-        usage.flatMap(({ domain, vcpus }) => vcpus.map((vcpu) => [key(domain, vcpu.index), vcpu])),
+        usage.map(({ domain, vcpus }) => [domain, new Map(vcpus.map((vcpu) => [vcpu.index, vcpu]))]),
       ),
     };
     this.#domains = usage.map(({ domain, vcpus }) => ({
@@ -89,8 +89,8 @@ export class UsageWindow {
 
   shareOf(domain: DomainId, vcpu: VcpuIndex): VcpuShare {
     const { from, to, elapsed } = this.#span();
-    const before = from?.usage.get(key(domain, vcpu));
-    const after = to?.usage.get(key(domain, vcpu));
+    const before = from?.usage.get(domain)?.get(vcpu);
+    const after = to?.usage.get(domain)?.get(vcpu);
     if (before === undefined || after === undefined || elapsed <= 0) {
       return { runPercent: null, waitPercent: null, stealPercent: null, dispatchesPerSecond: null };
     }
@@ -104,7 +104,7 @@ export class UsageWindow {
   }
 
   lastPcpuOf(domain: DomainId, vcpu: VcpuIndex): number | null {
-    return this.#samples.at(-1)?.usage.get(key(domain, vcpu))?.lastPcpu ?? null;
+    return this.#samples.at(-1)?.usage.get(domain)?.get(vcpu)?.lastPcpu ?? null;
   }
 
   /** Of those of its vCPUs that could be measured; `null`: of none. */
@@ -112,8 +112,8 @@ export class UsageWindow {
     const { from, to, elapsed } = this.#span();
     if (elapsed < USE_MS_MIN) return null;
     const rates = vcpus.flatMap((vcpu) => {
-      const before = from?.usage.get(key(domain, vcpu));
-      const after = to?.usage.get(key(domain, vcpu));
+      const before = from?.usage.get(domain)?.get(vcpu);
+      const after = to?.usage.get(domain)?.get(vcpu);
       const ran = grown(before?.run, after?.run);
       if (ran === null) return [];
       const waited = this.#waitingIsUse ? (grown(before?.wait, after?.wait) ?? 0) : 0;
@@ -149,8 +149,4 @@ function percent(
 ): number | null {
   if (before === null || after === null || after < before) return null;
   return Math.round((1000 * (after - before)) / (elapsed * NS_PER_MS)) / 10;
-}
-
-function key(domain: DomainId, vcpu: VcpuIndex): string {
-  return `${vcpu} ${domain}`;
 }

@@ -1,6 +1,11 @@
 /** One second of the host, as the history keeps it. */
-import { MILLI_PER_PCPU, type MilliPcpu } from "../../core/units.ts";
-import type { DomainView, LoadView, StateView, VcpuView } from "../../protocol/state_view.ts";
+import type { ControllerState } from "../../core/controller_state.ts";
+import type { DomainSnapshot } from "../../core/model.ts";
+import type { DomainPlan } from "../../core/plan.ts";
+import { onlineOf } from "../../core/reconcile.ts";
+import { MILLI_PER_PCPU, type MilliPcpu, type Milliseconds, type PcpuId } from "../../core/units.ts";
+import type { DomainLoad } from "../../hypervisor/port.ts";
+import type { UsageWindow, VcpuShare } from "../usage_window.ts";
 
 export interface HistorySample {
   /** Whole seconds since 1970. */
@@ -46,56 +51,89 @@ const MEASURES_MAX = 8;
 const SECOND_MS = 1_000;
 const MILLI_PER_PERCENT = MILLI_PER_PCPU / 100;
 
-export function sampleOf(view: StateView, counts: ReadonlyMap<string, DomainCounts>): HistorySample {
-  const domains = view.domains.map((domain) => domainRow(domain, counts.get(domain.name) ?? NO_COUNTS));
-  const pcpus = view.host.pcpus.map(({ id }) => pcpuRow(id, view.domains));
+/** What the loop knows; not the view that people see, which takes several times as long to make, every second. */
+export interface SampleParts {
+  readonly now: Milliseconds;
+  readonly state: ControllerState;
+  readonly usage: UsageWindow;
+  readonly load: readonly DomainLoad[];
+}
+
+export function sampleOf(parts: SampleParts, counts: ReadonlyMap<string, DomainCounts>): HistorySample {
+  const { now, state, usage, load } = parts;
+  const plans = new Map((state.plan?.domains ?? []).map((plan) => [plan.id, plan]));
+  const here = new Map<PcpuId, VcpuSeen[]>((state.snapshot?.pcpus ?? []).map(({ id }) => [id, []]));
+  const domains = (state.snapshot?.domains ?? []).map((domain) => {
+    const vcpus = vcpusSeen(domain, usage);
+    // A vCPU counts for the pCPU that it was last seen on: exact for those with a pCPU of their own.
+    for (const vcpu of vcpus) if (vcpu.lastPcpu !== null) here.get(vcpu.lastPcpu)?.push(vcpu);
+    return domainRow(domain, { vcpus, plan: plans.get(domain.id), counts: counts.get(domain.id) });
+  });
+  const pcpus = [...here].map(([id, vcpus]) => pcpuRow(id, vcpus));
   return {
-    at: Math.floor(view.atMs / SECOND_MS),
+    at: Math.floor(now / SECOND_MS),
     rows: [hostRow(domains), ...domains, ...pcpus],
-    measures: view.domains.flatMap(({ name, load }) => measureRows(name, load)),
+    measures: load.flatMap(measureRows),
   };
 }
 
-function domainRow(domain: DomainView, counts: DomainCounts): HistoryRow {
-  const of = (share: (vcpu: VcpuView) => number | null, unit = MILLI_PER_PERCENT) =>
-    sum(domain.vcpus.map(share), unit);
+interface VcpuSeen extends VcpuShare {
+  readonly online: boolean;
+  readonly lastPcpu: PcpuId | null;
+}
+
+function vcpusSeen(domain: DomainSnapshot, usage: UsageWindow): VcpuSeen[] {
+  const online = onlineOf(domain) ?? [];
+  return domain.vcpus.map(({ index }) => ({
+    online: online.includes(index),
+    lastPcpu: usage.lastPcpuOf(domain.id, index),
+    ...usage.shareOf(domain.id, index),
+  }));
+}
+
+interface DomainParts {
+  readonly vcpus: readonly VcpuSeen[];
+  readonly plan: DomainPlan | undefined;
+  readonly counts: DomainCounts | undefined;
+}
+
+function domainRow(domain: DomainSnapshot, { vcpus, plan, counts = NO_COUNTS }: DomainParts): HistoryRow {
   return {
     kind: "domain",
-    name: domain.name,
-    run: of(({ runPercent }) => runPercent),
-    wait: of(({ waitPercent }) => waitPercent),
-    steal: of(({ stealPercent }) => stealPercent),
-    dispatches: of(({ dispatchesPerSecond }) => dispatchesPerSecond, 1),
-    online: domain.online,
-    target: domain.target,
-    entitlement: domain.entitlementMilliPcpu,
+    name: domain.id,
+    ...sharesOf(vcpus),
+    online: onlineOf(domain)?.length ?? null,
+    target: plan?.target ?? null,
+    entitlement: plan?.entitlement ?? null,
     ...counts,
   };
 }
 
-/** A vCPU counts for the pCPU that it was last seen on: exact for those with a pCPU of their own. */
-function pcpuRow(id: number, domains: readonly DomainView[]): HistoryRow {
-  const here = domains.flatMap(({ vcpus }) => vcpus.filter(({ lastPcpu }) => lastPcpu === id));
+function pcpuRow(id: PcpuId, vcpus: readonly VcpuSeen[]): HistoryRow {
+  const { run, wait } = sharesOf(vcpus);
   return {
     kind: "pcpu",
     name: `${id}`,
-    run:
-      sum(
-        here.map(({ runPercent }) => runPercent),
-        MILLI_PER_PERCENT,
-      ) ?? 0,
-    wait:
-      sum(
-        here.map(({ waitPercent }) => waitPercent),
-        MILLI_PER_PERCENT,
-      ) ?? 0,
+    run: run ?? 0,
+    wait: wait ?? 0,
     steal: null,
     // A vCPU is dispatched wherever it may run, not only where it was seen last.
     dispatches: null,
-    online: here.filter(({ online }) => online === true).length,
+    online: vcpus.filter(({ online }) => online).length,
     target: null,
     entitlement: null,
     ...NO_COUNTS,
+  };
+}
+
+function sharesOf(vcpus: readonly VcpuShare[]): Pick<HistoryRow, "run" | "wait" | "steal" | "dispatches"> {
+  const of = (share: (vcpu: VcpuShare) => number | null, unit = MILLI_PER_PERCENT) =>
+    sum(vcpus.map(share), unit);
+  return {
+    run: of(({ runPercent }) => runPercent),
+    wait: of(({ waitPercent }) => waitPercent),
+    steal: of(({ stealPercent }) => stealPercent),
+    dispatches: of(({ dispatchesPerSecond }) => dispatchesPerSecond, 1),
   };
 }
 
@@ -118,9 +156,10 @@ function hostRow(domains: readonly HistoryRow[]): HistoryRow {
 }
 
 /** Of several vCPUs or nodes, the one that is shortest of vCPUs says most: the highest value. */
-function measureRows(domain: string, load: LoadView | undefined): MeasureRow[] {
-  return (load?.measures ?? [])
-    .filter(({ threshold }) => threshold !== null)
+function measureRows({ domain, measures, thresholds }: DomainLoad): MeasureRow[] {
+  const watched = new Set(thresholds.flatMap(({ measure, value }) => (value === null ? [] : [measure])));
+  return measures
+    .filter(({ measure }) => watched.has(measure))
     .slice(0, MEASURES_MAX)
     .flatMap(({ measure, values }) => {
       const known = values.filter((value) => value !== null);

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { PcpuId, VcpuIndex } from "../../core/units.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
 import {
+  lastPcpuOf,
   type ThreadState,
   threadState,
   threadsOf,
@@ -102,13 +103,13 @@ export function openMachine({ pid, startTime }: MachineProcess): Machine {
     },
     vcpuUsage(index) {
       look();
-      const watched = vcpus.get(index)?.watched;
-      const times = watched?.times() ?? null;
+      const vcpu = vcpus.get(index);
+      const times = vcpu?.watched.times() ?? null;
       return {
         run: times?.run ?? null,
         wait: times?.wait ?? null,
         dispatches: times?.dispatches ?? null,
-        lastPcpu: watched?.state()?.lastPcpu ?? null,
+        lastPcpu: vcpu === undefined ? null : lastPcpuOf(vcpu.watched, linuxAffinity.get(vcpu.thread)),
       };
     },
     close() {

@@ -19,7 +19,8 @@ export interface Affinity {
 /** Loads the C library at the first call, so that a machine without it can import this file. */
 export const linuxAffinity: Affinity = {
   get(thread) {
-    if (calls().get(thread, mask.length, mask) < 0) {
+    const { get, mask } = calls();
+    if (get(thread, mask.length, mask) < 0) {
       if (koffi.errno() === constants.errno.ESRCH) return null;
       throw new Error(`Reading the affinity of thread ${thread} failed with errno ${koffi.errno()}`);
     }
@@ -43,23 +44,41 @@ export const linuxAffinity: Affinity = {
 
 /** Room for 8,192 pCPUs, the most that a Linux kernel can be built for; a shorter mask is refused on a larger host. */
 const MASK_BYTES = 1_024;
-
-/** Written anew by each call of `get`. */
-const mask = new Uint8Array(MASK_BYTES);
+/** The kernel counts in words. */
+const MASK_BYTES_MIN = 8;
 
 type Call = (thread: number, size: number, mask: Uint8Array) => number;
-let loaded: { readonly get: Call; readonly set: Call } | null = null;
 
-function calls(): { readonly get: Call; readonly set: Call } {
+interface Calls {
+  readonly get: Call;
+  readonly set: Call;
+  /** Written anew by each call of `get`. */
+  readonly mask: Uint8Array;
+}
+
+let loaded: Calls | null = null;
+
+function calls(): Calls {
   if (loaded === null) {
     const library = koffi.load("libc.so.6");
-    loaded = {
-      get: library.func("int sched_getaffinity(int thread, size_t size, _Out_ uint8_t *mask)"),
-      set: library.func("int sched_setaffinity(int thread, size_t size, const uint8_t *mask)"),
-    };
+    const get: Call = library.func("int sched_getaffinity(int thread, size_t size, _Out_ uint8_t *mask)");
+    const set: Call = library.func("int sched_setaffinity(int thread, size_t size, const uint8_t *mask)");
+    loaded = { get, set, mask: shortestMask(get) };
   }
   return loaded;
 }
+
+/** Every thread of every guest is asked for at every look, and all bytes of a mask are copied and read. */
+function shortestMask(get: Call): Uint8Array {
+  for (let bytes = MASK_BYTES_MIN; bytes < MASK_BYTES; bytes *= 2) {
+    const mask = new Uint8Array(bytes);
+    if (0 <= get(CALLER, bytes, mask)) return mask;
+  }
+  return new Uint8Array(MASK_BYTES);
+}
+
+/** As a thread's number. */
+const CALLER = 0;
 
 function maskOf(pcpus: readonly PcpuId[]): Uint8Array {
   const bytes = new Uint8Array(MASK_BYTES);

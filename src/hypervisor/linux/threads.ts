@@ -65,6 +65,11 @@ export function watchThread(process: number, thread: number): WatchedThread {
   };
 }
 
+/** A thread that may run on one pCPU alone ran there, which saves a question per thread and second. */
+export function lastPcpuOf(thread: WatchedThread, pins: readonly PcpuId[] | null): PcpuId | null {
+  return pins?.length === 1 ? pins[0]! : (thread.state()?.lastPcpu ?? null);
+}
+
 /** Three totals in a line (the kernel's Documentation/scheduler/sched-stats.rst): "1329924 2616717 3". */
 export function parseSchedstat(text: string | null): ThreadTimes | null {
   const match = /^(\d+) (\d+) (\d+)$/.exec(text?.trimEnd() ?? "");

@@ -3,7 +3,7 @@ import type { DomainSnapshot, Vcpu } from "../../core/model.ts";
 import type { DomainId, PcpuId, VcpuIndex } from "../../core/units.ts";
 import type { GuestChannel, GuestWord, VcpuRunTime } from "../guest/guest_channel.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
-import { type ThreadState, type WatchedThread, watchThread } from "../linux/threads.ts";
+import { lastPcpuOf, type ThreadState, type WatchedThread, watchThread } from "../linux/threads.ts";
 import type { DomainFinding, DomainLoad, DomainUsage, VcpuUsage } from "../port.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 import { inGuest } from "./node_numbers.ts";
@@ -52,7 +52,8 @@ export function look(
   const { freeSlots, nodes } = known.vcpus;
   const word = wordOf(channels);
   const cpus = cpusByNumber(known, word);
-  const usage = cpus.map(([index, cpu]) => usageOf(known, cpu, { index, word }));
+  const vcpus = cpus.map(([index, cpu]) => vcpuOf(known, cpu, index));
+  const usage = cpus.map(([, cpu], i) => usageOf(known, cpu, { vcpu: vcpus[i]!, word }));
   const runTimes = usage.flatMap(({ index, run }): VcpuRunTime[] =>
     run === null ? [] : [{ vcpu: index, runNs: run }],
   );
@@ -63,7 +64,7 @@ export function look(
       id: known.id,
       incarnation: `${known.pid}@${known.startTime}`,
       state: runs(known, state) ? "running" : "paused",
-      vcpus: cpus.map(([index, cpu]) => vcpuOf(known, cpu, index)),
+      vcpus,
       ...(typeof freeSlots === "string"
         ? {}
         : { freeSlots: freeSlots.map(({ slot }) => inGuest(nodes, slot)) }),
@@ -145,17 +146,17 @@ function vcpuOf(known: QmpProcess, cpu: CpuInfo, index: VcpuIndex): Vcpu {
 function usageOf(
   known: QmpProcess,
   cpu: CpuInfo,
-  { index, word }: { readonly index: VcpuIndex; readonly word: GuestWord | null },
+  { vcpu, word }: { readonly vcpu: Vcpu; readonly word: GuestWord | null },
 ): VcpuUsage {
   const thread = watchedThread(known, cpu["thread-id"]);
   const times = thread.times();
   return {
-    index,
+    index: vcpu.index,
     run: times?.run ?? null,
     wait: times?.wait ?? null,
     dispatches: times?.dispatches ?? null,
-    steal: word?.steal.get(index) ?? null,
-    lastPcpu: thread.state()?.lastPcpu ?? null,
+    steal: word?.steal.get(vcpu.index) ?? null,
+    lastPcpu: lastPcpuOf(thread, vcpu.pins),
   };
 }
 

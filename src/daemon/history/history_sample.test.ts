@@ -1,0 +1,107 @@
+/** What one second of a host leaves in the history. */
+import { expect, test } from "vitest";
+import { type ControllerState, INITIAL_STATE } from "../../core/controller_state.ts";
+import { domainOf, flatHost } from "../../core/sample_host.ts";
+import type { DomainLoad, VcpuUsage } from "../../hypervisor/port.ts";
+import { UsageWindow } from "../usage_window.ts";
+import { type HistoryRow, NO_COUNTS, sampleOf } from "./history_sample.ts";
+
+const MS = 1_000_000;
+const SECOND_MS = 1_000;
+
+function total(index: number, runMs: number, more: Partial<VcpuUsage> = {}): VcpuUsage {
+  return { index, run: runMs * MS, wait: 0, steal: null, dispatches: null, lastPcpu: null, ...more };
+}
+
+/** Two pCPUs; "web" has one of two vCPUs online, "mute" says nothing and was not measured. */
+function hostAt(atMs: number) {
+  const usage = new UsageWindow();
+  const look = (runMs: number, waitMs: number, dispatches: number) => [
+    {
+      domain: "web",
+      vcpus: [
+        total(0, runMs, { wait: waitMs * MS, dispatches, lastPcpu: 1 }),
+        // Not a pCPU of this host: it was taken out meanwhile.
+        total(1, 0, { lastPcpu: 7 }),
+      ],
+    },
+  ];
+  usage.push(look(0, 0, 0), atMs - SECOND_MS);
+  usage.push(look(750, 125, 40), atMs);
+  const state: ControllerState = {
+    ...INITIAL_STATE,
+    snapshot: {
+      pcpus: flatHost(2),
+      domains: [domainOf("mute", { vcpus: 1, silent: true }), domainOf("web", { vcpus: 2, online: 1 })],
+    },
+    plan: {
+      domains: [
+        {
+          id: "web",
+          entitlement: 1_333,
+          target: 1,
+          vcpus: [],
+          sharesWith: [],
+          emulatorPcpus: [],
+          reasons: [],
+        },
+      ],
+      moves: [],
+      idlePcpus: [],
+      notes: [],
+    },
+  };
+  return { now: atMs, state, usage };
+}
+
+const NOTHING: HistoryRow = {
+  kind: "domain",
+  name: "",
+  run: null,
+  wait: null,
+  steal: null,
+  dispatches: null,
+  online: null,
+  target: null,
+  entitlement: null,
+  ...NO_COUNTS,
+};
+
+test("a row for the host, for each domain, and for each pCPU by where vCPUs were seen last", () => {
+  const counts = new Map([["web", { requests: 2, denials: 1, changes: 3 }]]);
+  const { at, rows } = sampleOf({ ...hostAt(5_999), load: [] }, counts);
+  const web = { run: 750, wait: 125, dispatches: 40, online: 1, target: 1, entitlement: 1_333 };
+  const happened = { requests: 2, denials: 1, changes: 3 };
+  expect(at).toBe(5);
+  expect(rows).toEqual([
+    { ...NOTHING, kind: "host", ...web, ...happened },
+    { ...NOTHING, name: "mute" },
+    { ...NOTHING, name: "web", ...web, ...happened },
+    { ...NOTHING, kind: "pcpu", name: "0", run: 0, wait: 0, online: 0 },
+    { ...NOTHING, kind: "pcpu", name: "1", run: 750, wait: 125, online: 1 },
+  ]);
+});
+
+test("of measures with a threshold the highest known value, of eight at most", () => {
+  const ids = Array.from({ length: 10 }, (_, n) => `measure-${n}`);
+  const load: DomainLoad = {
+    domain: "web",
+    measures: [
+      { measure: "watched", subjects: [0, 1], values: [null, 1.5] },
+      { measure: "unwatched", subjects: [0], values: [9] },
+      { measure: "unknown", subjects: [0], values: [null] },
+      ...ids.map((measure) => ({ measure, subjects: [0], values: [1] })),
+    ],
+    thresholds: [
+      { measure: "unwatched", value: null, origin: "default" },
+      ...["watched", "unknown", ...ids].map((measure) => ({ measure, value: 1, origin: "host" as const })),
+    ],
+    degraded: [],
+    unknown: [],
+  };
+  const { measures } = sampleOf({ ...hostAt(5_000), load: [load] }, new Map());
+  expect(measures).toEqual([
+    { domain: "web", measure: "watched", value: 1.5 },
+    ...ids.slice(0, 6).map((measure) => ({ domain: "web", measure, value: 1 })),
+  ]);
+});
