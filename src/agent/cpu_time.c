@@ -1,7 +1,8 @@
 /*
  * How long this process has run, in milliseconds, in the kernel and outside, with the programs that it started and that
  * have ended. Two calls into the kernel: cheap enough to ask before and after everything that the load monitor does. For
- * QuickJS: import { cpuMs, vcpuNow } from "cpu_time"; vcpuNow() is the vCPU that this program is on.
+ * QuickJS: import { cpuMs, goFirst, vcpuNow } from "cpu_time"; vcpuNow() is the vCPU that this program is on, goFirst(nice) gives
+ * this thread, and all that it starts, that precedence, where it may.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -27,7 +28,14 @@ static JSValue vcpu_now(JSContext *context, JSValueConst this, int count, JSValu
   return JS_NewInt32(context, sched_getcpu());
 }
 
-static const JSCFunctionListEntry exports[] = {JS_CFUNC_DEF("cpuMs", 0, cpu_ms),
+static JSValue go_first(JSContext *context, JSValueConst this, int count, JSValueConst *arguments) {
+  int nice = 0;
+  (void)this;
+  if (count < 1 || JS_ToInt32(context, &nice, arguments[0]) != 0) return JS_EXCEPTION;
+  return JS_NewInt32(context, setpriority(PRIO_PROCESS, 0, nice));
+}
+
+static const JSCFunctionListEntry exports[] = {JS_CFUNC_DEF("cpuMs", 0, cpu_ms), JS_CFUNC_DEF("goFirst", 1, go_first),
                                                JS_CFUNC_DEF("vcpuNow", 0, vcpu_now)};
 
 static int initialise(JSContext *context, JSModuleDef *module) {

@@ -208,6 +208,10 @@ export class GuestOfData implements Platform {
     return 0;
   }
 
+  goFirst(): void {
+    // There is nobody else.
+  }
+
   nowMs(): number {
     return this.#now;
   }

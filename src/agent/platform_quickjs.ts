@@ -1,5 +1,5 @@
 /** The agent's platform in a QuickJS program: the static binary that runs in guests. */
-import { cpuMs, vcpuNow } from "cpu_time";
+import { cpuMs, goFirst, vcpuNow } from "cpu_time";
 // biome-ignore lint/style/useNodejsImportProtocol: this is a module of QuickJS, not of Node
 import * as os from "os";
 import { arm, before, disarm } from "queue_watch";
@@ -10,6 +10,7 @@ import {
   BACKLOG_BYTES_MAX,
   FILE_BYTES_MAX,
   MAKE_PIPE,
+  NICE,
   type Platform,
   type Port,
   type PortEvents,
@@ -49,6 +50,7 @@ export const quickjsPlatform: Platform = {
   measureSwitches: (ms) => measureSwitches(ms),
   cpuMs: () => cpuMs(),
   vcpuNow: () => vcpuNow(),
+  goFirst: () => void goFirst(NICE),
   nowMs: () => os.now(),
   after(ms, call) {
     const timer = os.setTimeout(call, ms);

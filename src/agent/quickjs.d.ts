@@ -22,6 +22,8 @@ declare module "read_text" {
 /** cpu_time.c. */
 declare module "cpu_time" {
   export function cpuMs(): number;
+  /** Below 0 when it may not. */
+  export function goFirst(nice: number): number;
   export function vcpuNow(): number;
 }
 

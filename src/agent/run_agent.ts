@@ -104,6 +104,7 @@ function serve(platform: Platform, program: Program, command: Extract<Command, {
       program.exit(1);
     },
   });
+  platform.goFirst();
   program.onStopSignal(() => program.exit(agent.stop() ? 0 : 1));
   agent.start();
 }

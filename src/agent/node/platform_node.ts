@@ -18,11 +18,13 @@ import {
   writeSync,
 } from "node:fs";
 import { createConnection, Socket } from "node:net";
+import { setPriority } from "node:os";
 import { performance } from "node:perf_hooks";
 import {
   BACKLOG_BYTES_MAX,
   FILE_BYTES_MAX,
   MAKE_PIPE,
+  NICE,
   type Platform,
   type Port,
   type PortEvents,
@@ -77,6 +79,13 @@ export const nodePlatform: Platform = {
     return (user + system) / 1_000;
   },
   vcpuNow: () => -1,
+  goFirst() {
+    try {
+      setPriority(NICE);
+    } catch {
+      // Only root may.
+    }
+  },
   nowMs: () => performance.now(),
   after(ms, call) {
     const timer = setTimeout(call, ms);

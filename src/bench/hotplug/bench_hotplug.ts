@@ -26,11 +26,12 @@ import { type Lab, startLab } from "../../lab/lab.ts";
 import { BOUND_LOAD, bindingOf, PREPARE_NODE } from "../../lab/node_load.ts";
 import { DEFAULT_CONFIG } from "../../protocol/config.ts";
 import type { DomainView, RequestView } from "../../protocol/state_view.ts";
+import { type AgentUsage, agentPercent, agentUsage } from "../agent_usage.ts";
 import { type HostFacts, hostFacts } from "../host_facts.ts";
 import { seeded } from "../seeded.ts";
 import { type Distribution, distributionOf } from "./distribution.ts";
 import { followLoadAverage } from "./load_average_policy.ts";
-import { type AgentUsage, agentUsage, watchThread } from "./node_load.ts";
+import { watchThread } from "./node_load.ts";
 
 /** `online`: the vCPU is there, offline. `plug`: it is not there yet. */
 export const HOTPLUG_WAYS = ["online", "plug"] as const;
@@ -63,7 +64,7 @@ export interface HotplugRow {
   readonly loadOn: readonly number[];
   /** Requests that were denied before the one that was granted; `null` where nobody asks. */
   readonly deniedBefore: number | null;
-  /** The agent's cost from before the onset to the end of the load; `null` where its monitor is off. */
+  /** The agent's cost from some seconds before the onset to the end of the load; `null` where its monitor is off. */
   readonly agent: { readonly cpuPercent: number; readonly rssBytes: number } | null;
 }
 
@@ -103,6 +104,8 @@ const BASELINE_MS_MAX = 150_000;
 /** The load goes on for so long after the vCPU runs, so that one sees where. */
 const WATCH_MS = 2_000;
 const LOOK_EVERY_MS = 10;
+/** To read what the agent has used is work too, at which the monitor looks: the load begins when it rests again. */
+const REST_MS = 3_000;
 /** The monitor samples once per second: onsets at every phase of that. */
 const PHASES_MS = 1_000;
 
@@ -171,9 +174,9 @@ async function underVbal(stage: Stage): Promise<HotplugRow> {
         return domain?.online === 1 && domain.pending.length === 0 && domain.load !== undefined;
       },
     );
-    await sleep(stage.phaseMs);
-    const heard = view()?.requests?.length ?? 0;
     const before = await agentUsage(guest);
+    await sleep(REST_MS + stage.phaseMs);
+    const heard = view()?.requests?.length ?? 0;
     const load = beginLoad(guest);
     const asked = (): readonly RequestView[] => view()?.requests?.slice(heard) ?? [];
     const granted = (): RequestView | undefined => asked().find(({ fate }) => fate === "granted");
@@ -313,8 +316,7 @@ function rowOf(
 }
 
 function costBetween(before: AgentUsage, after: AgentUsage): HotplugRow["agent"] {
-  const elapsedMs = 1_000 * (after.atSeconds - before.atSeconds);
-  return { cpuPercent: (100 * (after.runMs - before.runMs)) / elapsedMs, rssBytes: after.rssBytes };
+  return { cpuPercent: agentPercent(before, after), rssBytes: after.rssBytes };
 }
 
 async function until(deadlineMs: number, what: () => string, holds: () => boolean): Promise<void> {

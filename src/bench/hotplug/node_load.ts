@@ -1,4 +1,4 @@
-/** When a vCPU begins to carry load, and what the guest's agent costs meanwhile. */
+/** When a vCPU begins to carry load. */
 import { readFileSync } from "node:fs";
 import type { Guest } from "../../lab/guest.ts";
 import { threadOf } from "../../lab/node_load.ts";
@@ -35,22 +35,4 @@ function runMsOf(pid: number, tid: number): number | null {
   } catch {
     return null;
   }
-}
-
-export interface AgentUsage {
-  readonly runMs: number;
-  readonly atSeconds: number;
-  readonly rssBytes: number;
-}
-
-/** By the guest's own kernel: time on a vCPU, to the nanosecond, and resident memory. */
-export async function agentUsage(guest: Guest): Promise<AgentUsage> {
-  const script = "p=$(pidof vbal-agent); cat /proc/uptime /proc/$p/schedstat /proc/$p/status";
-  const printed = await guest.output(["sh", "-c", script]);
-  const [uptime, schedstat] = printed.split("\n");
-  return {
-    runMs: Number(schedstat?.split(" ")[0]) / 1e6,
-    atSeconds: Number(uptime?.split(" ")[0]),
-    rssBytes: 1024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(printed)?.[1]),
-  };
 }

@@ -9,6 +9,7 @@ import { createVbalAgentChannel } from "../../hypervisor/guest/vbal_agent_channe
 import { nodeTimers } from "../../hypervisor/timers.ts";
 import type { Guest } from "../../lab/guest.ts";
 import { startLab } from "../../lab/lab.ts";
+import { agentPercent, agentUsage } from "../agent_usage.ts";
 import { type HostFacts, hostFacts } from "../host_facts.ts";
 
 export interface AgentBenchOptions {
@@ -60,6 +61,14 @@ const LOADS: readonly Load[] = [
     measuresEveryMs: 1_000,
     command: `taskset 2 /lab/pattern ring 2 2 ${FOR_LONG_S}`,
   },
+  {
+    name: "2,000 threads, a byte round each vCPU",
+    measuresEveryMs: 1_000,
+    command: [
+      `/lab/pattern wait 40 50 ${FOR_LONG_S}`,
+      ...["1", "2"].map((mask) => `taskset ${mask} /lab/pattern ring 2 2 ${FOR_LONG_S}`),
+    ].join(" & "),
+  },
 ];
 
 /** The calibration is over, and what idle time saved up is spent: 600 ms at 1 % last a minute. */
@@ -93,13 +102,13 @@ async function underLoad(guest: Guest, load: Load, seconds: number): Promise<Age
     await sleep(1_000 * seconds);
     const after = await seen(guest);
     const { measures, degraded } = host.count();
-    const elapsed = after.atSeconds - before.atSeconds;
+    const elapsed = after.usage.atSeconds - before.usage.atSeconds;
     return {
       load: load.name,
       measuresEveryMs: load.measuresEveryMs,
       seconds: elapsed,
-      cpuPercent: (100 * (after.runMs - before.runMs)) / (1_000 * elapsed),
-      rssBytes: after.rssBytes,
+      cpuPercent: agentPercent(before.usage, after.usage),
+      rssBytes: after.usage.rssBytes,
       threads: after.threads,
       switchesPerSecond: (after.switches - before.switches) / elapsed,
       measures,
@@ -149,16 +158,12 @@ function hostOf(guest: Guest, measuresEveryMs: number) {
 }
 
 async function seen(guest: Guest) {
-  const script =
-    "p=$(pidof vbal-agent); cat /proc/uptime /proc/$p/schedstat /proc/loadavg; grep ctxt /proc/stat; cat /proc/$p/status";
-  const printed = await guest.output(["sh", "-c", script]);
-  const [uptime, schedstat, loadavg] = printed.split("\n");
+  const usage = await agentUsage(guest);
+  const printed = await guest.output(["sh", "-c", "cat /proc/loadavg; grep ctxt /proc/stat"]);
   return {
-    atSeconds: Number(uptime?.split(" ")[0]),
-    runMs: Number(schedstat?.split(" ")[0]) / 1e6,
-    threads: Number(/\/(\d+)/.exec(loadavg ?? "")?.[1]),
+    usage,
+    threads: Number(/\/(\d+)/.exec(printed)?.[1]),
     switches: Number(/^ctxt (\d+)$/m.exec(printed)?.[1]),
-    rssBytes: 1024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(printed)?.[1]),
   };
 }
 

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Guest } from "../../lab/guest.ts";
 import { startLab } from "../../lab/lab.ts";
+import { agentPercent, agentUsage } from "../agent_usage.ts";
 import { type HostFacts, hostFacts } from "../host_facts.ts";
 import { percentile } from "../statistics.ts";
 
@@ -97,9 +98,7 @@ export async function benchDaemon(options: DaemonBenchOptions): Promise<DaemonBe
         ({ name }, i): AgentCost => ({
           guest: name,
           vcpus: vcpusOf(i),
-          cpuPercent:
-            (100 * (after[i]!.runMs - before[i]!.runMs)) /
-            (1000 * (after[i]!.atSeconds - before[i]!.atSeconds)),
+          cpuPercent: agentPercent(before[i]!, after[i]!),
           rssBytes: after[i]!.rssBytes,
         }),
       );
@@ -207,24 +206,6 @@ function peakRss(pid: number): number {
 
 function bytesOf(status: string, field: string): number {
   return 1024 * Number(new RegExp(`^${field}:\\s*(\\d+) kB$`, "m").exec(status)?.[1]);
-}
-
-interface AgentUsage {
-  readonly runMs: number;
-  readonly atSeconds: number;
-  readonly rssBytes: number;
-}
-
-/** By the guest's own kernel: time on a vCPU, to the nanosecond, and resident memory. */
-async function agentUsage(guest: Guest): Promise<AgentUsage> {
-  const script = "p=$(pidof vbal-agent); cat /proc/uptime /proc/$p/schedstat /proc/$p/status";
-  const printed = await guest.output(["sh", "-c", script]);
-  const [uptime, schedstat] = printed.split("\n");
-  return {
-    runMs: Number(schedstat?.split(" ")[0]) / 1e6,
-    atSeconds: Number(uptime?.split(" ")[0]),
-    rssBytes: bytesOf(printed, "VmRSS"),
-  };
 }
 
 function daemonCost(rows: readonly DaemonBenchRow[], peakRssBytes: number): DaemonBenchResult["daemon"] {

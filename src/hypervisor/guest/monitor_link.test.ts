@@ -3,10 +3,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { GuestMessage, HostMessage } from "../../protocol/guest_messages.ts";
 import { eventually, type Peer, startPeer } from "../peer_suite.ts";
 import type { MonitorSettings } from "../port.ts";
-import { nodeTimers } from "../timers.ts";
+import { nodeTimers, type Timers } from "../timers.ts";
 import { createComplaints } from "./complaints.ts";
 import type { GuestAsked, GuestChannel } from "./guest_channel.ts";
-import { createMonitorLink, REQUESTS_PER_SECOND_MAX } from "./monitor_link.ts";
+import { createMonitorLink, REQUESTS_PER_SECOND_MAX, RUN_TIMES_EVERY_MS } from "./monitor_link.ts";
 import { createVbalAgentChannel } from "./vbal_agent_channel.ts";
 
 const ON: MonitorSettings = {
@@ -37,8 +37,10 @@ afterEach(async () => {
 });
 
 /** A guest that speaks up to `version` and says `more` whenever its monitor is set. */
-async function begin(options: { version?: number; more?: readonly GuestMessage[] } = {}): Promise<void> {
-  const { version = 2, more = [] } = options;
+async function begin(
+  options: { version?: number; more?: readonly GuestMessage[]; timers?: Timers } = {},
+): Promise<void> {
+  const { version = 2, more = [], timers = nodeTimers } = options;
   asked = [];
   peer = await startPeer({
     onLine(line, socket) {
@@ -50,7 +52,7 @@ async function begin(options: { version?: number; more?: readonly GuestMessage[]
   });
   channel = createVbalAgentChannel({
     path: peer.path,
-    timers: nodeTimers,
+    timers,
     reportEveryMs: 30,
     onChange: () => undefined,
     onRequest: (request) => void asked.push(request),
@@ -139,13 +141,28 @@ describe("settings", () => {
   });
 
   test("run times go only to a guest whose monitor is at work, while it works and once after that", async () => {
-    await begin();
+    const pauses: (() => void)[] = [];
+    const pause = () => pauses.splice(0).forEach((over) => void over());
+    await begin({
+      timers: {
+        after(delay, call) {
+          if (delay !== RUN_TIMES_EVERY_MS) return nodeTimers.after(delay, call);
+          pauses.push(call);
+          return () => undefined;
+        },
+      },
+    });
     await eventually(() => channel.word() !== null);
     channel.runTimes([{ vcpu: 0, runNs: 5 }]);
     channel.setMonitor(ON);
     await eventually(() => channel.load() !== null);
     const looks = [700, 730, 760, 900, 930, 950].map((ms) => ms * 1_000_000);
-    for (const runNs of looks) channel.runTimes([{ vcpu: 0, runNs }]);
+    for (const runNs of looks) {
+      channel.runTimes([{ vcpu: 0, runNs }]);
+      // The next look comes too soon.
+      channel.runTimes([{ vcpu: 0, runNs: runNs + 1 }]);
+      pause();
+    }
     await eventually(() => 4 <= sent("run-times").length);
     const told = sent("run-times").map((message) => message.kind === "run-times" && message.vcpus[0]!.runNs);
     // The first two: it had run before anybody looked. Then it rests for a look, works, and rests again.
