@@ -41,20 +41,22 @@ export class HistoryStore {
     this.#tendedAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** One transaction. Throws when the disk is full or fails; nothing of the sample is kept then. */
-  write(sample: HistorySample): void {
+  /** One transaction. Throws when the disk is full or fails; nothing of the samples is kept then. */
+  write(...samples: readonly HistorySample[]): void {
+    const newest = samples.at(-1);
+    if (newest === undefined) return;
     try {
-      this.#write(sample);
+      this.#write(samples);
     } catch (error) {
       if (isDamage(error)) this.#startAnew(error);
       // The database is at its bound: what is oldest goes, and there is room.
       else if (!isFull(error) || !this.#pruneOldest()) throw error;
-      this.#write(sample);
+      this.#write(samples);
     }
-    if (sample.at < this.#tendedAt + TEND_EVERY_SECONDS) return;
-    this.#tendedAt = sample.at;
-    this.#sumUp(sample.at);
-    this.#forgetOld(sample.at);
+    if (newest.at < this.#tendedAt + TEND_EVERY_SECONDS) return;
+    this.#tendedAt = newest.at;
+    this.#sumUp(newest.at);
+    this.#forgetOld(newest.at);
     while (FULL_AT * this.#options.maxBytes < this.bytes && this.#pruneOldest());
   }
 
@@ -130,29 +132,33 @@ export class HistoryStore {
     );
   }
 
-  #write({ at, rows, measures }: HistorySample): void {
+  #write(samples: readonly HistorySample[]): void {
     const fresh: string[] = [];
-    const sample = this.#sql(
-      "INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    );
-    const measure = this.#sql("INSERT OR REPLACE INTO measure VALUES (1, ?, ?, ?, ?)");
     try {
       this.#atOnce(() => {
-        for (const row of rows) {
-          const { run, wait, steal, online, target, entitlement, dispatches } = row;
-          const { requests, denials, changes } = row;
-          const times = [run, run, wait, steal, online, target, entitlement];
-          const id = this.#idOf(row.kind, row.name, fresh);
-          sample.run(id, at, ...times, requests, denials, changes, dispatches);
-        }
-        for (const row of measures)
-          measure.run(this.#idOf("domain", row.domain, fresh), row.measure, at, row.value);
+        for (const sample of samples) this.#insert(sample, fresh);
       });
     } catch (error) {
       // Ids that were given in a transaction that came to nothing.
       for (const key of fresh) this.#ids.delete(key);
       throw error;
     }
+  }
+
+  #insert({ at, rows, measures }: HistorySample, fresh: string[]): void {
+    const sample = this.#sql(
+      "INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    );
+    const measure = this.#sql("INSERT OR REPLACE INTO measure VALUES (1, ?, ?, ?, ?)");
+    for (const row of rows) {
+      const { run, wait, steal, online, target, entitlement, dispatches } = row;
+      const { requests, denials, changes } = row;
+      const times = [run, run, wait, steal, online, target, entitlement];
+      const id = this.#idOf(row.kind, row.name, fresh);
+      sample.run(id, at, ...times, requests, denials, changes, dispatches);
+    }
+    for (const row of measures)
+      measure.run(this.#idOf("domain", row.domain, fresh), row.measure, at, row.value);
   }
 
   #idOf(kind: string, name: string, fresh: string[]): number {

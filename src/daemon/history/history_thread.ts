@@ -3,7 +3,7 @@ import { constants, setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import type { HistorySample } from "./history_sample.ts";
 import { HistoryStore } from "./history_store.ts";
-import type { FromHistory, HistoryStart } from "./start_history.ts";
+import type { FromHistory, HistoryStart, ToHistory } from "./start_history.ts";
 
 const port = parentPort!;
 // On Linux a priority is the calling thread's: where pCPUs are short, the control loop goes first.
@@ -16,10 +16,10 @@ let store: HistoryStore | null = null;
 let fault: string | null = null;
 
 /** Opened with the first sample and again after a failure; so one that cannot be opened now may be later. */
-function keep(sample: HistorySample): void {
+function keep(samples: readonly HistorySample[]): void {
   try {
     store ??= new HistoryStore({ path, maxBytes, onFault });
-    store.write(sample);
+    store.write(...samples);
     if (fault !== null) onFault(`The history ${path} is written again`);
     fault = null;
   } catch (error) {
@@ -43,12 +43,12 @@ function close(): void {
   store = null;
 }
 
-port.on("message", (message: HistorySample | "close") => {
+port.on("message", (message: ToHistory) => {
   if (message === "close") {
     close();
     port.close();
     return;
   }
   keep(message);
-  send({ kind: "kept", at: message.at, bytes: store?.bytes ?? null, isKept: fault === null });
+  send({ kind: "kept", samples: message.length, bytes: store?.bytes ?? null, isKept: fault === null });
 });

@@ -32,10 +32,22 @@ export interface HistoryMeters {
   readonly leftOut: number;
 }
 
+export type ToHistory = readonly HistorySample[] | "close";
+
 export type FromHistory =
-  | { readonly kind: "kept"; readonly at: number; readonly bytes: number | null; readonly isKept: boolean }
+  | {
+      readonly kind: "kept";
+      readonly samples: number;
+      readonly bytes: number | null;
+      readonly isKept: boolean;
+    }
   | { readonly kind: "fault"; readonly text: string };
 
+/**
+ * Samples go to the disk together: a transaction writes whole pages, each second's rows are on pages of their own, and those of
+ * five seconds mostly on the same. A kill may cost as much, and a reader sees it so late.
+ */
+export const TOGETHER_SECONDS = 5;
 /** A disk that hangs for longer than this many seconds loses what comes meanwhile: the queue must not grow. */
 const WAITING_MAX = 60;
 /** Time for what waits to be written; a disk that hangs must not hold up a stop. */
@@ -48,6 +60,8 @@ const RESTART_AFTER_SECONDS = 10;
 export function startHistory(options: HistoryOptions): History {
   let worker: Worker | null = null;
   let restartAt = 0;
+  const held: HistorySample[] = [];
+  let sentAt = Number.NEGATIVE_INFINITY;
   let waiting = 0;
   let leftOut = 0;
   let bytes: number | null = null;
@@ -70,8 +84,8 @@ export function startHistory(options: HistoryOptions): History {
     });
     started.on("message", (message: FromHistory) => {
       if (message.kind === "fault") return options.onFault(message.text);
-      waiting -= 1;
-      if (!message.isKept) leftOut += 1;
+      waiting -= message.samples;
+      if (!message.isKept) leftOut += message.samples;
       bytes = message.bytes ?? bytes;
     });
     return started;
@@ -97,7 +111,10 @@ export function startHistory(options: HistoryOptions): History {
         return;
       }
       waiting += 1;
-      worker.postMessage(sample);
+      held.push(sample);
+      if (sample.at < sentAt + TOGETHER_SECONDS) return;
+      sentAt = sample.at;
+      worker.postMessage(held.splice(0) satisfies ToHistory);
     },
     get meters() {
       return { bytes, waiting, leftOut };
@@ -108,7 +125,8 @@ export function startHistory(options: HistoryOptions): History {
       if (ending === null) return;
       const ended = new Promise<void>((resolve) => ending.once("exit", () => resolve()));
       ending.ref();
-      ending.postMessage("close");
+      ending.postMessage(held.splice(0) satisfies ToHistory);
+      ending.postMessage("close" satisfies ToHistory);
       const late = setTimeout(() => void ending.terminate(), CLOSE_DEADLINE_MS);
       await ended;
       clearTimeout(late);

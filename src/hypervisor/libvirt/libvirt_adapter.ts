@@ -10,7 +10,7 @@ import { createCommandQueue } from "../command_queue.ts";
 import { askGuest } from "../guest/ask_guest.ts";
 import type { VbalAgentPace } from "../guest/vbal_agent_channel.ts";
 import { type KeptConnection, keepConnected } from "../keep_connected.ts";
-import { hostSysTree, readTopology, topologyStamp } from "../linux/topology.ts";
+import { hostSysTree, hostTopologyStamp, readTopology } from "../linux/topology.ts";
 import {
   CommandError,
   type Hypervisor,
@@ -144,7 +144,7 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
   }
   function readPcpus(): Pcpu[] {
     if (!isLocal) return topology?.pcpus ?? [];
-    const stamp = topologyStamp(hostSysTree);
+    const stamp = hostTopologyStamp();
     if (topology?.stamp !== stamp) {
       const first = topology === null;
       topology = { stamp, pcpus: readTopology(hostSysTree) };

@@ -1,6 +1,7 @@
 /** What /proc says of a process and its threads. Everything is `null` (or empty) once the thread is gone. */
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { Nanoseconds, PcpuId } from "../../core/units.ts";
+import { keepOpen } from "./kept_file.ts";
 
 /** The threads of a process, ascending. */
 export function threadsOf(process: number): number[] {
@@ -85,32 +86,6 @@ function parseStat(text: string | null): ThreadState | null {
   const [letter, flags, startTime, lastPcpu] = [fields[0], fields[6], fields[19], fields[36]];
   if (letter === undefined || startTime === undefined || lastPcpu === undefined) return null;
   return { letter, startTime, lastPcpu: Number(lastPcpu), pinnable: (Number(flags) & NO_SETAFFINITY) === 0 };
-}
-
-/** Both files have a few hundred bytes. */
-const buffer = Buffer.alloc(4_096);
-
-function keepOpen(path: string): { read(): string | null; close(): void } {
-  let file: number | null = null;
-  try {
-    file = openSync(path, "r");
-  } catch {
-    // The thread is gone already; reading says so.
-  }
-  return {
-    read() {
-      if (file === null) return null;
-      try {
-        return buffer.toString("latin1", 0, readSync(file, buffer, 0, buffer.length, 0));
-      } catch {
-        return null;
-      }
-    },
-    close() {
-      if (file !== null) closeSync(file);
-      file = null;
-    },
-  };
 }
 
 function read(path: string): string | null {

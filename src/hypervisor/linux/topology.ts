@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { Pcpu } from "../../core/model.ts";
 import type { NodeId, PcpuId } from "../../core/units.ts";
 import { parseCpuList } from "./cpu_list.ts";
+import { type KeptFile, keepOpen } from "./kept_file.ts";
 
 /** A tree of small text files; `null` for what is not there. Paths are relative to /sys/devices/system. */
 export interface SysTree {
@@ -33,22 +34,26 @@ export function readTopology(tree: SysTree): Pcpu[] {
   });
 }
 
-/** Changes whenever a pCPU comes or goes: cheap enough to read at every observation. */
-export function topologyStamp(tree: SysTree): string {
-  return `${tree.read("cpu/present") ?? ""}|${tree.read("cpu/online") ?? ""}`;
+/** Changes whenever a pCPU of this host comes or goes: cheap enough to read at every observation. */
+export function hostTopologyStamp(): string {
+  stampFiles ??= ["present", "online"].map((list) => keepOpen(`${SYSTEM_PATH}/cpu/${list}`));
+  return stampFiles.map((file) => file.read()).join("|");
 }
+
+let stampFiles: readonly KeptFile[] | null = null;
+const SYSTEM_PATH = "/sys/devices/system";
 
 export const hostSysTree: SysTree = {
   read(path) {
     try {
-      return readFileSync(`/sys/devices/system/${path}`, "utf8");
+      return readFileSync(`${SYSTEM_PATH}/${path}`, "utf8");
     } catch {
       return null;
     }
   },
   list(path) {
     try {
-      return readdirSync(`/sys/devices/system/${path}`).sort();
+      return readdirSync(`${SYSTEM_PATH}/${path}`).sort();
     } catch {
       return [];
     }

@@ -9,7 +9,7 @@ import { createCommandQueue } from "../command_queue.ts";
 import { askGuest } from "../guest/ask_guest.ts";
 import type { VbalAgentPace } from "../guest/vbal_agent_channel.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
-import { hostSysTree, readTopology, topologyStamp } from "../linux/topology.ts";
+import { hostSysTree, hostTopologyStamp, readTopology } from "../linux/topology.ts";
 import {
   CommandError,
   type Hypervisor,
@@ -85,7 +85,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
   }
 
   function readPcpus(): Pcpu[] {
-    const stamp = topologyStamp(hostSysTree);
+    const stamp = hostTopologyStamp();
     if (topology?.stamp !== stamp) {
       const first = topology === null;
       topology = { stamp, pcpus: readTopology(hostSysTree) };
