@@ -18,6 +18,8 @@ export interface HistoryRow {
   readonly steal: MilliPcpu | null;
   /** Of all its vCPUs, per second. */
   readonly dispatches: number | null;
+  /** That its vCPUs sent each other, per second: the same until its guest reports again. */
+  readonly interrupts: number | null;
   readonly online: number | null;
   readonly target: number | null;
   readonly entitlement: MilliPcpu | null;
@@ -66,6 +68,7 @@ function domainRow(domain: DomainView, counts: DomainCounts): HistoryRow {
     wait: of(({ waitPercent }) => waitPercent),
     steal: of(({ stealPercent }) => stealPercent),
     dispatches: of(({ dispatchesPerSecond }) => dispatchesPerSecond, 1),
+    interrupts: domain.interruptsPerSecond,
     online: domain.online,
     target: domain.target,
     entitlement: domain.entitlementMilliPcpu,
@@ -92,6 +95,7 @@ function pcpuRow(id: number, domains: readonly DomainView[]): HistoryRow {
     steal: null,
     // A vCPU is dispatched wherever it may run, not only where it was seen last.
     dispatches: null,
+    interrupts: null,
     online: here.filter(({ online }) => online === true).length,
     target: null,
     entitlement: null,
@@ -108,6 +112,7 @@ function hostRow(domains: readonly HistoryRow[]): HistoryRow {
     wait: of(({ wait }) => wait),
     steal: of(({ steal }) => steal),
     dispatches: of(({ dispatches }) => dispatches),
+    interrupts: of(({ interrupts }) => interrupts),
     online: of(({ online }) => online),
     target: of(({ target }) => target),
     entitlement: of(({ entitlement }) => entitlement),

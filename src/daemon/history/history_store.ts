@@ -133,17 +133,17 @@ export class HistoryStore {
   #write({ at, rows, measures }: HistorySample): void {
     const fresh: string[] = [];
     const sample = this.#sql(
-      "INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     const measure = this.#sql("INSERT OR REPLACE INTO measure VALUES (1, ?, ?, ?, ?)");
     try {
       this.#atOnce(() => {
         for (const row of rows) {
-          const { run, wait, steal, online, target, entitlement, dispatches } = row;
+          const { run, wait, steal, online, target, entitlement, dispatches, interrupts } = row;
           const { requests, denials, changes } = row;
           const times = [run, run, wait, steal, online, target, entitlement];
           const id = this.#idOf(row.kind, row.name, fresh);
-          sample.run(id, at, ...times, requests, denials, changes, dispatches);
+          sample.run(id, at, ...times, requests, denials, changes, dispatches, interrupts);
         }
         for (const row of measures)
           measure.run(this.#idOf("domain", row.domain, fresh), row.measure, at, row.value);
@@ -181,7 +181,7 @@ export class HistoryStore {
         this.#sql(
           `INSERT OR REPLACE INTO sample
              SELECT ?, series, at - at % ?, avg(run), max(runMax), avg(wait), avg(steal), avg(online), avg(target),
-               avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches)
+               avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches), avg(interrupts)
              FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND ? <= at AND at < ? GROUP BY series, at - at % ?`,
         ).run(span, span, fine, from, until, span);
         this.#sql(

@@ -21,6 +21,7 @@ const NOT_HERE: HistoryView["series"] = {
   waitMilliPcpu: [],
   stealMilliPcpu: [],
   dispatchesPerSecond: [],
+  interruptsPerSecond: [],
   online: [],
   target: [],
   entitlementMilliPcpu: [],
