@@ -6,7 +6,7 @@ import { type SentInterrupts, VCPUS_MAX } from "../protocol/guest_messages.ts";
  * is not there (another architecture, a kernel for one vCPU), or not whole because the file is longer than the agent reads.
  *
  * x86 counts where an interrupt arrives, 32 bits for each vCPU (arch/x86/kernel/irq.c). Its `CAL` holds the shootdowns too: since
- * 2016 (Linux 4.8) the kernel no longer takes `TLB` from it, because requests that meet in one interrupt count in `TLB` each.
+ * 2016 the kernel no longer takes `TLB` from it, because requests that meet in one interrupt count in `TLB` each.
  */
 export function sentInterruptsIn(text: string): Omit<SentInterrupts, "atMs"> | null {
   const [rescheduling, calls, shootdowns] = [

@@ -15,6 +15,11 @@ export function assumptionsOf({ underVbal, domains }: Recording, threads: Thread
       : [
           "How often the host put vCPUs on a pCPU may differ from a model by a factor of three: an emulator's locks add to it, and KVM's polling before a halt takes from it.",
         ]),
+    ...(domains.every(({ interrupts }) => interrupts === null)
+      ? []
+      : [
+          "How often vCPUs interrupted each other is what the guest says of itself, and may differ from a model by a factor of three: its kernel also interrupts vCPUs for its own housekeeping, and spares the interrupt where a vCPU polls.",
+        ]),
     "What interrupts, futexes and hand-overs cost is left open over a factor of 60, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
     "Guests follow their targets at once, and what vbal itself costs is left out.",
     ...(domains.some(({ wait }) => wait === null)

@@ -38,6 +38,8 @@ export interface Outcome {
   readonly switches: number;
   /** How often the host put a vCPU on a pCPU, per second and vCPU. */
   readonly dispatches: number;
+  /** Interrupts that its vCPUs sent each other, as its kernel counts them, per second and vCPU. */
+  readonly interrupts: number;
 }
 
 /** In the order of the recording. */
@@ -64,6 +66,7 @@ export function runModel(options: WorldOptions): Outcome[] {
       wait: sum(({ runnable }) => runnable) / startedNs,
       switches: switches * perVcpuSecond,
       dispatches: dispatches * perVcpuSecond,
+      interrupts: world.domains.arrivedIpis[d]! * perVcpuSecond,
     };
   });
 }
