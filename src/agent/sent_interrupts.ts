@@ -23,8 +23,15 @@ function totalOf(row: string, text: string): number | null {
   const begin = text.lastIndexOf(`${row}:`);
   const end = text.indexOf("\n", begin);
   if (begin === -1 || end === -1) return null;
-  const counts = /^[ \d]*/.exec(text.slice(begin + row.length + 1, end))![0].match(/\d+/g) ?? [];
-  if (counts.length === 0 || VCPUS_MAX < counts.length) return null;
-  const total = counts.reduce((sum, count) => sum + Number(count), 0);
-  return Number.isSafeInteger(total) ? total : null;
+  let total = 0;
+  let columns = 0;
+  for (const word of text.slice(begin + row.length + 1, end).split(" ")) {
+    if (word === "") continue;
+    const count = Number(word);
+    // The row in words.
+    if (Number.isNaN(count)) break;
+    total += count;
+    columns++;
+  }
+  return columns === 0 || VCPUS_MAX < columns || !Number.isSafeInteger(total) ? null : total;
 }
