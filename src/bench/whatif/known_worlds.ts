@@ -96,6 +96,7 @@ const CHOSEN: readonly Named[] = [
   alike("spin-barrier, 2 ms", { meeting: "spin-barrier", workNs: 2_000_000 }),
   alike("mm, 100 us", { meeting: "mm", workNs: 100_000 }),
   alike("mm, 20 us, costs x 10", { meeting: "mm", workNs: 20_000 }, 10),
+  unnoticed("mm, 100 us, spinning unnoticed", { meeting: "mm", workNs: 100_000 }),
 ];
 
 /** Any five, none left out. */
@@ -110,6 +111,15 @@ function alike(name: string, own: Pick<DomainModel, "meeting" | "workNs">, meeti
   const domain: DomainModel = { threads: 2, intensity: 0.1, burst: null, ...own };
   return {
     name,
-    model: { host: { groups: false, meetingFactor, otherThreads: 0 }, domains: [domain, domain] },
+    model: {
+      host: { groups: false, meetingFactor, otherThreads: 0, pauseLoopExits: true },
+      domains: [domain, domain],
+    },
   };
+}
+
+/** The same on a host that does not notice vCPUs that spin. */
+function unnoticed(name: string, own: Pick<DomainModel, "meeting" | "workNs">): Named {
+  const { model } = alike(name, own);
+  return { name, model: { ...model, host: { ...model.host, pauseLoopExits: false } } };
 }

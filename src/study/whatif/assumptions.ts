@@ -9,7 +9,7 @@ export function assumptionsOf({ underVbal, domains }: Recording, threads: Thread
       ? "A program that has a thread on every vCPU is taken to have as many threads as vCPUs under every policy, as one that is started there; --threads keep takes those that run already."
       : "Programs keep their number of threads under every policy.",
     "The load is steady, and whoever sleeps sleeps as long under every policy: a domain that gets more done is not given more to do from outside.",
-    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, and may have other work that no record shows; both are left open.",
+    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, may notice vCPUs that spin or not, and may have other work that no record shows; all three are left open.",
     ...(domains.every(({ dispatches }) => dispatches === null)
       ? []
       : [

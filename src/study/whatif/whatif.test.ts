@@ -262,7 +262,7 @@ const SHORT_NS = 200_000_000;
 /** Two guests that do the same. */
 function truthOf(own: Partial<DomainModel>, sees = { switches: true, dispatches: true, interrupts: true }) {
   const model = {
-    host: { groups: false, meetingFactor: 5, otherThreads: 0 },
+    host: { groups: false, meetingFactor: 5, otherThreads: 0, pauseLoopExits: true },
     domains: ["a", "b"].map((): DomainModel => {
       return { meeting: "compute", threads: 2, workNs: 300_000, intensity: 0.1, burst: null, ...own };
     }),

@@ -86,7 +86,7 @@ function configOf(options: WorldOptions): SimulationConfig {
   const { snapshot, policy } = recording;
   const places = snapshot.pcpus.filter(({ online }) => online);
   const numberOf = new Map<PcpuId, number>(places.map(({ id }, i) => [id, i]));
-  const { groups, meetingFactor, otherThreads } = model.host;
+  const { groups, meetingFactor, otherThreads, pauseLoopExits } = model.host;
   const domains = recording.domains.map((domain, d): DomainConfig => {
     const placement = placements[d]!;
     const own = policyOf(policy, domain.id);
@@ -123,7 +123,7 @@ function configOf(options: WorldOptions): SimulationConfig {
       // How much SMT siblings slow each other down is in no record.
       costs: { ...meetingCosts(meetingFactor), smtSharedRate: 1, remoteMemoryRate: 1 },
     },
-    host: { scheduler: { kind: "eevdf", groups }, pauseLoopExits: true },
+    host: { scheduler: { kind: "eevdf", groups }, pauseLoopExits },
     domains: otherThreads === 0 ? domains : [...domains, others(model.host)],
   };
 }
