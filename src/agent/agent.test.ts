@@ -118,6 +118,16 @@ describe("reports", () => {
     ]);
   });
 
+  test("tell how often vCPUs interrupted each other, and when that was read, where the kernel counts it", () => {
+    const { guest } = start(2);
+    expect(lastReport(guest)).not.toHaveProperty("interrupts");
+    const rows = "RES:  3  4  Rescheduling\nCAL:  5  6  Function call\nTLB:  1  2  TLB shootdowns\n";
+    guest.files.set("/proc/interrupts", `     CPU0 CPU1\n${rows}`);
+    guest.pass(1_000);
+    const now = Math.floor(guest.nowMs());
+    expect(lastReport(guest)?.interrupts).toEqual({ atMs: now, rescheduling: 7, calls: 11, shootdowns: 3 });
+  });
+
   test("come at the interval that the host asked for, and not without a host", () => {
     const { guest } = start(2);
     const count = (): number => guest.heard.filter((m) => m.kind === "report").length;

@@ -3,7 +3,7 @@
  * the record first (record.ts), read back afterwards, and what it displaced (interrupts, affinities) settled.
  */
 import { unreachable } from "../core/unreachable.ts";
-import type { PreflightFinding, VcpuReport } from "../protocol/guest_messages.ts";
+import type { GuestMessage, PreflightFinding } from "../protocol/guest_messages.ts";
 import { type GuestView, look, VCPU_DIRECTORY } from "./guest_view.ts";
 import { readInterrupts, steerInterrupts } from "./interrupts.ts";
 import { isolate } from "./isolation.ts";
@@ -17,6 +17,7 @@ import {
   type TaskAffinity,
   writeRecord,
 } from "./record.ts";
+import { sentInterruptsIn } from "./sent_interrupts.ts";
 import { type LostAffinity, restoreAffinities, TaskAffinities } from "./task_affinity.ts";
 import type { Change } from "./vcpu_changes.ts";
 import { parseVcpuList, without } from "./vcpu_list.ts";
@@ -58,9 +59,15 @@ export class VcpuBalloon {
     return look(this.#platform);
   }
 
-  report(): { readonly vcpus: readonly VcpuReport[]; readonly preflight: readonly PreflightFinding[] } {
+  report(): Omit<GuestMessage & { readonly kind: "report" }, "kind"> {
     const view = this.look();
-    return { vcpus: this.#reporter.report(view), preflight: this.#findings(view) };
+    const sent = sentInterruptsIn(this.#platform.readFile("/proc/interrupts") ?? "");
+    const atMs = Math.floor(this.#platform.nowMs());
+    return {
+      vcpus: this.#reporter.report(view),
+      preflight: this.#findings(view),
+      ...(sent === null ? {} : { interrupts: { atMs, ...sent } }),
+    };
   }
 
   /**

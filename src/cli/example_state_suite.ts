@@ -57,6 +57,7 @@ function domainOf({ at, runPercent = 80, waitPercent = 0, ...over }: BriefDomain
     vcpusMin: 1,
     vcpusMax: null,
     entitlementMilliPcpu: online.length * 1000,
+    interruptsPerSecond: null,
     target: online.length,
     online: online.length,
     guestAgent: "vbal-agent",

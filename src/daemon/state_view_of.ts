@@ -89,6 +89,7 @@ function domainView(
     online: online?.length ?? null,
     guestAgent: domain.guest?.agent ?? null,
     cooperation: cooperationOf(domain, state),
+    interruptsPerSecond: usage.interruptsPerSecondOf(domain.id),
     sharesWith: plan?.sharesWith ?? [],
     vcpus: domain.vcpus.map(
       (vcpu): VcpuView => ({

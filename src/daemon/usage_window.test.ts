@@ -7,7 +7,8 @@ import { UsageWindow } from "./usage_window.ts";
 const MS = 1_000_000;
 
 function look(run: number | null, wait: number | null = 0, dispatches: number | null = null) {
-  return [{ domain: "a", vcpus: [{ index: 0, run, wait, steal: null, dispatches, lastPcpu: 3 }] }];
+  const vcpus = [{ index: 0, run, wait, steal: null, dispatches, lastPcpu: 3 }];
+  return [{ domain: "a", vcpus, interruptsPerSecond: null }];
 }
 
 test.each([
@@ -66,6 +67,18 @@ test.each([
   expect(usage.shareOf("a", 0).dispatchesPerSecond).toBe(perSecond);
 });
 
+test("interrupts are a rate already: the last word counts, and nobody's is not known", () => {
+  const usage = new UsageWindow();
+  const tell = (interruptsPerSecond: number | null, at: number) =>
+    usage.push([{ ...look(0)[0]!, interruptsPerSecond }], at);
+  const told = [700, 900, null].map((rate, second) => {
+    tell(rate, 1_000 * second);
+    return usage.interruptsPerSecondOf("a");
+  });
+  expect(told).toEqual([700, 900, null]);
+  expect(usage.interruptsPerSecondOf("b")).toBe(null);
+});
+
 test("use is told in steps of the core, once, and again only when it is clearly another", () => {
   const usage = new UsageWindow();
   let run = 0;
@@ -80,10 +93,10 @@ test("use is told in steps of the core, once, and again only when it is clearly 
 
 test("a domain that could not be measured is missing, and a burst of looks is not measured anew", () => {
   const usage = new UsageWindow();
-  usage.push([...look(0), { domain: "b", vcpus: [{ ...look(null)[0]!.vcpus[0]! }] }], 0);
+  usage.push([...look(0), { ...look(null)[0]!, domain: "b" }], 0);
   for (let at = 10; at < 500; at += 10) usage.push(look(at * MS), at);
   expect(usage.newUse()).toBe(null);
-  usage.push([...look(1_000 * MS), { domain: "b", vcpus: [{ ...look(null)[0]!.vcpus[0]! }] }], 1_000);
+  usage.push([...look(1_000 * MS), { ...look(null)[0]!, domain: "b" }], 1_000);
   expect(usage.newUse()).toEqual([{ domain: "a", used: 1_000 }]);
 });
 
@@ -94,10 +107,8 @@ describe("a domain that others keep off its pCPUs", () => {
     for (const second of [0, 1]) {
       const unread = { dispatches: null, lastPcpu: null };
       const total = { run: second * 200 * MS, wait: second * waitMs * MS, steal: null, ...unread };
-      usage.push(
-        [{ domain: "b", vcpus: [0, 1, 2, 3].map((index) => ({ index, ...total })) }],
-        second * 1_000,
-      );
+      const vcpus = [0, 1, 2, 3].map((index) => ({ index, ...total }));
+      usage.push([{ domain: "b", vcpus, interruptsPerSecond: null }], second * 1_000);
     }
     return usage.newUse()![0]!.used;
   }

@@ -43,10 +43,16 @@ interface Sample {
   readonly usage: ReadonlyMap<DomainId, ReadonlyMap<VcpuIndex, VcpuUsage>>;
 }
 
+interface SeenDomain {
+  readonly id: DomainId;
+  readonly vcpus: readonly VcpuIndex[];
+  readonly interruptsPerSecond: number | null;
+}
+
 export class UsageWindow {
   /** Oldest first; all but the oldest are younger than a window. */
   #samples: Sample[] = [];
-  #domains: readonly { readonly id: DomainId; readonly vcpus: readonly VcpuIndex[] }[] = [];
+  #domains: readonly SeenDomain[] = [];
   #use: readonly DomainUse[] = [];
   readonly #waitingIsUse: boolean;
 
@@ -62,9 +68,10 @@ export class UsageWindow {
         usage.map(({ domain, vcpus }) => [domain, new Map(vcpus.map((vcpu) => [vcpu.index, vcpu]))]),
       ),
     };
-    this.#domains = usage.map(({ domain, vcpus }) => ({
+    this.#domains = usage.map(({ domain, vcpus, interruptsPerSecond }) => ({
       id: domain,
       vcpus: vcpus.map(({ index }) => index),
+      interruptsPerSecond,
     }));
     const beforeLast = this.#samples.at(-2);
     if (beforeLast !== undefined && at < beforeLast.at + SAMPLE_GAP_MS) this.#samples.pop();
@@ -101,6 +108,10 @@ export class UsageWindow {
       stealPercent: percent(before.steal, after.steal, elapsed),
       dispatchesPerSecond: dispatches === null ? null : Math.round((MS_PER_SECOND * dispatches) / elapsed),
     };
+  }
+
+  interruptsPerSecondOf(domain: DomainId): number | null {
+    return this.#domains.find(({ id }) => id === domain)?.interruptsPerSecond ?? null;
   }
 
   lastPcpuOf(domain: DomainId, vcpu: VcpuIndex): number | null {

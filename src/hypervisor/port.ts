@@ -112,6 +112,8 @@ export interface DomainFinding extends PreflightFinding {
 export interface DomainUsage {
   readonly domain: DomainId;
   readonly vcpus: readonly VcpuUsage[];
+  /** How often its vCPUs interrupted each other of late, by the guest's word; `null` where nobody tells. */
+  readonly interruptsPerSecond: number | null;
 }
 
 /** Totals since the domain started; a reader takes differences. */

@@ -17,6 +17,8 @@ export interface HistorySeries {
   readonly stealMilliPcpu: Column;
   /** How often the host put one of the vCPUs on a pCPU, per second; not told of a pCPU. */
   readonly dispatchesPerSecond: Column;
+  /** How often vCPUs interrupted a sibling, per second, by the guest's word; the same until it reports again. Not of a pCPU. */
+  readonly interruptsPerSecond: Column;
   readonly online: Column;
   readonly target: Column;
   readonly entitlementMilliPcpu: Column;
@@ -87,6 +89,7 @@ export const historyViewSchema: z.ZodType<HistoryView> = z
       waitMilliPcpu: column,
       stealMilliPcpu: column,
       dispatchesPerSecond: column,
+      interruptsPerSecond: column,
       online: column,
       target: column,
       entitlementMilliPcpu: column,

@@ -6,6 +6,7 @@ import {
   FINDINGS_MAX,
   type GuestMessage,
   type HostMessage,
+  INTERRUPTS_MAX,
   TEXT_CHARS_MAX,
   VCPUS_MAX,
 } from "./guest_messages.ts";
@@ -52,6 +53,12 @@ const guestMessages: readonly GuestMessage[] = [
     vcpus: [{ ...vcpu, vcpu: 0, canOffline: false }, vcpu],
     preflight: [{ vcpu: 1, what: "pinned-task", detail: "oracle (pid 77) may run on vCPU 1 only" }],
   },
+  {
+    kind: "report",
+    vcpus: [vcpu],
+    preflight: [],
+    interrupts: { atMs: 17, rescheduling: 5, calls: 0, shootdowns: 3 },
+  },
   { kind: "online-set", id: 1, online: [0], failed: [{ vcpu: 1, why: "busy" }], tookMicroseconds: 20_000 },
   { kind: "restored", id: 3, online: [0, 1] },
   { kind: "pong", id: 4 },
@@ -97,7 +104,8 @@ describe("what is refused, and in which words", () => {
   const setOnline = hostMessages[1]!;
   const report = guestMessages[1]!;
   const monitor = hostMessages[5]!;
-  const measures = guestMessages[7]!;
+  const interrupts = { atMs: 17, rescheduling: 5, calls: 0, shootdowns: 3 };
+  const measures = guestMessages.find(({ kind }) => kind === "measures")!;
   test.each([
     ["unknown kind", { kind: "dance" }, 'Unknown kind "dance"'],
     ["no kind", {}, "Unknown kind absent"],
@@ -173,6 +181,28 @@ describe("what is refused, and in which words", () => {
       { ...report, vcpus: [{ ...vcpu, stealNs: 1e300 }] },
       "vcpus[0].stealNs must be an integer",
     ],
+    ["interrupts as a number", { ...report, interrupts: 7 }, "interrupts must be an object, not 7"],
+    ["half of the interrupts", { ...report, interrupts: { atMs: 1 } }, "interrupts.rescheduling must be an"],
+    [
+      "fewer interrupts than none",
+      { ...report, interrupts: { ...interrupts, calls: -1 } },
+      "interrupts.calls must be an integer from 0 to 4398046510080, not -1",
+    ],
+    [
+      "more interrupts than 1,024 kernel counters hold",
+      { ...report, interrupts: { ...interrupts, shootdowns: 4_398_046_510_081 } },
+      "interrupts.shootdowns must be an integer",
+    ],
+    [
+      "a part of an interrupt",
+      { ...report, interrupts: { ...interrupts, rescheduling: 0.5 } },
+      "interrupts.rescheduling must be an integer",
+    ],
+    [
+      "a time before boot",
+      { ...report, interrupts: { ...interrupts, atMs: -1 } },
+      "interrupts.atMs must be an integer from 0",
+    ],
     ["a long tale", { kind: "refused", id: 1, why: "x".repeat(257) }, "why must be a string of 0 to 256"],
     [
       "a finding of its own making",
@@ -230,7 +260,8 @@ test("no value whatever makes a parser throw, and a reason always fits into a `r
     "measures",
     "request",
   );
-  const FIELDS = "id online versions vcpus why measures thresholds request answer exceeded target".split(" ");
+  const FIELDS =
+    "id online versions vcpus interrupts why measures thresholds request answer exceeded target".split(" ");
   const value = fc.oneof(
     fc.anything(),
     fc
@@ -264,6 +295,12 @@ test("the longest honest report fits into a frame", () => {
       what: "kernel-isolated",
       detail: "x".repeat(TEXT_CHARS_MAX),
     })),
+    interrupts: {
+      atMs: Number.MAX_SAFE_INTEGER,
+      rescheduling: INTERRUPTS_MAX,
+      calls: INTERRUPTS_MAX,
+      shootdowns: INTERRUPTS_MAX,
+    },
   };
   expect(parseGuestMessage(report)).toEqual({ ok: true, message: report });
   expect(encode(report).length).toBeLessThanOrEqual(FRAME_BYTES_MAX);

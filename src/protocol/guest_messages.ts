@@ -25,6 +25,8 @@ export function commonVersion(ours: VersionRange, theirs: VersionRange): number 
 
 /** vCPU numbers are below this: no x86 machine type of QEMU 10 has more. */
 export const VCPUS_MAX = 1_024;
+/** The most that all vCPUs together can count: the guest's kernel counts 32 bits of each. */
+export const INTERRUPTS_MAX: number = VCPUS_MAX * (2 ** 32 - 1);
 /** A report names no more findings than this; a person reads a few, and the frame must stay within its limit. */
 export const FINDINGS_MAX = 256;
 /** A text for people, in UTF-16 units; longer ones are cut by who writes them. */
@@ -126,6 +128,8 @@ export type GuestMessage =
       readonly kind: "report";
       readonly vcpus: readonly VcpuReport[];
       readonly preflight: readonly PreflightFinding[];
+      /** Absent from an older agent, and where the guest's kernel does not count them. */
+      readonly interrupts?: SentInterrupts;
     }
   | {
       readonly kind: "online-set";
@@ -188,6 +192,18 @@ export interface VcpuReport {
   readonly stealNs: number;
   /** The firmware's number for it (ACPI's _UID), by which the host knows which of its vCPUs it is; absent where not shown. */
   readonly uid?: number;
+}
+
+/** How often the vCPUs that are online have interrupted each other since boot; without one that goes offline, it is less. */
+export interface SentInterrupts {
+  /** When it was read, on the guest's monotonic clock. */
+  readonly atMs: number;
+  /** To look at the run queue: most wake-ups of a task on another vCPU. */
+  readonly rescheduling: number;
+  /** To run a function: shootdowns, and some wake-ups. */
+  readonly calls: number;
+  /** Those of the calls that made a vCPU flush its TLB; requests that met in one interrupt count each. */
+  readonly shootdowns: number;
 }
 
 export interface ThresholdInForce extends ThresholdSetting {

@@ -2,11 +2,13 @@ import {
   DEGRADED_MAX,
   FINDINGS_MAX,
   type GuestMessage,
+  INTERRUPTS_MAX,
   type MeasureReport,
   NAME_CHARS_MAX,
   NO_ID,
   type PreflightFinding,
   READINGS_MAX,
+  type SentInterrupts,
   TEXT_CHARS_MAX,
   THRESHOLDS_MAX,
   type ThresholdInForce,
@@ -73,6 +75,7 @@ function guestMessage(value: unknown): GuestMessage {
         kind: "report",
         vcpus: ascending(vcpus, "vcpus", (report) => report.vcpu),
         preflight: list(m["preflight"], "preflight", { max: FINDINGS_MAX, item: finding }),
+        ...(m["interrupts"] === undefined ? {} : { interrupts: sentInterrupts(m["interrupts"]) }),
       };
     }
     case "online-set":
@@ -127,6 +130,17 @@ function vcpuReport(value: unknown, path: string): VcpuReport {
     node: integer(v["node"], `${path}.node`, PLACE),
     stealNs: integer(v["stealNs"], `${path}.stealNs`, STEAL_NS),
     ...(v["uid"] === undefined ? {} : { uid: integer(v["uid"], `${path}.uid`, UID) }),
+  };
+}
+
+function sentInterrupts(value: unknown): SentInterrupts {
+  const i = fieldsOf(value, "interrupts");
+  const count = (name: string) => integer(i[name], `interrupts.${name}`, { min: 0, max: INTERRUPTS_MAX });
+  return {
+    atMs: integer(i["atMs"], "interrupts.atMs", { min: 0, max: Number.MAX_SAFE_INTEGER }),
+    rescheduling: count("rescheduling"),
+    calls: count("calls"),
+    shootdowns: count("shootdowns"),
   };
 }
 

@@ -61,6 +61,8 @@ export interface DomainView {
   readonly online: number | null;
   readonly guestAgent: "vbal-agent" | "qemu-guest-agent" | null;
   readonly cooperation: CooperationView;
+  /** How often its vCPUs interrupted each other between its last two reports; null: the guest did not say. */
+  readonly interruptsPerSecond: number | null;
   readonly sharesWith: readonly string[];
   /** Every plugged vCPU, ordered by index. */
   readonly vcpus: readonly VcpuView[];
@@ -275,6 +277,8 @@ export const domainViewSchema: z.ZodType<unknown> = z
     online: count.nullable(),
     guestAgent: z.enum(["vbal-agent", "qemu-guest-agent"]).nullable(),
     cooperation: z.enum(["active", "stuck", "uncooperative", "silent", "paused"]),
+    // A daemon of an earlier version does not tell.
+    interruptsPerSecond: count.nullable().default(null),
     sharesWith: z.array(z.string()),
     vcpus: z.array(vcpu),
     reasons: z.array(z.object(explained)),

@@ -49,8 +49,8 @@ export const IRQ_BALLOON = 8;
 export const IRQ_TIMER = 16;
 export const IRQ_TICK = 32;
 
-const ints = (n: number, value = 0): Int32Array => new Int32Array(n).fill(value);
-const floats = (n: number, value = 0): Float64Array => new Float64Array(n).fill(value);
+export const ints = (n: number, value = 0): Int32Array => new Int32Array(n).fill(value);
+export const floats = (n: number, value = 0): Float64Array => new Float64Array(n).fill(value);
 
 export class Pcpus {
   readonly count: number;
@@ -316,6 +316,8 @@ export class Domains {
   /** Interrupts that its vCPUs sent each other, and their pause-loop exits: what a host sees of synchronisation. */
   readonly ipis: Float64Array;
   readonly pauseLoopExits: Float64Array;
+  /** Of the first, those that its own kernel counts on arrival: equal ones that wait for the same vCPU arrive as one. */
+  readonly arrivedIpis: Float64Array;
 
   constructor(names: readonly string[]) {
     const n = names.length;
@@ -340,6 +342,7 @@ export class Domains {
     this.remoteRate = floats(n, 1);
     this.ipis = floats(n);
     this.pauseLoopExits = floats(n);
+    this.arrivedIpis = floats(n);
   }
 }
 
@@ -400,50 +403,5 @@ export class Barriers {
     this.spin = Float64Array.from(spin);
     this.arrived = ints(parties.length);
     this.releases = floats(parties.length);
-  }
-}
-
-export class Queues {
-  readonly count: number;
-  readonly capacity: Int32Array;
-  readonly items: Int32Array;
-  /** Items in the queue, and those at a device that the guest has not taken yet; and the integral of that. */
-  readonly pending: Int32Array;
-  readonly pendingTime: Float64Array;
-  readonly countedAt: Float64Array;
-
-  constructor(capacity: readonly number[]) {
-    const n = capacity.length;
-    this.count = n;
-    this.capacity = Int32Array.from(capacity);
-    this.items = ints(n);
-    this.pending = ints(n);
-    this.pendingTime = floats(n);
-    this.countedAt = floats(n);
-  }
-}
-
-export class Sources {
-  readonly count: number;
-  readonly queue: Int32Array;
-  readonly vcpu: Int32Array;
-  readonly duration: Int32Array;
-  readonly key: Int32Array;
-  readonly draws: Int32Array;
-  /** Arrived at the device, not yet taken by the guest's interrupt handler. */
-  readonly waiting: Int32Array;
-  readonly arrived: Float64Array;
-  readonly dropped: Float64Array;
-
-  constructor(count: number) {
-    this.count = count;
-    this.queue = ints(count);
-    this.vcpu = ints(count);
-    this.duration = ints(count);
-    this.key = ints(count);
-    this.draws = ints(count);
-    this.waiting = ints(count);
-    this.arrived = floats(count);
-    this.dropped = floats(count);
   }
 }

@@ -13,6 +13,7 @@ import type { HostPolicy } from "./host_scheduler/policy.ts";
 import { type Costs, DEFAULT_COSTS } from "./machine/constants.ts";
 import { placesOf } from "./machine/topology.ts";
 import { Trace } from "./metrics/trace.ts";
+import { Queues, Sources } from "./queue_tables.ts";
 import * as tables from "./tables.ts";
 import { WaitLists } from "./wait_lists.ts";
 import { compileProgram, declare, emptyCompiled, LOOP_DEPTH_MAX, type Names } from "./workload/compile.ts";
@@ -55,8 +56,8 @@ export interface World {
   readonly domains: tables.Domains;
   readonly locks: tables.Locks;
   readonly barriers: tables.Barriers;
-  readonly queues: tables.Queues;
-  readonly sources: tables.Sources;
+  readonly queues: Queues;
+  readonly sources: Sources;
   /** Per domain: the names that its workload gave to locks, barriers, conditions and queues, and their numbers. */
   readonly names: readonly Names[];
   readonly lockWaits: WaitLists;
@@ -139,7 +140,7 @@ export function createWorld(config: SimulationConfig): World {
     domains,
     locks: new tables.Locks(compiled.out.lockKinds.map(lockKind)),
     barriers: new tables.Barriers(compiled.out.barrierParties, compiled.out.barrierSpin),
-    queues: new tables.Queues(compiled.out.queueCapacity),
+    queues: new Queues(compiled.out.queueCapacity),
     sources,
     names: compiled.names,
     lockWaits: new WaitLists(lockCount, tasks.next),
@@ -277,7 +278,7 @@ function tablesOf(config: SimulationConfig, compiled: ReturnType<typeof compileA
       for (const p of pins) vcpus.allowed[row + p] = 1;
     });
   });
-  const sources = new tables.Sources(compiled.sources.length);
+  const sources = new Sources(compiled.sources.length);
   compiled.sources.forEach((source, s) => {
     sources.queue[s] = source.queue;
     sources.vcpu[s] = domains.firstVcpu[source.domain] + source.vcpu;

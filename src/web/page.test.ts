@@ -229,6 +229,7 @@ function domainOf(name: string, vcpus: readonly VcpuFacts[]): DomainView {
     online: 1,
     guestAgent: "vbal-agent",
     cooperation: "active",
+    interruptsPerSecond: null,
     sharesWith: [],
     vcpus: vcpus.map((facts) => ({
       online: true,

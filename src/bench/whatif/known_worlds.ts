@@ -1,9 +1,9 @@
 /**
  * `vbal whatif` where the truth is known: the simulator plays a host (study/whatif/known_host.ts), and the prediction is made from
- * what a daemon would have recorded of it, with and without dispatches. It says how well the fit works, not whether the simulator
- * is right about a real host: bench_whatif.ts asks that.
+ * what a daemon would have recorded of it: run and waiting alone, with dispatches, and with interrupts too. It says how well the
+ * fit works, not whether the simulator is right about a real host: bench_whatif.ts asks that.
  */
-import { drawKnownHost, playKnownHost } from "../../study/whatif/known_host.ts";
+import { drawKnownHost, type KnownHostOptions, playKnownHost } from "../../study/whatif/known_host.ts";
 import type { DomainModel, Model } from "../../study/whatif/model.ts";
 import { type Predicted, whatIf } from "../../study/whatif/whatif.ts";
 import { median } from "./repeated_runs.ts";
@@ -13,9 +13,14 @@ export interface KnownWorld {
   readonly name: string;
   readonly truth: number;
   readonly dispatchesPerVcpu: number;
-  readonly withDispatches: KnownAnswer;
-  readonly without: KnownAnswer;
+  readonly interruptsPerVcpu: number;
+  readonly answers: ByRecord<KnownAnswer>;
 }
+
+/** What was recorded beside run and waiting. */
+export const KNOWN_RECORDS = ["nothing", "dispatches", "dispatches and interrupts"] as const;
+export type KnownRecord = (typeof KNOWN_RECORDS)[number];
+export type ByRecord<Value> = Readonly<Record<KnownRecord, Value>>;
 
 export interface KnownAnswer {
   readonly predicted: Predicted;
@@ -25,8 +30,8 @@ export interface KnownAnswer {
 
 export interface KnownWorldsResult {
   readonly worlds: readonly KnownWorld[];
-  readonly medianAbsoluteError: { readonly withDispatches: number; readonly without: number };
-  readonly coveredWorlds: { readonly withDispatches: number; readonly without: number };
+  readonly medianAbsoluteError: ByRecord<number>;
+  readonly coveredWorlds: ByRecord<number>;
 }
 
 /** Both of the truth and of each model: hundreds of the host's slices say enough of a share. */
@@ -35,44 +40,47 @@ const SIMULATED_NS = 250_000_000;
 export function benchKnownWorlds(onProgress: (line: string) => void): KnownWorldsResult {
   const worlds = [...CHOSEN, ...DRAWN].map(({ name, model }): KnownWorld => {
     const world = knownWorld(name, model);
-    onProgress(
-      `${name}: truth ${world.truth.toFixed(2)}, predicted ${world.withDispatches.predicted.value.toFixed(2)}`,
-    );
+    const { value } = world.answers["dispatches and interrupts"].predicted;
+    onProgress(`${name}: truth ${world.truth.toFixed(2)}, predicted ${value.toFixed(2)}`);
     return world;
-  });
-  const both = <Value>(of: (answer: "withDispatches" | "without") => Value) => ({
-    withDispatches: of("withDispatches"),
-    without: of("without"),
   });
   return {
     worlds,
-    medianAbsoluteError: both((which) =>
-      median(worlds.map((world) => Math.abs(world[which].predicted.value / world.truth - 1))),
+    medianAbsoluteError: byRecord((record) =>
+      median(worlds.map(({ answers, truth }) => Math.abs(answers[record].predicted.value / truth - 1))),
     ),
-    coveredWorlds: both((which) => worlds.filter((world) => world[which].covered).length),
+    coveredWorlds: byRecord((record) => worlds.filter(({ answers }) => answers[record].covered).length),
   };
 }
 
 function knownWorld(name: string, model: Model): KnownWorld {
-  const answered = (dispatches: boolean) => {
-    // Switches are left out: a guest that is kept off its pCPUs hardly tells them.
-    const sees = { switches: false, dispatches };
-    const { recording, gains, shown } = playKnownHost(model, { sees, simulatedNs: SIMULATED_NS });
+  const played = (record: KnownRecord) =>
+    playKnownHost(model, { sees: SEEN[record], simulatedNs: SIMULATED_NS });
+  const { gains, shown } = played("nothing");
+  const truth = gains[0]!;
+  const answers = byRecord((record): KnownAnswer => {
+    const { recording } = played(record);
     const { policies, models } = whatIf(recording, { simulatedNs: SIMULATED_NS });
     const predicted = policies.find(({ policy }) => policy === "vbal strict")!.domains[0]!.throughput;
     const [low, high] = predicted.ci95;
-    const truth = gains[0]!;
-    const covered = low <= truth && truth <= high;
-    return { truth, shown, answer: { predicted, close: models.close, covered } };
-  };
-  const { truth, shown, answer } = answered(true);
-  return {
-    name,
-    truth,
-    dispatchesPerVcpu: shown[0]!.dispatches,
-    withDispatches: answer,
-    without: answered(false).answer,
-  };
+    return { predicted, close: models.close, covered: low <= truth && truth <= high };
+  });
+  const { dispatches, interrupts } = shown[0]!;
+  return { name, truth, dispatchesPerVcpu: dispatches, interruptsPerVcpu: interrupts, answers };
+}
+
+/** Switches are left out: a guest that is kept off its pCPUs hardly tells them. */
+const SEEN: ByRecord<KnownHostOptions["sees"]> = {
+  nothing: { switches: false, dispatches: false, interrupts: false },
+  dispatches: { switches: false, dispatches: true, interrupts: false },
+  "dispatches and interrupts": { switches: false, dispatches: true, interrupts: true },
+};
+
+function byRecord<Value>(of: (record: KnownRecord) => Value): ByRecord<Value> {
+  return Object.fromEntries(KNOWN_RECORDS.map((record) => [record, of(record)])) as Record<
+    KnownRecord,
+    Value
+  >;
 }
 
 interface Named {
@@ -88,6 +96,7 @@ const CHOSEN: readonly Named[] = [
   alike("spin-barrier, 2 ms", { meeting: "spin-barrier", workNs: 2_000_000 }),
   alike("mm, 100 us", { meeting: "mm", workNs: 100_000 }),
   alike("mm, 20 us, costs x 10", { meeting: "mm", workNs: 20_000 }, 10),
+  unnoticed("mm, 100 us, spinning unnoticed", { meeting: "mm", workNs: 100_000 }),
 ];
 
 /** Any five, none left out. */
@@ -102,6 +111,15 @@ function alike(name: string, own: Pick<DomainModel, "meeting" | "workNs">, meeti
   const domain: DomainModel = { threads: 2, intensity: 0.1, burst: null, ...own };
   return {
     name,
-    model: { host: { groups: false, meetingFactor, otherThreads: 0 }, domains: [domain, domain] },
+    model: {
+      host: { groups: false, meetingFactor, otherThreads: 0, pauseLoopExits: true },
+      domains: [domain, domain],
+    },
   };
+}
+
+/** The same on a host that does not notice vCPUs that spin. */
+function unnoticed(name: string, own: Pick<DomainModel, "meeting" | "workNs">): Named {
+  const { model } = alike(name, own);
+  return { name, model: { ...model, host: { ...model.host, pauseLoopExits: false } } };
 }

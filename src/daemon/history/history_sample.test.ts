@@ -19,6 +19,7 @@ function hostAt(atMs: number) {
   const look = (runMs: number, waitMs: number, dispatches: number) => [
     {
       domain: "web",
+      interruptsPerSecond: 90,
       vcpus: [
         total(0, runMs, { wait: waitMs * MS, dispatches, lastPcpu: 1 }),
         // Not a pCPU of this host: it was taken out meanwhile.
@@ -61,6 +62,7 @@ const NOTHING: HistoryRow = {
   wait: null,
   steal: null,
   dispatches: null,
+  interrupts: null,
   online: null,
   target: null,
   entitlement: null,
@@ -70,7 +72,15 @@ const NOTHING: HistoryRow = {
 test("a row for the host, for each domain, and for each pCPU by where vCPUs were seen last", () => {
   const counts = new Map([["web", { requests: 2, denials: 1, changes: 3 }]]);
   const { at, rows } = sampleOf({ ...hostAt(5_999), load: [] }, counts);
-  const web = { run: 750, wait: 125, dispatches: 40, online: 1, target: 1, entitlement: 1_333 };
+  const web = {
+    run: 750,
+    wait: 125,
+    dispatches: 40,
+    interrupts: 90,
+    online: 1,
+    target: 1,
+    entitlement: 1_333,
+  };
   const happened = { requests: 2, denials: 1, changes: 3 };
   expect(at).toBe(5);
   expect(rows).toEqual([

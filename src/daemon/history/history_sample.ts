@@ -23,6 +23,8 @@ export interface HistoryRow {
   readonly steal: MilliPcpu | null;
   /** Of all its vCPUs, per second. */
   readonly dispatches: number | null;
+  /** That its vCPUs sent each other, per second: the same until its guest reports again. */
+  readonly interrupts: number | null;
   readonly online: number | null;
   readonly target: number | null;
   readonly entitlement: MilliPcpu | null;
@@ -67,7 +69,12 @@ export function sampleOf(parts: SampleParts, counts: ReadonlyMap<string, DomainC
     const vcpus = vcpusSeen(domain, usage);
     // A vCPU counts for the pCPU that it was last seen on: exact for those with a pCPU of their own.
     for (const vcpu of vcpus) if (vcpu.lastPcpu !== null) here.get(vcpu.lastPcpu)?.push(vcpu);
-    return domainRow(domain, { vcpus, plan: plans.get(domain.id), counts: counts.get(domain.id) });
+    return domainRow(domain, {
+      vcpus,
+      interrupts: usage.interruptsPerSecondOf(domain.id),
+      plan: plans.get(domain.id),
+      counts: counts.get(domain.id),
+    });
   });
   const pcpus = [...here].map(([id, vcpus]) => pcpuRow(id, vcpus));
   return {
@@ -93,15 +100,19 @@ function vcpusSeen(domain: DomainSnapshot, usage: UsageWindow): VcpuSeen[] {
 
 interface DomainParts {
   readonly vcpus: readonly VcpuSeen[];
+  /** Per second. */
+  readonly interrupts: number | null;
   readonly plan: DomainPlan | undefined;
   readonly counts: DomainCounts | undefined;
 }
 
-function domainRow(domain: DomainSnapshot, { vcpus, plan, counts = NO_COUNTS }: DomainParts): HistoryRow {
+function domainRow(domain: DomainSnapshot, parts: DomainParts): HistoryRow {
+  const { vcpus, interrupts, plan, counts = NO_COUNTS } = parts;
   return {
     kind: "domain",
     name: domain.id,
     ...sharesOf(vcpus),
+    interrupts,
     online: onlineOf(domain)?.length ?? null,
     target: plan?.target ?? null,
     entitlement: plan?.entitlement ?? null,
@@ -119,6 +130,7 @@ function pcpuRow(id: PcpuId, vcpus: readonly VcpuSeen[]): HistoryRow {
     steal: null,
     // A vCPU is dispatched wherever it may run, not only where it was seen last.
     dispatches: null,
+    interrupts: null,
     online: vcpus.filter(({ online }) => online).length,
     target: null,
     entitlement: null,
@@ -146,6 +158,7 @@ function hostRow(domains: readonly HistoryRow[]): HistoryRow {
     wait: of(({ wait }) => wait),
     steal: of(({ steal }) => steal),
     dispatches: of(({ dispatches }) => dispatches),
+    interrupts: of(({ interrupts }) => interrupts),
     online: of(({ online }) => online),
     target: of(({ target }) => target),
     entitlement: of(({ entitlement }) => entitlement),

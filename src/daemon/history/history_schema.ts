@@ -18,10 +18,16 @@ const FIRST = `
   ) WITHOUT ROWID;`;
 
 /** Step n leads from version n to n + 1; version 0 is an empty file. */
-const STEPS: readonly string[] = [FIRST, "ALTER TABLE sample ADD COLUMN dispatches REAL;"];
+const STEPS: readonly string[] = [
+  FIRST,
+  "ALTER TABLE sample ADD COLUMN dispatches REAL;",
+  "ALTER TABLE sample ADD COLUMN interrupts REAL;",
+];
 
 /** In a file of an earlier version, sample.dispatches is not there. */
 export const DISPATCHES_SINCE = 2;
+/** The same of sample.interrupts. */
+export const INTERRUPTS_SINCE = 3;
 
 /** A killed daemon leaves the file at one version or at the next. `null`: done; else why the file cannot be used. */
 export function bringUpToDate(db: Database.Database): string | null {

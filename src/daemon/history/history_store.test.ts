@@ -47,6 +47,7 @@ function sample(at: number, run: number | null, over: Partial<HistoryRow> = {}):
     wait: 0,
     steal: null,
     dispatches: null,
+    interrupts: null,
     online: 2,
     target: 2,
     entitlement: 2_000,
@@ -86,7 +87,7 @@ describe("what was written is read", () => {
   test("in fewer points: means of times, the most of the most, sums of counts", () => {
     const history = open();
     for (let at = 0; at < 60; at++) {
-      history.write(sample(at, at < 30 ? 0 : 1_000, { requests: 1, dispatches: 200 + at }));
+      history.write(sample(at, at < 30 ? 0 : 1_000, { requests: 1, dispatches: 200 + at, interrupts: at }));
     }
     const seen = look(0, 60, 3);
     expect(seen.pointSeconds).toBe(30);
@@ -94,6 +95,7 @@ describe("what was written is read", () => {
       runMilliPcpu: [0, 1_000],
       runMaxMilliPcpu: [0, 1_000],
       dispatchesPerSecond: [214.5, 244.5],
+      interruptsPerSecond: [14.5, 44.5],
       requests: [30, 30],
       changes: [30, 30],
     });
@@ -201,11 +203,11 @@ describe("a full disk", () => {
   });
 });
 
-describe("a history of an earlier version", () => {
-  /** As version 1 wrote it; a minute of seconds, and an hour before that. */
-  function writeFirstVersion(): void {
-    const old = new Database(path);
-    old.exec(`
+/** As they were written then: the tables, and what stands behind the changes of a row. */
+const EARLIER = [
+  {
+    version: 1,
+    tables: `
       CREATE TABLE series (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
       CREATE TABLE sample (
         span INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL,
@@ -216,10 +218,37 @@ describe("a history of an earlier version", () => {
       CREATE TABLE measure (
         span INTEGER NOT NULL, series INTEGER NOT NULL, measure TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
         PRIMARY KEY (span, series, measure, at)
+      ) WITHOUT ROWID;`,
+    more: "",
+    dispatches: null,
+  },
+  {
+    version: 2,
+    tables: `
+      CREATE TABLE series (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
+      CREATE TABLE sample (
+        span INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL,
+        run REAL, runMax REAL, wait REAL, steal REAL, online REAL, target REAL, entitlement REAL,
+        requests INTEGER NOT NULL, denials INTEGER NOT NULL, changes INTEGER NOT NULL, dispatches REAL,
+        PRIMARY KEY (span, series, at)
       ) WITHOUT ROWID;
-      PRAGMA user_version = 1;
-      INSERT INTO series VALUES (1, 'domain', 'web');`);
-    const insert = old.prepare("INSERT INTO sample VALUES (?, 1, ?, 500, 500, 9, NULL, 2, 2, 2000, 0, 0, 1)");
+      CREATE TABLE measure (
+        span INTEGER NOT NULL, series INTEGER NOT NULL, measure TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
+        PRIMARY KEY (span, series, measure, at)
+      ) WITHOUT ROWID;`,
+    more: ", 270",
+    dispatches: 270,
+  },
+];
+
+describe.each(EARLIER)("a history of version $version", ({ version, tables, more, dispatches }) => {
+  /** A minute of seconds, and an hour before that. */
+  function writeEarlier(): void {
+    const old = new Database(path);
+    old.exec(`${tables} PRAGMA user_version = ${version}; INSERT INTO series VALUES (1, 'domain', 'web');`);
+    const insert = old.prepare(
+      `INSERT INTO sample VALUES (?, 1, ?, 500, 500, 9, NULL, 2, 2, 2000, 0, 0, 1${more})`,
+    );
     insert.run(3_600, BEGIN - 3_600);
     for (let at = 0; at < 60; at++) insert.run(1, BEGIN + at);
     old.prepare("INSERT INTO measure VALUES (1, 1, 'vm.composite', ?, 3)").run(BEGIN);
@@ -228,38 +257,46 @@ describe("a history of an earlier version", () => {
 
   const shown = () => {
     const { atMs, series, measures } = look(-3_600, 120, 4_000);
-    const { runMilliPcpu, waitMilliPcpu, changes } = series;
-    return { atMs, runMilliPcpu, waitMilliPcpu, changes, measures };
+    const { runMilliPcpu, waitMilliPcpu, dispatchesPerSecond, changes } = series;
+    return { atMs, runMilliPcpu, waitMilliPcpu, dispatchesPerSecond, changes, measures };
   };
 
   test("is read as it is: what it lacks is not known", () => {
-    writeFirstVersion();
+    writeEarlier();
     const { atMs, series } = look(0, 60, 100);
     expect(atMs).toHaveLength(60);
-    expect(new Set(series.dispatchesPerSecond)).toEqual(new Set([null]));
+    expect(new Set(series.dispatchesPerSecond)).toEqual(new Set([dispatches]));
+    expect(new Set(series.interruptsPerSecond)).toEqual(new Set([null]));
   });
 
   test("is gone on with, and loses nothing; seconds from now on have what it lacks", () => {
-    writeFirstVersion();
+    writeEarlier();
     const before = shown();
     open();
     expect(faults).toEqual([]);
     expect(shown()).toEqual(before);
-    store!.write(sample(60, 700, { dispatches: 1_500 }));
-    expect(look(59, 61, 100).series.dispatchesPerSecond).toEqual([null, 1_500]);
+    store!.write(sample(60, 700, { dispatches: 1_500, interrupts: 80 }));
     // And once more, as it is now.
-    store!.close();
-    open();
-    expect(look(59, 61, 100).series.dispatchesPerSecond).toEqual([null, 1_500]);
+    for (const again of [false, true]) {
+      if (again) {
+        store!.close();
+        open();
+      }
+      const { series } = look(59, 61, 100);
+      expect(series.dispatchesPerSecond).toEqual([dispatches, 1_500]);
+      expect(series.interruptsPerSecond).toEqual([null, 80]);
+    }
   });
+});
 
-  test("a later one than this vbal knows is set aside whole", () => {
+describe("a history of a later version", () => {
+  test("is set aside whole: this vbal does not know it", () => {
     const later = new Database(path);
     later.exec("PRAGMA user_version = 99; CREATE TABLE sample (x);");
     later.close();
     open();
     expect(faults).toEqual([
-      expect.stringContaining("it is of version 99, and this vbal knows those up to 2"),
+      expect.stringContaining("it is of version 99, and this vbal knows those up to 3"),
     ]);
     expect(readdirSync(folder)).toContain("history.db.damaged.1");
   });
@@ -294,7 +331,9 @@ describe("damage", () => {
 const FILL = `
   const { HistoryStore } = await import(process.argv[1]);
   const store = new HistoryStore({ path: process.argv[2], maxBytes: 64 * 1024 * 1024, onFault: console.error });
-  const row = { kind: "domain", run: 1, wait: 1, steal: 1, dispatches: 1, online: 1, target: 1, entitlement: 1, requests: 0, denials: 0, changes: 0 };
+  const counts = { requests: 0, denials: 0, changes: 0 };
+  const times = { run: 1, wait: 1, steal: 1, online: 1, target: 1, entitlement: 1 };
+  const row = { kind: "domain", ...times, dispatches: 1, interrupts: 1, ...counts };
   const rows = Array.from({ length: 50 }, (_, i) => ({ ...row, name: "domain-" + i }));
   for (let at = 0; at < 10000; at++) {
     try {
@@ -309,7 +348,9 @@ const FILL = `
 const WRITE = `
   const { HistoryStore } = await import(process.argv[1]);
   const store = new HistoryStore({ path: process.argv[2], maxBytes: 64 * 1024 * 1024, onFault: console.error });
-  const row = { kind: "domain", name: "web", run: 1, wait: 1, steal: 1, dispatches: 1, online: 1, target: 1, entitlement: 1, requests: 0, denials: 0, changes: 0 };
+  const counts = { requests: 0, denials: 0, changes: 0 };
+  const times = { run: 1, wait: 1, steal: 1, online: 1, target: 1, entitlement: 1 };
+  const row = { kind: "domain", name: "web", ...times, dispatches: 1, interrupts: 1, ...counts };
   for (let at = 0; ; at++) {
     store.write({ at: Number(process.argv[3]) + at, rows: [row], measures: [] });
     console.log(at);

@@ -6,7 +6,7 @@ import { closeSync, existsSync, mkdirSync, openSync, renameSync } from "node:fs"
 import { dirname } from "node:path";
 import Database from "libsql";
 import { HISTORY_LEVELS } from "./history_levels.ts";
-import type { HistorySample } from "./history_sample.ts";
+import type { HistoryRow, HistorySample } from "./history_sample.ts";
 import { bringUpToDate } from "./history_schema.ts";
 
 /** It tells who runs where. */
@@ -29,7 +29,6 @@ export interface HistoryStoreOptions {
 export class HistoryStore {
   readonly #options: HistoryStoreOptions;
   #db: Database.Database;
-  #ids = new Map<string, number>();
   readonly #statements = new Map<string, Database.Statement>();
   #tendedAt: number;
 
@@ -115,7 +114,6 @@ export class HistoryStore {
     this.#statements.clear();
     this.#db.close();
     this.#setAside(error);
-    this.#ids.clear();
     this.#db = prepared(this.#options.path, this.#options.maxBytes);
   }
 
@@ -132,46 +130,19 @@ export class HistoryStore {
     );
   }
 
+  /** In three statements, whatever there is to write: each one that is run costs as much as dozens of rows. */
   #write(samples: readonly HistorySample[]): void {
-    const fresh: string[] = [];
-    try {
-      this.#atOnce(() => {
-        for (const sample of samples) this.#insert(sample, fresh);
-      });
-    } catch (error) {
-      // Ids that were given in a transaction that came to nothing.
-      for (const key of fresh) this.#ids.delete(key);
-      throw error;
-    }
-  }
-
-  #insert({ at, rows, measures }: HistorySample, fresh: string[]): void {
-    const sample = this.#sql(
-      "INSERT OR REPLACE INTO sample VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    const rows = JSON.stringify(samples.flatMap(({ at, rows }) => rows.map((row) => sampleRow(at, row))));
+    const measures = JSON.stringify(
+      samples.flatMap((sample) =>
+        sample.measures.map(({ domain, measure, value }) => [domain, measure, sample.at, value]),
+      ),
     );
-    const measure = this.#sql("INSERT OR REPLACE INTO measure VALUES (1, ?, ?, ?, ?)");
-    for (const row of rows) {
-      const { run, wait, steal, online, target, entitlement, dispatches } = row;
-      const { requests, denials, changes } = row;
-      const times = [run, run, wait, steal, online, target, entitlement];
-      const id = this.#idOf(row.kind, row.name, fresh);
-      sample.run(id, at, ...times, requests, denials, changes, dispatches);
-    }
-    for (const row of measures)
-      measure.run(this.#idOf("domain", row.domain, fresh), row.measure, at, row.value);
-  }
-
-  #idOf(kind: string, name: string, fresh: string[]): number {
-    const key = `${kind} ${name}`;
-    const known = this.#ids.get(key);
-    if (known !== undefined) return known;
-    this.#sql("INSERT OR IGNORE INTO series (kind, name) VALUES (?, ?)").run(kind, name);
-    const found = this.#sql("SELECT id FROM series WHERE kind = ? AND name = ?").get(kind, name) as {
-      id: number;
-    };
-    this.#ids.set(key, found.id);
-    fresh.push(key);
-    return found.id;
+    this.#atOnce(() => {
+      this.#sql(NAME_SERIES).run(rows);
+      this.#sql(KEEP_SAMPLES).run(rows);
+      this.#sql(KEEP_MEASURES).run(measures);
+    });
   }
 
   /** Whole minutes from seconds, whole hours from minutes. Doing it twice changes nothing, so that a kill in between does not. */
@@ -187,7 +158,7 @@ export class HistoryStore {
         this.#sql(
           `INSERT OR REPLACE INTO sample
              SELECT ?, series, at - at % ?, avg(run), max(runMax), avg(wait), avg(steal), avg(online), avg(target),
-               avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches)
+               avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches), avg(interrupts)
              FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND ? <= at AND at < ? GROUP BY series, at - at % ?`,
         ).run(span, span, fine, from, until, span);
         this.#sql(
@@ -206,7 +177,6 @@ export class HistoryStore {
         `DELETE FROM series WHERE NOT EXISTS
          (SELECT 1 FROM sample WHERE sample.span IN (${spans}) AND sample.series = series.id)`,
       );
-      this.#ids.clear();
     });
   }
 
@@ -248,6 +218,26 @@ export class HistoryStore {
     return row![pragma]!;
   }
 }
+
+const NAME_SERIES =
+  "INSERT OR IGNORE INTO series (kind, name) SELECT value ->> 0, value ->> 1 FROM json_each(?)";
+
+/** As KEEP_SAMPLES takes it apart: kind and name, then the columns behind span and series. */
+function sampleRow(at: number, row: HistoryRow): unknown[] {
+  const { run, wait, steal, online, target, entitlement, dispatches, interrupts } = row;
+  const { requests, denials, changes } = row;
+  const shares = [run, run, wait, steal, online, target, entitlement];
+  return [row.kind, row.name, at, ...shares, requests, denials, changes, dispatches, interrupts];
+}
+
+const KEEP_SAMPLES = `
+  INSERT OR REPLACE INTO sample
+    SELECT 1, series.id, ${Array.from({ length: 13 }, (_, n) => `value ->> ${n + 2}`).join(", ")}
+    FROM json_each(?) JOIN series ON series.kind = value ->> 0 AND series.name = value ->> 1`;
+
+const KEEP_MEASURES = `
+  INSERT OR REPLACE INTO measure SELECT 1, series.id, value ->> 1, value ->> 2, value ->> 3
+    FROM json_each(?) JOIN series ON series.kind = 'domain' AND series.name = value ->> 0`;
 
 function prepared(path: string, maxBytes: number): Database.Database {
   // Its log and its index take over the mode.

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import Database from "libsql";
 import type { Column, HistorySeries, HistoryView } from "../../protocol/api_history.ts";
 import { HISTORY_LEVELS } from "./history_levels.ts";
-import { DISPATCHES_SINCE } from "./history_schema.ts";
+import { DISPATCHES_SINCE, INTERRUPTS_SINCE } from "./history_schema.ts";
 
 export interface HistoryQuestion {
   readonly kind: HistoryView["kind"];
@@ -22,6 +22,7 @@ const COLUMNS = {
   waitMilliPcpu: "avg(wait)",
   stealMilliPcpu: "avg(steal)",
   dispatchesPerSecond: "avg(dispatches)",
+  interruptsPerSecond: "avg(interrupts)",
   online: "avg(online)",
   target: "avg(target)",
   entitlementMilliPcpu: "avg(entitlement)",
@@ -135,7 +136,12 @@ function look(db: Database.Database, asked: HistoryQuestion): Found {
 /** A copy of an earlier daemon's history is read as it is. */
 function columnsOf(db: Database.Database): Readonly<Record<keyof HistorySeries, string>> {
   const [version] = db.pragma("user_version") as unknown as { user_version: number }[];
-  return version!.user_version < DISPATCHES_SINCE ? { ...COLUMNS, dispatchesPerSecond: "NULL" } : COLUMNS;
+  const unless = (since: number, column: string) => (version!.user_version < since ? "NULL" : column);
+  return {
+    ...COLUMNS,
+    dispatchesPerSecond: unless(DISPATCHES_SINCE, COLUMNS.dispatchesPerSecond),
+    interruptsPerSecond: unless(INTERRUPTS_SINCE, COLUMNS.interruptsPerSecond),
+  };
 }
 
 /** When a level's rows of one series begin; `null`: it has none. */

@@ -17,7 +17,7 @@ afterEach(async () => {
 });
 
 function second(at: number): HistorySample {
-  const unknown = { run: null, wait: null, steal: null, dispatches: null, online: null };
+  const unknown = { run: null, wait: null, steal: null, dispatches: null, interrupts: null, online: null };
   const row = {
     kind: "domain",
     name: "web",

@@ -42,6 +42,8 @@ export interface GuestWord {
   readonly steal: ReadonlyMap<VcpuIndex, Nanoseconds>;
   /** The firmware's numbers (ACPI's _UID) of the guest's vCPUs; absent where its agent tells none. */
   readonly uids?: ReadonlyMap<VcpuIndex, number>;
+  /** How often its vCPUs interrupted each other between its last two reports; `null` where it does not tell. */
+  readonly interruptsPerSecond: number | null;
   /** What would be displaced, or stands in the way. */
   readonly preflight: readonly PreflightFinding[];
 }

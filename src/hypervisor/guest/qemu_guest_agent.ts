@@ -118,6 +118,7 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
           .sort((a, b) => a.index - b.index),
       },
       steal,
+      interruptsPerSecond: null,
       preflight: [],
     });
   }

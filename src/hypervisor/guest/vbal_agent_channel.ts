@@ -26,6 +26,7 @@ import type { Timers } from "../timers.ts";
 import { createComplaints } from "./complaints.ts";
 import { createFloodGate } from "./flood_gate.ts";
 import type { GuestAsked, GuestChannel, GuestWord } from "./guest_channel.ts";
+import { heedInterrupts, NO_INTERRUPTS } from "./interrupt_rate.ts";
 import { createMonitorLink, type MonitorMessage } from "./monitor_link.ts";
 
 export interface VbalAgentOptions extends VbalAgentPace {
@@ -74,6 +75,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   /** What both ends speak, from the same hello; 0 until then. */
   let version = 0;
   let word: GuestWord | null = null;
+  let interrupts = NO_INTERRUPTS;
   let cancelStale: () => void = () => undefined;
   let greetingPause = 1;
   const greetEveryMs = Math.min(GREET_EVERY_MS, reportEveryMs);
@@ -174,6 +176,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     mechanisms = null;
     version = 0;
     monitor.close();
+    interrupts = NO_INTERRUPTS;
     setWord(null);
   }
   function hello(): void {
@@ -285,6 +288,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     if (mechanisms === null) return;
     cancelStale();
     cancelStale = timers.after(REPORTS_MISSED_MAX * reportEveryMs, unhear);
+    interrupts = heedInterrupts(interrupts, message);
     setWord({
       report: withAsks(
         {
@@ -304,6 +308,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
       uids: new Map(
         message.vcpus.flatMap(({ vcpu, uid }) => (uid === undefined ? [] : [[vcpu, uid] as const])),
       ),
+      interruptsPerSecond: interrupts.perSecond,
       preflight: message.preflight,
     });
   }

@@ -92,7 +92,7 @@ export function look(known: KnownDomain, channels: readonly GuestChannel[]): Dom
       emulatorPins: machine === null ? known.believedEmulatorPins : machine.otherPins(),
       guest: word?.report ?? null,
     },
-    usage: { domain: id, vcpus: usage },
+    usage: { domain: id, vcpus: usage, interruptsPerSecond: word?.interruptsPerSecond ?? null },
     key: known.key,
     places: vcpus.map(([, vcpu]) => vcpu.index),
     preflight: (word?.preflight ?? []).map((finding) => ({ domain: id, ...finding })),
@@ -210,7 +210,7 @@ export function withStats(
     // "delay" is the time in which it was runnable and not run; "wait" is the one in which it waited for I/O.
     wait: values[`vcpu.${places[at]}.delay`] ?? null,
   }));
-  return { domain: usage.domain, vcpus };
+  return { ...usage, vcpus };
 }
 
 function wordOf(channels: readonly GuestChannel[]): GuestWord | null {

@@ -72,7 +72,7 @@ export function look(
       emulatorPins: unionOf(emulatorThreadsOf(known).map((thread) => linuxAffinity.get(thread))),
       guest: word?.report ?? null,
     },
-    usage: { domain: known.id, vcpus: usage },
+    usage: { domain: known.id, vcpus: usage, interruptsPerSecond: word?.interruptsPerSecond ?? null },
     preflight: (word?.preflight ?? []).map((finding) => ({ domain: known.id, ...finding })),
     load: load === null ? null : { domain: known.id, ...load },
   };

@@ -352,6 +352,7 @@ function observeWorld(world: World): Observation {
         steal: isSilent(domain.guest) ? null : vcpu.wait,
         lastPcpu: vcpu.lastPcpu,
       })),
+      interruptsPerSecond: null,
     })),
     problems: [],
   };

@@ -404,13 +404,14 @@ export function stopVcpu(w: World, v: number, state: number): void {
 export function interrupt(w: World, from: number, to: number, irq: number): void {
   const { vcpus } = w;
   if (vcpus.state[to] === VCPU_OFFLINE) return;
+  const pending = vcpus.irqs[to];
   if (from !== NOBODY) {
     w.ipis++;
     w.domains.ipis[vcpus.domain[from]]++;
+    if ((pending & irq) === 0) w.domains.arrivedIpis[vcpus.domain[from]]++;
     w.policy.onIpi?.(from, to, irq);
     if (w.trace !== null) w.trace.record(w.now, TRACE_IPI, to, from, irq);
   }
-  const pending = vcpus.irqs[to];
   vcpus.irqs[to] = pending | irq;
   if (vcpus.state[to] === VCPU_HALTED) {
     wakeVcpu(w, to);

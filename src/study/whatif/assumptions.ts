@@ -9,11 +9,16 @@ export function assumptionsOf({ underVbal, domains }: Recording, threads: Thread
       ? "A program that has a thread on every vCPU is taken to have as many threads as vCPUs under every policy, as one that is started there; --threads keep takes those that run already."
       : "Programs keep their number of threads under every policy.",
     "The load is steady, and whoever sleeps sleeps as long under every policy: a domain that gets more done is not given more to do from outside.",
-    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, and may have other work that no record shows; both are left open.",
+    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, may notice vCPUs that spin or not, and may have other work that no record shows; all three are left open.",
     ...(domains.every(({ dispatches }) => dispatches === null)
       ? []
       : [
           "How often the host put vCPUs on a pCPU may differ from a model by a factor of three: an emulator's locks add to it, and KVM's polling before a halt takes from it.",
+        ]),
+    ...(domains.every(({ interrupts }) => interrupts === null)
+      ? []
+      : [
+          "How often vCPUs interrupted each other is what the guest says of itself, and may differ from a model by a factor of three: its kernel also interrupts vCPUs for its own housekeeping, and spares the interrupt where a vCPU polls.",
         ]),
     "What interrupts, futexes and hand-overs cost is left open over a factor of 60, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
     "Guests follow their targets at once, and what vbal itself costs is left out.",

@@ -47,13 +47,15 @@ const ALIKE = 0.5;
 
 /**
  * How far a simulated share may be from a recorded one, of a vCPU's time: what the simulator and a host's accounting differ by on
- * equal loads, set before any comparison. A rate, of switches or of dispatches, may be off by this factor: an emulator's own locks
- * put vCPUs to sleep that the guest keeps busy, and KVM polls for a moment before it lets one sleep.
+ * equal loads, set before any comparison. A rate, of switches, dispatches or interrupts, may be off by this factor: an emulator's own
+ * locks put vCPUs to sleep that the guest keeps busy, and KVM polls for a moment before it lets one sleep.
  */
 const SHARE_TOLERANCE = 0.05;
 const RATE_TOLERANCE = Math.log(3);
 /** Rarer dispatches are the host's housekeeping and the guest's timers, which no model has. Per second and vCPU. */
 const DISPATCHES_MIN = 100;
+/** Three times what a guest that computes shows: rarer ones are its kernel's own housekeeping. Per second and vCPU. */
+const INTERRUPTS_MIN = 20;
 const SWITCHES_MIN = 1;
 
 export function fitModels(recording: Recording, options: FitOptions): Fit {
@@ -118,7 +120,7 @@ function alike({ domains }: Recording, model: Model, key: number): Model {
 }
 
 function looksLike(a: RecordedDomain, b: RecordedDomain): boolean {
-  const { run, wait, switches, dispatches } = b;
+  const { run, wait, switches, dispatches, interrupts } = b;
   if (a.online !== b.online || (a.wait === null) !== (wait === null)) return false;
   const outcome = {
     rate: 0,
@@ -126,13 +128,14 @@ function looksLike(a: RecordedDomain, b: RecordedDomain): boolean {
     wait: wait?.mean ?? 0,
     switches: switches?.mean ?? a.switches?.mean ?? 0,
     dispatches: dispatches?.mean ?? a.dispatches?.mean ?? 0,
+    interrupts: interrupts?.mean ?? a.interrupts?.mean ?? 0,
   };
   return distanceOf(a, outcome) <= 1;
 }
 
 /** In tolerances; what is not recorded is not compared. */
 export function distanceOf(domain: RecordedDomain, outcome: Outcome): number {
-  const { online, run, wait, switches, dispatches } = domain;
+  const { online, run, wait, switches, dispatches, interrupts } = domain;
   const share = (seen: Observed | null, simulated: number) =>
     seen === null
       ? 0
@@ -149,6 +152,7 @@ export function distanceOf(domain: RecordedDomain, outcome: Outcome): number {
     // A guest that counts no switch at all does not count them.
     switches?.mean === 0 ? 0 : rate(switches, outcome.switches, SWITCHES_MIN),
     rate(dispatches, outcome.dispatches, DISPATCHES_MIN),
+    rate(interrupts, outcome.interrupts, INTERRUPTS_MIN),
   );
 }
 

@@ -2,8 +2,8 @@
  * A host whose truth is known: the simulator plays it. What it shows becomes a record, without what a daemon did not see there, and
  * what it gives under vbal is what a prediction from that record should have said. Two guests of two vCPUs share two pCPUs.
  */
-import type { DomainSnapshot } from "../../core/model.ts";
 import { DEFAULT_POLICY } from "../../core/policy.ts";
+import { domainOf, flatHost } from "../../core/sample_host.ts";
 import { drawModel, type Model } from "./model.ts";
 import { placementsUnder, type WhatIfPolicy } from "./policies.ts";
 import type { Observed, RecordedDomain, Recording } from "./recording.ts";
@@ -18,9 +18,11 @@ export interface KnownHost {
 
 export interface KnownHostOptions {
   /** What is recorded beside run and waiting. */
-  readonly sees: { readonly switches: boolean; readonly dispatches: boolean };
+  readonly sees: Readonly<Record<KnownRate, boolean>>;
   readonly simulatedNs: number;
 }
+
+export type KnownRate = "switches" | "dispatches" | "interrupts";
 
 const VCPUS = 2;
 const PCPUS = [0, 1] as const;
@@ -28,12 +30,7 @@ const PCPUS = [0, 1] as const;
 const REPLICATION = 9_999;
 
 export function playKnownHost(model: Model, { sees, simulatedNs }: KnownHostOptions): KnownHost {
-  const blank = recordingOfTwo(() => ({
-    run: exactly(1),
-    wait: exactly(1),
-    switches: null,
-    dispatches: null,
-  }));
+  const blank = recordingOfTwo(() => ({ run: exactly(1), wait: exactly(1), ...NO_RATES }));
   const play = (policy: WhatIfPolicy) =>
     runModel({
       recording: blank,
@@ -45,12 +42,14 @@ export function playKnownHost(model: Model, { sees, simulatedNs }: KnownHostOpti
     });
   const [before, after] = [play("default"), play("vbal strict")];
   const recording = recordingOfTwo((d) => {
-    const { run, wait, switches, dispatches } = before[d]!;
+    const shown = before[d]!;
+    const rate = (which: KnownRate) => (sees[which] ? exactly(shown[which]) : null);
     return {
-      run: exactly(run),
-      wait: exactly(wait),
-      switches: sees.switches ? exactly(switches) : null,
-      dispatches: sees.dispatches ? exactly(dispatches) : null,
+      run: exactly(shown.run),
+      wait: exactly(shown.wait),
+      switches: rate("switches"),
+      dispatches: rate("dispatches"),
+      interrupts: rate("interrupts"),
     };
   });
   return { recording, gains: before.map(({ rate }, d) => after[d]!.rate / rate), shown: before };
@@ -59,7 +58,7 @@ export function playKnownHost(model: Model, { sees, simulatedNs }: KnownHostOpti
 /** The n-th of all hosts that the ranges of models hold; its domains want a pCPU three quarters of the time, or always. */
 export function drawKnownHost(n: number): Model {
   return drawModel(
-    recordingOfTwo(() => ({ run: exactly(1), wait: exactly(0.5), switches: null, dispatches: null })),
+    recordingOfTwo(() => ({ run: exactly(1), wait: exactly(0.5), ...NO_RATES })),
     n,
   );
 }
@@ -68,14 +67,17 @@ function exactly(mean: number): Observed {
   return { mean, error: 0 };
 }
 
-type Seen = Pick<RecordedDomain, "run" | "wait" | "switches" | "dispatches">;
+const NO_RATES = { switches: null, dispatches: null, interrupts: null } as const;
+
+type Seen = Pick<RecordedDomain, "run" | "wait" | KnownRate>;
 
 function recordingOfTwo(seen: (d: number) => Seen): Recording {
   const ids = ["a", "b"];
+  const pins = Array.from({ length: VCPUS }, () => PCPUS);
   return {
     snapshot: {
-      pcpus: PCPUS.map((id) => ({ id, core: id, llc: 0, node: 0, online: true })),
-      domains: ids.map(domainOf),
+      pcpus: flatHost(PCPUS.length),
+      domains: ids.map((id) => domainOf(id, { vcpus: VCPUS, pins })),
     },
     policy: { ...DEFAULT_POLICY, mode: "observe" },
     pcpus: PCPUS,
@@ -83,7 +85,7 @@ function recordingOfTwo(seen: (d: number) => Seen): Recording {
       id,
       vcpus: VCPUS,
       online: VCPUS,
-      pins: Array.from({ length: VCPUS }, () => PCPUS),
+      pins,
       ...seen(d),
     })),
     seconds: 60,
@@ -92,28 +94,5 @@ function recordingOfTwo(seen: (d: number) => Seen): Recording {
     underVbal: false,
     source: "journal and history",
     gaps: [],
-  };
-}
-
-function domainOf(id: string): DomainSnapshot {
-  const indices = Array.from({ length: VCPUS }, (_, index) => index);
-  return {
-    id,
-    incarnation: "1",
-    state: "running",
-    vcpus: indices.map((index) => ({
-      index,
-      pins: PCPUS,
-      guestSocket: 0,
-      guestCore: index,
-      guestThread: 0,
-      guestNode: 0,
-    })),
-    emulatorPins: null,
-    guest: {
-      agent: "vbal-agent",
-      mechanisms: ["offline"],
-      vcpus: indices.map((index) => ({ index, online: true, canOffline: index !== 0 })),
-    },
   };
 }

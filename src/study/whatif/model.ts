@@ -26,6 +26,8 @@ export interface HostModel {
   readonly meetingFactor: number;
   /** Threads on the host that belong to no recorded domain, always busy. */
   readonly otherThreads: number;
+  /** It notices a vCPU that spins, and lets a sibling run: what KVM does where the hardware can, and emulation never. */
+  readonly pauseLoopExits: boolean;
 }
 
 export interface DomainModel {
@@ -70,6 +72,7 @@ export function drawHost({ pcpus }: Recording, key: number): HostModel {
     groups: draw() < 0.5,
     meetingFactor: logUniform(MEETING_FACTOR, draw()),
     otherThreads: draw() < OTHERS_CHANCE ? 0 : 1 + Math.floor(draw() * 2 * pcpus.length),
+    pauseLoopExits: draw() < 0.5,
   };
 }
 

@@ -45,6 +45,8 @@ export interface RecordedDomain {
   readonly switches: Observed | null;
   /** How often the host put a vCPU on a pCPU, per second and vCPU: seen from outside, whatever the guest tells. */
   readonly dispatches: Observed | null;
+  /** Interrupts that its vCPUs sent each other, as its kernel counts them, per second and vCPU. */
+  readonly interrupts: Observed | null;
 }
 
 export interface Observed {
@@ -141,6 +143,7 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
         wait: waited ?? stolen,
         switches: switches === undefined ? null : column(switches.values, 1),
         dispatches: view === null ? null : column(view.series.dispatchesPerSecond, place.online),
+        interrupts: view === null ? null : column(view.series.interruptsPerSecond, place.online),
       };
     });
   return { stretch, seconds: (endMs - fromMs) / 1_000, domains };
@@ -176,6 +179,7 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
   const paused = stretch.snapshot.domains.filter(({ state }) => state === "paused").map(({ id }) => id);
   const [noRun, noWait] = [without(({ run }) => run), without(({ wait }) => wait)];
   const noDispatches = without(({ dispatches }) => dispatches);
+  const noInterrupts = without(({ interrupts }) => interrupts);
   return [
     ...damage.map(({ message }) => message),
     ...(noRun.length === 0 ? [] : [`Nothing is recorded of what ${noRun.join(", ")} used: left out`]),
@@ -186,6 +190,11 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
       ? []
       : [
           `How often the host put the vCPUs of ${noDispatches.join(", ")} on a pCPU is not recorded: programs that block may be taken for ones that compute. A daemon of this version keeps it in its history`,
+        ]),
+    ...(noInterrupts.length === 0
+      ? []
+      : [
+          `How often the vCPUs of ${noInterrupts.join(", ")} interrupted each other is not recorded: programs that spin for a sibling's answer may be taken for ones that compute. vbal's agent of this version tells it, in a guest of two vCPUs or more on x86`,
         ]),
     ...(paused.length === 0 ? [] : [`Paused and left out: ${paused.join(", ")}`]),
   ];

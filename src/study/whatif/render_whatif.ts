@@ -10,6 +10,7 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
     known(seen.waitPcpus, 2),
     known(seen.switchesPerVcpu, 0),
     known(seen.dispatchesPerVcpu, 0),
+    known(seen.interruptsPerVcpu, 0),
   ]);
   const answers = policies.flatMap(({ policy, domains }) =>
     domains.map(({ domain, vcpus, throughput, pcpus, waitShare }, i) => [
@@ -24,8 +25,8 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
   return [
     `Recorded: ${record.seconds.toFixed(0)} s of ${record.journalSeconds.toFixed(0)} s on ${record.pcpus} pCPUs (${record.source})${record.underVbal ? ", under vbal" : ""}`,
     "",
-    ...table([["domain", "vCPUs", "pCPUs run", "vCPUs waiting", "switches/s", "dispatches/s"], ...recorded]),
-    "Switches and dispatches are per vCPU.",
+    ...table([RECORDED, ...recorded]),
+    "Switches, dispatches and interrupts are per vCPU; interrupts are those that vCPUs sent each other.",
     "",
     "Predicted: the median of the models that fit, and where 95 % of them are; throughput 1 is as recorded.",
     "",
@@ -45,6 +46,16 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
     summary,
   ];
 }
+
+const RECORDED = [
+  "domain",
+  "vCPUs",
+  "pCPUs run",
+  "vCPUs waiting",
+  "switches/s",
+  "dispatches/s",
+  "interrupts/s",
+];
 
 function shown({ value, ci95 }: Predicted, digits = 2): string {
   if (Number.isNaN(value)) return "?";

@@ -5,10 +5,11 @@
 import { describe, expect, test } from "vitest";
 import type { DomainSnapshot, Snapshot } from "../../core/model.ts";
 import { DEFAULT_POLICY, type Policy } from "../../core/policy.ts";
+import { domainOf, flatHost } from "../../core/sample_host.ts";
 import type { HistoryView } from "../../protocol/api_history.ts";
 import { decodeJournal, encodeHeader, encodeRecord, type JournalRecord } from "../../protocol/journal.ts";
 import { distanceOf, fitModels } from "./fit.ts";
-import { playKnownHost } from "./known_host.ts";
+import { type KnownRate, playKnownHost } from "./known_host.ts";
 import { type DomainModel, drawModel } from "./model.ts";
 import { placementsUnder, wantedVcpus } from "./policies.ts";
 import { type ReadHistory, type Recording, recordingOf } from "./recording.ts";
@@ -21,6 +22,7 @@ const NOT_HERE: HistoryView["series"] = {
   waitMilliPcpu: [],
   stealMilliPcpu: [],
   dispatchesPerSecond: [],
+  interruptsPerSecond: [],
   online: [],
   target: [],
   entitlementMilliPcpu: [],
@@ -30,32 +32,12 @@ const NOT_HERE: HistoryView["series"] = {
 };
 
 function domain(id: string, options: { vcpus?: number; online?: number } = {}): DomainSnapshot {
-  const { vcpus = 2, online = vcpus } = options;
-  const indices = Array.from({ length: vcpus }, (_, index) => index);
-  return {
-    id,
-    incarnation: "1",
-    state: "running",
-    vcpus: indices.map((index) => ({
-      index,
-      pins: [0, 1],
-      guestSocket: 0,
-      guestCore: index,
-      guestThread: 0,
-      guestNode: 0,
-    })),
-    emulatorPins: null,
-    guest: {
-      agent: "vbal-agent",
-      mechanisms: ["offline"],
-      vcpus: indices.map((index) => ({ index, online: index < online, canOffline: index !== 0 })),
-    },
-  };
+  const { vcpus = 2 } = options;
+  return domainOf(id, { vcpus, ...options, pins: Array.from({ length: vcpus }, () => [0, 1]) });
 }
 
 function host(...domains: readonly DomainSnapshot[]): Snapshot {
-  const pcpus = [0, 1].map((id) => ({ id, core: id, llc: 0, node: 0, online: true }));
-  return { pcpus, domains };
+  return { pcpus: flatHost(2), domains };
 }
 
 function journalOf(...records: readonly JournalRecord[]) {
@@ -91,10 +73,10 @@ const note = (now: number): JournalRecord => ({ kind: "note", now, text: "later"
 
 /** Every second of a minute the same. */
 function steadyHistory(
-  of: Readonly<Record<string, { run: number; wait: number; switches?: number; dispatches?: number }>>,
+  of: Readonly<Record<string, { run: number; wait: number } & Partial<Record<KnownRate, number>>>>,
 ): ReadHistory {
   return (id, fromMs, toMs) => {
-    const { run, wait, switches, dispatches } = of[id]!;
+    const { run, wait, switches, dispatches, interrupts } = of[id]!;
     const atMs = Array.from({ length: 60 }, (_, i) => fromMs + 1_000 * i).filter((at) => at < toMs);
     const every = (value: number) => atMs.map(() => value);
     return {
@@ -110,6 +92,7 @@ function steadyHistory(
         waitMilliPcpu: every(1_000 * wait),
         // Of the domain: two vCPUs.
         dispatchesPerSecond: dispatches === undefined ? [] : every(2 * dispatches),
+        interruptsPerSecond: interrupts === undefined ? [] : every(2 * interrupts),
       },
       measures: switches === undefined ? [] : [{ measure: "vm.switches", values: every(switches) }],
     };
@@ -177,18 +160,22 @@ describe("what a record says", () => {
     expect(domains[0]).toMatchObject({ run: { mean: 1 }, wait: { mean: 0.5 }, switches: { mean: 70 } });
   });
 
-  test("the history adds dispatches, per vCPU in use; one of an earlier version has none, and the answer says so", () => {
-    const journal = journalOf(begin(), seen(0, host(domain("a", { vcpus: 4, online: 2 }))), note(60_000));
-    const history = { run: 1, wait: 0.5 };
-    const known = check(journal, steadyHistory({ a: { ...history, dispatches: 700 } }));
-    expect(known.domains[0]!.dispatches).toEqual({ mean: 700, error: 0 });
-    const unknown = check(journal, steadyHistory({ a: history }));
-    expect(unknown.domains[0]!.dispatches).toBeNull();
-    const told = [known, unknown].map(({ gaps }) =>
-      gaps.some((gap) => gap.includes("put the vCPUs of a on")),
-    );
-    expect(told).toEqual([false, true]);
-  });
+  test.each([
+    { rate: "dispatches", gap: "put the vCPUs of a on" },
+    { rate: "interrupts", gap: "the vCPUs of a interrupted each other" },
+  ] as const)(
+    "the history adds $rate, per vCPU in use; one of an earlier version has none, and the answer says so",
+    ({ rate, gap }) => {
+      const journal = journalOf(begin(), seen(0, host(domain("a", { vcpus: 4, online: 2 }))), note(60_000));
+      const history = { run: 1, wait: 0.5 };
+      const known = check(journal, steadyHistory({ a: { ...history, [rate]: 700 } }));
+      expect(known.domains[0]![rate]).toEqual({ mean: 700, error: 0 });
+      const unknown = check(journal, steadyHistory({ a: history }));
+      expect(unknown.domains[0]![rate]).toBeNull();
+      const told = [known, unknown].map(({ gaps }) => gaps.some((sentence) => sentence.includes(gap)));
+      expect(told).toEqual([false, true]);
+    },
+  );
 
   test("a record under vbal says so; the answer is relative to it", () => {
     const journal = journalOf(begin(DEFAULT_POLICY), seen(0, host(domain("a")), { a: 900 }), note(60_000));
@@ -273,9 +260,9 @@ describe("policies", () => {
 const SHORT_NS = 200_000_000;
 
 /** Two guests that do the same. */
-function truthOf(own: Partial<DomainModel>, sees = { switches: true, dispatches: true }) {
+function truthOf(own: Partial<DomainModel>, sees = { switches: true, dispatches: true, interrupts: true }) {
   const model = {
-    host: { groups: false, meetingFactor: 5, otherThreads: 0 },
+    host: { groups: false, meetingFactor: 5, otherThreads: 0, pauseLoopExits: true },
     domains: ["a", "b"].map((): DomainModel => {
       return { meeting: "compute", threads: 2, workNs: 300_000, intensity: 0.1, burst: null, ...own };
     }),
@@ -309,14 +296,15 @@ describe("records of a simulated host, whose truth is known", () => {
   });
 
   test.each([
-    { dispatches: true, isTakenForComputing: false },
-    { dispatches: false, isTakenForComputing: true },
+    { workNs: 100_000, dispatches: false, interrupts: false, isTakenForComputing: true },
+    { workNs: 100_000, dispatches: true, interrupts: false, isTakenForComputing: false },
+    // So rarely that its dispatches are within a factor of three of those of one that computes.
+    { workNs: 500_000, dispatches: true, interrupts: false, isTakenForComputing: true },
+    { workNs: 500_000, dispatches: true, interrupts: true, isTakenForComputing: false },
   ])(
-    "a program that blocks, and runs and waits as one that computes; dispatches recorded: $dispatches",
-    ({ dispatches, isTakenForComputing }) => {
-      const sees = { switches: false, dispatches };
-      const { recording, before } = truthOf({ meeting: "mm", workNs: 100_000 }, sees);
-      expect(1_000).toBeLessThan(before[0]!.dispatches);
+    "a program that runs and waits as one that computes, and maps memory every $workNs ns; dispatches recorded: $dispatches, interrupts: $interrupts",
+    ({ workNs, isTakenForComputing, ...recorded }) => {
+      const { recording } = truthOf({ meeting: "mm", workNs }, { switches: false, ...recorded });
       const options = { threads: "follow", draws: 80, simulatedNs: SHORT_NS, onProgress: () => {} } as const;
       const computing = fitModels(recording, options).models.filter(({ distance, model }) => {
         const { meeting, burst } = model.domains[0]!;
@@ -338,11 +326,13 @@ describe("records of a simulated host, whose truth is known", () => {
     { why: "fewer neither", recorded: 4_000, simulated: 126, isClose: false },
     { why: "a host's housekeeping says nothing", recorded: 40, simulated: 0, isClose: true },
     { why: "what is not recorded is not compared", recorded: null, simulated: 9_000, isClose: true },
-  ])("dispatches: $why", ({ recorded, simulated, isClose }) => {
-    const seen = { run: 1, wait: 1, ...(recorded === null ? {} : { dispatches: recorded }) };
-    const { domains } = check(PAIR, steadyHistory({ a: seen, b: seen }));
-    const outcome = { rate: 1, run: 1, wait: 1, switches: 0, dispatches: simulated };
-    expect(distanceOf(domains[0]!, outcome) <= 1).toBe(isClose);
+  ])("dispatches and interrupts: $why", ({ recorded, simulated, isClose }) => {
+    for (const rate of ["dispatches", "interrupts"] as const) {
+      const seen = { run: 1, wait: 1, ...(recorded === null ? {} : { [rate]: recorded }) };
+      const { domains } = check(PAIR, steadyHistory({ a: seen, b: seen }));
+      const nothing = { rate: 1, run: 1, wait: 1, switches: 0, dispatches: 0, interrupts: 0 };
+      expect(distanceOf(domains[0]!, { ...nothing, [rate]: simulated }) <= 1).toBe(isClose);
+    }
   });
 
   test("equal records give equal answers, and equal models", () => {

@@ -42,6 +42,7 @@ export interface RecordedUse {
   readonly waitPcpus: number | null;
   readonly switchesPerVcpu: number | null;
   readonly dispatchesPerVcpu: number | null;
+  readonly interruptsPerVcpu: number | null;
 }
 
 export interface PolicyAnswer {
@@ -97,14 +98,15 @@ export function whatIf(recording: Recording, options: WhatIfOptions = {}): WhatI
       pcpus: pcpus.length,
       underVbal,
       source,
-      domains: recording.domains.map(({ id, vcpus, online, run, wait, switches, dispatches }) => ({
+      domains: recording.domains.map(({ id, vcpus, online, run, wait, ...rates }) => ({
         domain: id,
         vcpus,
         online,
         runPcpus: run.mean,
         waitPcpus: wait?.mean ?? null,
-        switchesPerVcpu: switches?.mean ?? null,
-        dispatchesPerVcpu: dispatches?.mean ?? null,
+        switchesPerVcpu: rates.switches?.mean ?? null,
+        dispatchesPerVcpu: rates.dispatches?.mean ?? null,
+        interruptsPerVcpu: rates.interrupts?.mean ?? null,
       })),
     },
     models,

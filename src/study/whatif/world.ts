@@ -38,6 +38,8 @@ export interface Outcome {
   readonly switches: number;
   /** How often the host put a vCPU on a pCPU, per second and vCPU. */
   readonly dispatches: number;
+  /** Interrupts that its vCPUs sent each other, as its kernel counts them, per second and vCPU. */
+  readonly interrupts: number;
 }
 
 /** In the order of the recording. */
@@ -64,6 +66,7 @@ export function runModel(options: WorldOptions): Outcome[] {
       wait: sum(({ runnable }) => runnable) / startedNs,
       switches: switches * perVcpuSecond,
       dispatches: dispatches * perVcpuSecond,
+      interrupts: world.domains.arrivedIpis[d]! * perVcpuSecond,
     };
   });
 }
@@ -83,7 +86,7 @@ function configOf(options: WorldOptions): SimulationConfig {
   const { snapshot, policy } = recording;
   const places = snapshot.pcpus.filter(({ online }) => online);
   const numberOf = new Map<PcpuId, number>(places.map(({ id }, i) => [id, i]));
-  const { groups, meetingFactor, otherThreads } = model.host;
+  const { groups, meetingFactor, otherThreads, pauseLoopExits } = model.host;
   const domains = recording.domains.map((domain, d): DomainConfig => {
     const placement = placements[d]!;
     const own = policyOf(policy, domain.id);
@@ -120,7 +123,7 @@ function configOf(options: WorldOptions): SimulationConfig {
       // How much SMT siblings slow each other down is in no record.
       costs: { ...meetingCosts(meetingFactor), smtSharedRate: 1, remoteMemoryRate: 1 },
     },
-    host: { scheduler: { kind: "eevdf", groups }, pauseLoopExits: true },
+    host: { scheduler: { kind: "eevdf", groups }, pauseLoopExits },
     domains: otherThreads === 0 ? domains : [...domains, others(model.host)],
   };
 }
