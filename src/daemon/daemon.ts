@@ -397,9 +397,9 @@ export class Daemon {
       this.#changePolicy();
     }
     this.#onProblems(problems);
-    this.#monitors.tell(
+    this.#monitors.welcome(
       snapshot.domains.map(({ id }) => id),
-      this.#monitorLayers(),
+      () => this.#monitorLayers(),
     );
     const { state } = this.#loop;
     this.#telemetry.onObservation(usage, {

@@ -21,6 +21,12 @@ export class GuestMonitors {
     this.#hypervisor = hypervisor;
   }
 
+  /** `domains`: all that are there. Tells those that came since; `layers` is asked for only then. */
+  welcome(domains: readonly DomainId[], layers: () => MonitorLayers): void {
+    const isAsBefore = domains.length === this.#told.size && domains.every((id) => this.#told.has(id));
+    if (!isAsBefore) this.tell(domains, layers());
+  }
+
   /** `domains`: all that are there. Who was told the same is not told again. */
   tell(domains: readonly DomainId[], layers: MonitorLayers): void {
     const present = new Set(domains);

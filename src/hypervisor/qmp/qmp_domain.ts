@@ -180,6 +180,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       unpinnable: new Set(),
       watched: new Map(),
       numbers: new Map(),
+      numbered: null,
       memory: [],
       migrating: migration.isUnderWay(),
       ...fresh,
@@ -293,10 +294,10 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     return process !== null && state !== null && !runs(process, state);
   }
 
-  /** Reads the vCPUs again if they may have changed (pitfall 23); one question at a time. */
-  function refresh(known: QmpProcess): Promise<void> {
+  /** Reads the vCPUs again if they may have changed (pitfall 23), `null` if not; one question at a time. */
+  function refresh(known: QmpProcess): Promise<void> | null {
     const threads = threadsOf(known.pid);
-    if (!known.stale && String(known.threads) === String(threads)) return Promise.resolve();
+    if (!known.stale && String(known.threads) === String(threads)) return null;
     refreshing ??= readVcpus(known, threads).finally(() => {
       refreshing = null;
     });
@@ -322,8 +323,10 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     }
   }
   /** The question goes on when nobody waits for it any longer. */
-  function withinDeadline(question: Promise<void>, deadline: Milliseconds): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async function refreshed(known: QmpProcess, deadline: Milliseconds): Promise<void> {
+    const question = refresh(known);
+    if (question === null) return;
+    await new Promise<void>((resolve, reject) => {
       const cancel = timers.after(deadline, () =>
         reject(
           new CommandError("timed-out", `${source.qmp} did not say which vCPUs it has within ${deadline} ms`),
@@ -339,7 +342,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     leaveIfDead();
     const known = process;
     if (known === null) throw new CommandError("no-such-domain", `The QEMU at ${source.qmp} has ended`);
-    await withinDeadline(refresh(known), deadline);
+    await refreshed(known, deadline);
     return known;
   }
 
@@ -350,7 +353,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       const known = process;
       if (known === null) return null;
       try {
-        await withinDeadline(refresh(known), Math.min(deadline, OBSERVE_PATIENCE_MS));
+        await refreshed(known, Math.min(deadline, OBSERVE_PATIENCE_MS));
         refreshProblem = null;
       } catch (error) {
         refreshProblem = error instanceof Error ? error.message : String(error);

@@ -20,6 +20,8 @@ export interface QmpProcess {
   vcpus: VcpuFacts;
   /** Of the guest's present boot. */
   numbers: VcpuNumbers;
+  /** What was made of `vcpus`, `numbers` and the guest's word at the last look; they mostly are the same at the next. */
+  numbered: Numbered | null;
   /** With QEMU's nodes. */
   memory: readonly GuestMemory[];
   /** All that there were when `vcpus` was read, ascending. */
@@ -83,18 +85,29 @@ export function wordOf(channels: readonly GuestChannel[]): GuestWord | null {
 }
 
 /** The vCPUs with the guest's numbers, ascending; keeps what was learnt from its word. */
-export function cpusByNumber(
-  known: QmpProcess,
-  word: GuestWord | null,
-): readonly (readonly [VcpuIndex, CpuInfo])[] {
+export function cpusByNumber(known: QmpProcess, word: GuestWord | null): NumberedCpus {
+  const { numbered, vcpus } = known;
+  const isSame = numbered?.vcpus === vcpus && numbered.numbers === known.numbers && numbered.word === word;
+  if (isSame) return numbered.cpus;
   known.numbers = numberVcpus({
-    cpus: known.vcpus.cpus,
+    cpus: vcpus.cpus,
     before: known.numbers,
     told: word?.uids ?? new Map<VcpuIndex, number>(),
   });
-  return known.vcpus.cpus
+  const cpus = vcpus.cpus
     .map((cpu) => [known.numbers.get(cpu["cpu-index"])!, cpu] as const)
     .sort(([a], [b]) => a - b);
+  known.numbered = { vcpus, numbers: known.numbers, word, cpus };
+  return cpus;
+}
+
+type NumberedCpus = readonly (readonly [VcpuIndex, CpuInfo])[];
+
+interface Numbered {
+  readonly vcpus: VcpuFacts;
+  readonly numbers: VcpuNumbers;
+  readonly word: GuestWord | null;
+  readonly cpus: NumberedCpus;
 }
 
 /** `null` for a process that ended, or whose number now belongs to another. */

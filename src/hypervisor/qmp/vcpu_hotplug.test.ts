@@ -134,6 +134,7 @@ async function scripted(
     startTime: "",
     vcpus: await readVcpuFacts(connection, new Set(), DEADLINE_MS),
     numbers: new Map(),
+    numbered: null,
     memory: [],
     threads: [],
     unpinnable: new Set(),
