@@ -41,6 +41,11 @@ export const whatIfCommand: Command = command(
         }),
         "follow" as const,
       ),
+      pauseLoopExits: optional(
+        option("--pause-loop-exits", choice(["yes", "no"], { metavar: "YES|NO" }), {
+          description: message`Whether the host notices vCPUs that spin: KVM where the hardware can, emulation never. Left open when absent.`,
+        }),
+      ),
       models: withDefault(
         option("--models", integer({ min: 40, max: 100_000, metavar: "N" }), {
           description: message`How many models to try against the record, 400 when absent.`,
@@ -49,7 +54,7 @@ export const whatIfCommand: Command = command(
       ),
       json: jsonOption(),
     }),
-    ({ journal, history, threads, models, json }): Deed =>
+    ({ journal, history, threads, pauseLoopExits, models, json }): Deed =>
       async (terminal) => {
         const decoded = decodeJournal<ControllerEvent, ControllerState>(
           await readNamedFile(journal, "latin1"),
@@ -58,14 +63,18 @@ export const whatIfCommand: Command = command(
         const recording = withHistory(journal, history, (read) => recordingOf(decoded, read));
         if ("unusable" in recording) throw new CliError("badFile", `${journal}: ${recording.unusable}`);
         tuneV8();
-        const answer = whatIf(recording, {
-          threads,
-          draws: models,
-          onProgress: (done, of) => {
-            if (done % PROGRESS_EVERY === 0 && !json)
-              terminal.printError(`${done} of ${of} models tried against the record`);
+        const known = pauseLoopExits === undefined ? null : pauseLoopExits === "yes";
+        const answer = whatIf(
+          { ...recording, pauseLoopExits: known },
+          {
+            threads,
+            draws: models,
+            onProgress: (done, of) => {
+              if (done % PROGRESS_EVERY === 0 && !json)
+                terminal.printError(`${done} of ${of} models tried against the record`);
+            },
           },
-        });
+        );
         terminal.print(json ? renderJson(answer, terminal) : renderWhatIf(answer).join("\n"));
         return EXIT_CODE.ok;
       },

@@ -82,7 +82,7 @@ export async function benchWhatIf(options: WhatIfBenchOptions): Promise<WhatIfBe
         const observed = await underDaemon("observe", { guests, lab, folder }, () =>
           keepRunning(program, guests, options),
         );
-        const answer = answerFrom(folder);
+        const answer = answerFrom(folder, lab);
         answers[program] = answer;
         const enforced = await underDaemon("enforce", { guests, lab, folder: `${folder}-enforced` }, () =>
           keepRunning(program, guests, options),
@@ -226,15 +226,15 @@ async function settled(daemon: Daemon, mode: Policy["mode"], domains: number): P
   }
 }
 
-/** What `vbal whatif` says of the folder's record. */
-function answerFrom(folder: string): WhatIf {
+/** What `vbal whatif` says of the folder's record, of a host of which it is known whether it emulates. */
+function answerFrom(folder: string, { accelerator }: Lab): WhatIf {
   const journal = decodeJournal<ControllerEvent, ControllerState>(
     readFileSync(join(folder, "journal.jsonl"), "latin1"),
   );
   if ("unreadable" in journal) throw new Error(journal.unreadable);
   const recording = readHistoryFile(join(folder, "history.db"), (read) => recordingOf(journal, read));
   if ("unusable" in recording) throw new Error(recording.unusable);
-  return whatIf(recording);
+  return whatIf({ ...recording, pauseLoopExits: accelerator === "tcg" ? false : null });
 }
 
 function caseOf(

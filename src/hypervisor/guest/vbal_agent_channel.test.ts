@@ -107,8 +107,25 @@ describe("an honest agent", () => {
       ],
     });
     expect([...channel.word()!.steal]).toEqual([[0, 5]]);
+    expect(channel.word()!.interruptsPerSecond).toBeNull();
     expect(await ask([0])).toEqual([0]);
     expect(channel.problems()).toEqual([]);
+  });
+
+  test("how often vCPUs interrupt each other takes two reports of one conversation", async () => {
+    let reports = 0;
+    const counting = () => {
+      const totals = { atMs: 1_000 * ++reports, rescheduling: 300 * reports, calls: 0, shootdowns: 0 };
+      return { ...report([0, 1]), interrupts: totals } as GuestMessage;
+    };
+    await begin((message) => {
+      const [hello] = honest(message);
+      return message.kind === "hello" ? [hello!, counting(), ...(reports < 2 ? [counting()] : [])] : [];
+    }, 10_000);
+    await eventually(() => channel.word()?.interruptsPerSecond === 300);
+    channel.forget();
+    await eventually(() => reports === 3 && channel.word() !== null);
+    expect(channel.word()!.interruptsPerSecond).toBeNull();
   });
 
   test("the confirmation counts at once, before the next report", async () => {

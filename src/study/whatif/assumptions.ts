@@ -2,14 +2,22 @@
 import type { Recording } from "./recording.ts";
 import type { ThreadRule } from "./world.ts";
 
-export function assumptionsOf({ underVbal, domains }: Recording, threads: ThreadRule): string[] {
+export function assumptionsOf(
+  { underVbal, domains, pauseLoopExits }: Recording,
+  threads: ThreadRule,
+): string[] {
   return [
     "A record does not show what run time is good for: computing, spinning and emulation look alike. Each domain's threads are taken to meet in one of five ways (not at all, spinning barriers, blocking barriers, a kernel spinlock, memory mapping) at any intensity; the intervals span those that fit the record.",
     threads === "follow"
       ? "A program that has a thread on every vCPU is taken to have as many threads as vCPUs under every policy, as one that is started there; --threads keep takes those that run already."
       : "Programs keep their number of threads under every policy.",
     "The load is steady, and whoever sleeps sleeps as long under every policy: a domain that gets more done is not given more to do from outside.",
-    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, may notice vCPUs that spin or not, and may have other work that no record shows; all three are left open.",
+    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, and may have other work that no record shows; both are left open.",
+    ...(pauseLoopExits === null
+      ? [
+          "Whether the host notices vCPUs that spin (pause-loop exits: KVM where the hardware can, emulation never) is left open too; --pause-loop-exits says it.",
+        ]
+      : []),
     ...(domains.every(({ dispatches }) => dispatches === null)
       ? []
       : [

@@ -93,6 +93,7 @@ function recordingOfTwo(seen: (d: number) => Seen): Recording {
     fromMs: 0,
     underVbal: false,
     source: "journal and history",
+    pauseLoopExits: null,
     gaps: [],
   };
 }

@@ -66,13 +66,13 @@ export function drawModel(recording: Recording, key: number): Model {
 
 const HOST_STREAM = 0x686f_7374;
 
-export function drawHost({ pcpus }: Recording, key: number): HostModel {
+export function drawHost({ pcpus, pauseLoopExits }: Recording, key: number): HostModel {
   const draw = stream(key);
   return {
     groups: draw() < 0.5,
     meetingFactor: logUniform(MEETING_FACTOR, draw()),
     otherThreads: draw() < OTHERS_CHANCE ? 0 : 1 + Math.floor(draw() * 2 * pcpus.length),
-    pauseLoopExits: draw() < 0.5,
+    pauseLoopExits: pauseLoopExits ?? draw() < 0.5,
   };
 }
 

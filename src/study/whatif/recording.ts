@@ -27,6 +27,8 @@ export interface Recording {
   /** vbal changed vCPUs and pins while this was recorded. */
   readonly underVbal: boolean;
   readonly source: "journal" | "journal and history";
+  /** Whether the host has pause-loop exits (model.ts): in no journal, so whoever knows adds it; `null`: nobody does. */
+  readonly pauseLoopExits: boolean | null;
   /** Sentences on what the record lacks. */
   readonly gaps: readonly string[];
 }
@@ -104,6 +106,7 @@ export function recordingOf(
     fromMs: stretch.fromMs,
     underVbal: stretch.underVbal,
     source: known.some(({ wait }) => wait !== null) ? "journal and history" : "journal",
+    pauseLoopExits: null,
     gaps: gapsOf(best, journal),
   };
 }

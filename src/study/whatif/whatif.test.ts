@@ -335,6 +335,19 @@ describe("records of a simulated host, whose truth is known", () => {
     }
   });
 
+  test("whether the host notices vCPUs that spin is drawn, unless it is known", () => {
+    const { recording } = truthOf({});
+    const drawn = (pauseLoopExits: boolean | null) => {
+      const models = [1, 2, 3, 4, 5, 6].map((key) => drawModel({ ...recording, pauseLoopExits }, key));
+      return new Set(models.map(({ host }) => host.pauseLoopExits));
+    };
+    expect([true, false, null].map(drawn)).toEqual([
+      new Set([true]),
+      new Set([false]),
+      new Set([true, false]),
+    ]);
+  });
+
   test("equal records give equal answers, and equal models", () => {
     const { recording } = truthOf({});
     const few = { draws: 12, simulatedNs: SHORT_NS };
