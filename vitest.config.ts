@@ -47,8 +47,9 @@ export default defineConfig({
           maxWorkers: "100%",
           include: ["src/{sim,study,bench}/**/*.test.ts", "src/cli/sim*.test.ts"],
           isolate: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // `npm test` runs them on the time that real guests leave.
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
       {

@@ -1,9 +1,12 @@
 /** Man pages from what the programs say of themselves, so that there is one source of the truth. */
 
-/** vbal(1). `ask` runs vbal with arguments and answers what it printed. */
-export function commandManual({ version, ask }) {
-  const help = ask("--help");
-  const commands = commandsOf(help);
+/** vbal(1). `ask` runs vbal with arguments and resolves with what it printed. */
+export async function commandManual({ version, ask }) {
+  const help = await ask("--help");
+  const sections = [];
+  for (const command of commandsOf(help)) {
+    sections.push(`.SS vbal ${command}`, ...verbatim(await ask(...command.split(" "), "--help")));
+  }
   return [
     heading("vbal", 1, version, "vbal"),
     ".SH NAME",
@@ -16,10 +19,7 @@ export function commandManual({ version, ask }) {
     "The guest schedules threads on vCPUs, the hypervisor schedules vCPUs on pCPUs, and each is blind to the other.",
     "vbal gives every virtual machine pCPUs by weight, lets it use as many vCPUs, and places each on a pCPU of its own.",
     ".SH COMMANDS",
-    ...commands.flatMap((command) => [
-      `.SS vbal ${command}`,
-      ...verbatim(ask(...command.split(" "), "--help")),
-    ]),
+    ...sections,
     ".SH FILES",
     ...[
       ["/etc/vbal/vbal.yaml", "The config of the daemon; every field is explained in it."],

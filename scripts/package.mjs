@@ -38,7 +38,7 @@ export async function buildPackages({ root, log = console.log }) {
   const work = mkdtempSync(join(tmpdir(), "vbal-package-"));
   try {
     log("Putting together the package for hosts");
-    const host = hostPackage({ root, out, version, tree: join(work, "host") });
+    const host = await hostPackage({ root, out, version, tree: join(work, "host") });
     log("Putting together the package for guests");
     const guest = guestPackage({ root, out, version, agent, tree: join(work, "guest") });
     return [host, guest];
@@ -47,7 +47,7 @@ export async function buildPackages({ root, log = console.log }) {
   }
 }
 
-function hostPackage({ root, out, version, tree }) {
+async function hostPackage({ root, out, version, tree }) {
   const library = join(tree, "usr/lib/vbal");
   put(tree, "usr/lib/vbal/package.json", readFileSync(join(root, "package.json")));
   for (const layer of [
@@ -75,11 +75,11 @@ function hostPackage({ root, out, version, tree }) {
   symlinkSync("../lib/vbal/dist/cli/main.js", join(tree, "usr/bin/vbal"));
   chmodSync(join(library, "dist/cli/main.js"), 0o755);
 
-  const vbal = (...args) => said(process.execPath, [join(root, "dist/cli/main.js"), ...args]);
-  put(tree, "usr/share/man/man1/vbal.1.gz", gzipSync(commandManual({ version, ask: vbal }), { level: 9 }));
-  put(tree, "usr/share/bash-completion/completions/vbal", vbal("completion", "bash"));
-  put(tree, "usr/share/zsh/vendor-completions/_vbal", vbal("completion", "zsh"));
-  put(tree, "usr/share/fish/vendor_completions.d/vbal.fish", vbal("completion", "fish"));
+  const ask = await vbalOf({ root, version });
+  put(tree, "usr/share/man/man1/vbal.1.gz", gzipSync(await commandManual({ version, ask }), { level: 9 }));
+  put(tree, "usr/share/bash-completion/completions/vbal", await ask("completion", "bash"));
+  put(tree, "usr/share/zsh/vendor-completions/_vbal", await ask("completion", "zsh"));
+  put(tree, "usr/share/fish/vendor_completions.d/vbal.fish", await ask("completion", "fish"));
   put(tree, "usr/lib/systemd/system/vbal.service", source(root, "host/vbal.service"));
   for (const name of ["alerts.yaml", "grafana.json"]) {
     put(tree, `usr/share/doc/vbal/examples/${name}`, source(root, name));
@@ -104,6 +104,30 @@ function hostPackage({ root, out, version, tree }) {
       ["postinst", "prerm", "postrm"].map((name) => [name, source(root, `host/${name}`)]),
     ),
   });
+}
+
+/**
+ * Runs vbal with arguments and answers what it printed. In this process: one that is started for the help of every
+ * command spends half a minute on nothing but starting.
+ */
+async function vbalOf({ root, version }) {
+  const program = (name) => import(pathToFileURL(join(root, "dist/cli", name)).href);
+  const [{ runProgram }, { PLAIN }] = await Promise.all([program("program.js"), program("style.js")]);
+  return async (...args) => {
+    const lines = [];
+    const exitCode = await runProgram(args, version, {
+      print: (text) => lines.push(`${text}\n`),
+      printError: (text) => lines.push(`${text}\n`),
+      isScreen: false,
+      columns: () => 100,
+      rows: () => 40,
+      style: { ...PLAIN, unicode: true },
+      utcOffsetMinutes: 0,
+      environment: {},
+    });
+    if (exitCode !== 0) throw new Error(`vbal ${args.join(" ")} failed: ${lines.join("")}`);
+    return lines.join("");
+  };
 }
 
 function guestPackage({ root, out, version, agent, tree }) {

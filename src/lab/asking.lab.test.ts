@@ -30,11 +30,20 @@ const NODE = 0;
 const NEW_VCPU = 1;
 
 let lab: Lab;
+/** All up from the start, since booting is what takes longest; those whose turn it is not are at rest. */
+let there: Guest;
+let plugged: Guest;
+let strict: Guest;
 const running = new Set<Host>();
 const loads = new Set<AbortController>();
 
 beforeAll(async () => {
   lab = await startLab({ dir: "asking" });
+  [there, plugged, strict] = await Promise.all([
+    bootGuest({ name: "there" }),
+    bootGuest({ name: "plugged", bootVcpus: 1 }),
+    bootGuest({ name: "strict" }),
+  ]);
 });
 afterEach(async () => {
   for (const { daemon } of running) await daemon.kill();
@@ -46,7 +55,7 @@ afterAll(() => lab.down());
 test(
   "P-11..P-18: an offline vCPU of the node that is short comes online, carries the load, and is given back",
   async () => {
-    const guest = await bootGuest({ name: "there" });
+    const guest = there;
     const found = new Set(threadPins(guest).values());
     const host = await startHost(guest);
     // It needs one vCPU and gives the other back, which takes 20 s.
@@ -81,7 +90,7 @@ test(
 test(
   "a vCPU is plugged into the node that is short, carries the load, and is gone after a clean stop",
   async () => {
-    const guest = await bootGuest({ name: "plugged", bootVcpus: 1 });
+    const guest = plugged;
     const host = await startHost(guest);
     await expect.poll(() => host.view()?.load !== undefined, WAIT).toBe(true);
     const load = beginLoad(guest);
@@ -107,7 +116,7 @@ test(
 test(
   "strict weights deny with the reason",
   async () => {
-    const guest = await bootGuest({ name: "strict" });
+    const guest = strict;
     const host = await startHost(guest, { admission: { mode: "strict", loansMax: null } });
     await expect.poll(() => [host.view()?.online, host.view()?.load !== undefined], WAIT).toEqual([2, true]);
     const weights = /^Denied.*: The host divides by weights alone, and 2 vCPUs/;

@@ -14,10 +14,16 @@ import { DEFAULT_CONFIG } from "../protocol/config.ts";
 import type { DomainView } from "../protocol/state_view.ts";
 import type { Guest } from "./guest.ts";
 import { type Lab, startLab } from "./lab.ts";
-import { hasOneToItself, onlineInGuest, stateOf, threadPins, until, vcpuPins } from "./real_host_suite.ts";
+import {
+  hasOneToItself,
+  onlineInGuest,
+  PACE,
+  stateOf,
+  threadPins,
+  until,
+  vcpuPins,
+} from "./real_host_suite.ts";
 
-/** What is reported at the interval only is not worth waiting for. */
-const PACE = { reportEveryMs: 3_000 };
 const POLL = { timeout: 20_000, interval: 50 };
 /** A story that hangs in the guest says so before its test is over, and does not reach into the next. */
 const GUEST_DEADLINE = { deadlineMs: 30_000 };

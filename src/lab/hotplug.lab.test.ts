@@ -11,6 +11,7 @@ import type { Guest } from "./guest.ts";
 import { hold } from "./hold.ts";
 import { type Lab, startLab } from "./lab.ts";
 import type { GuestSpec } from "./qemu_arguments.ts";
+import { PACE } from "./real_host_suite.ts";
 
 const BOOT_MS = 60_000;
 const DEADLINE_MS = 20_000;
@@ -80,7 +81,7 @@ describe("issue 3: a vCPU is plugged into node 1 of a real guest", { timeout: 3 
         "1/0",
         "0/1",
       ]);
-      const later = createQmpAdapter({ directory: lab.folder });
+      const later = createQmpAdapter({ directory: lab.folder, agent: PACE });
       try {
         await adapter.close();
         await later.start(() => undefined);
@@ -154,7 +155,7 @@ interface Hand {
 
 async function withGuest(spec: GuestSpec, story: (hand: Hand) => Promise<void>): Promise<void> {
   const lab = await startLab({ dir: "hotplug" });
-  const adapter = createQmpAdapter({ directory: lab.folder });
+  const adapter = createQmpAdapter({ directory: lab.folder, agent: PACE });
   const changes: HypervisorChange[] = [];
   try {
     await adapter.start((change) => void changes.push(change));

@@ -10,7 +10,7 @@ import { CGROUP_CONTROLLERS, defaultShares, machineGroup } from "./libvirt/cgrou
 import { pinsOfVirsh } from "./libvirt/libvirt_story_suite.ts";
 import { type PrivateLibvirt, SET_METADATA, startPrivateLibvirt } from "./libvirt/private_libvirt.ts";
 import { signal } from "./processes.ts";
-import { until } from "./real_host_suite.ts";
+import { PACE, until } from "./real_host_suite.ts";
 
 const DEADLINE_MS = 20_000;
 const SHORT_DEADLINE_MS = 500;
@@ -30,7 +30,7 @@ describe("the adapter on libvirt", () => {
   });
   async function connect(uri = libvirt.uri): Promise<void> {
     changes.length = 0;
-    adapter = createLibvirtAdapter({ uri });
+    adapter = createLibvirtAdapter({ uri, agent: PACE });
     await adapter.start((change) => void changes.push(change));
   }
   const seen = (what: string, holds: (seen: Observation) => boolean) =>
@@ -179,7 +179,7 @@ describe("the adapter on libvirt", () => {
 describe("another driver, as on another host (libvirt's own test:///default)", () => {
   test("its pCPUs and its domain are libvirt's word; what it refuses is refused; killed, its process is started anew", async () => {
     const uri = "test:///default";
-    const adapter = createLibvirtAdapter({ uri });
+    const adapter = createLibvirtAdapter({ uri, agent: PACE });
     const changes: HypervisorChange[] = [];
     try {
       await adapter.start((change) => void changes.push(change));
@@ -250,7 +250,7 @@ describe("cpusets that somebody else set", () => {
 
   test("pitfall 14: narrowed, the vCPU goes and that is told, and a pin beyond is refused; widened, or under a wider pin, nothing is wrong", async () => {
     await narrow.boot({ name: "narrow", vcpus: 1, agent: "none" }, "paused");
-    adapter = createLibvirtAdapter({ uri: narrow.uri });
+    adapter = createLibvirtAdapter({ uri: narrow.uri, agent: PACE });
     await adapter.start(() => undefined);
     const look = async () => (await adapter.observe(DEADLINE_MS)).problems.map(({ message }) => message);
     await until("it is there", look, (told) => told.length === 0);

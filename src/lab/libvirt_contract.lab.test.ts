@@ -6,6 +6,7 @@ import { createLibvirtAdapter } from "../hypervisor/libvirt/libvirt_adapter.ts";
 import { parseCpuList } from "../hypervisor/linux/cpu_list.ts";
 import { type PrivateLibvirt, startPrivateLibvirt } from "./libvirt/private_libvirt.ts";
 import { signal } from "./processes.ts";
+import { PACE } from "./real_host_suite.ts";
 
 const BOOT_MS = 60_000;
 
@@ -19,7 +20,7 @@ describe("on a libvirt of the lab's own", () => {
   describeHypervisorContract(
     "libvirt",
     async () => {
-      const connect = () => createLibvirtAdapter({ uri: libvirt.uri });
+      const connect = () => createLibvirtAdapter({ uri: libvirt.uri, agent: PACE });
       return {
         hypervisor: connect(),
         connectAgain: connect,

@@ -19,6 +19,8 @@ const WAIT = { timeout: 60_000, interval: 100 };
 
 let lab: Lab;
 let guest: Guest;
+/** At rest until its test: booted beside the other, since booting is what takes longest. */
+let growing: Guest;
 let channel: GuestChannel;
 let asked: GuestAsked[] = [];
 /** What the host answers at once; `null`: nothing. */
@@ -42,14 +44,10 @@ function connect(to: Guest = guest): GuestChannel {
 beforeAll(async () => {
   lab = await startLab({ dir: "monitor-channel" });
   // Tests want to see measures every second, which is more than 1 % of an emulated vCPU.
-  guest = await lab.boot({
-    name: "asking",
-    vcpus: 4,
-    numaNodes: 2,
-    agent: "vbal",
-    monitorBudgetPercent: 100,
-  });
-  await guest.waitReady();
+  const shape = { vcpus: 4, numaNodes: 2, agent: "vbal", monitorBudgetPercent: 100 } as const;
+  guest = await lab.boot({ ...shape, name: "asking" });
+  growing = await lab.boot({ ...shape, name: "growing", bootVcpus: 3 });
+  await Promise.all([guest.waitReady(), growing.waitReady()]);
   channel = connect();
 });
 
@@ -117,15 +115,6 @@ test("load bound to node 1: the guest asks for node 1, a new host hears the same
 });
 
 test("a vCPU plugged while the monitor runs is measured in its node; the ids of another boot are others", async () => {
-  const growing = await lab.boot({
-    name: "growing",
-    vcpus: 4,
-    bootVcpus: 3,
-    numaNodes: 2,
-    agent: "vbal",
-    monitorBudgetPercent: 100,
-  });
-  await growing.waitReady();
   asked = [];
   decide = () => ({ outcome: "denied", why: { code: "paused" } });
   const own = connect(growing);

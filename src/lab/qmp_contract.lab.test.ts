@@ -8,9 +8,8 @@ import { createQmpAdapter } from "../hypervisor/qmp/qmp_adapter.ts";
 import type { Guest } from "./guest.ts";
 import { hold } from "./hold.ts";
 import { type Lab, startLab } from "./lab.ts";
+import { PACE } from "./real_host_suite.ts";
 
-/** What is reported at the interval only is not worth waiting for. */
-const PACE = { reportEveryMs: 3_000 };
 const BOOT_MS = 60_000;
 const DEADLINE_MS = 5_000;
 const STEP_MS = 50;

@@ -8,6 +8,9 @@ import { parseCpuList } from "../hypervisor/linux/cpu_list.ts";
 import type { StateView } from "../protocol/state_view.ts";
 import type { Guest } from "./guest.ts";
 
+/** Of the agents in tests' guests: what is reported at the interval only is not worth waiting for. */
+export const PACE = { reportEveryMs: 3_000 };
+
 const MAIN = resolve(import.meta.dirname, "../../dist/cli/main.js");
 /** Guests that share two busy pCPUs need most of a minute for a boot. */
 const PATIENCE_MS = 60_000;
