@@ -1,6 +1,8 @@
 /** The QMP adapter on real QEMU guests: the contract of every adapter, and what only a real QEMU can show. */
+
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { NICE } from "../agent/platform.ts";
 import { type ContractFixture, describeHypervisorContract } from "../hypervisor/contract_suite.ts";
 import { parseCpuList } from "../hypervisor/linux/cpu_list.ts";
 import type { HypervisorChange, Observation } from "../hypervisor/port.ts";
@@ -87,6 +89,9 @@ describe("a real QEMU", { timeout: 2 * BOOT_MS }, () => {
       const guest = await lab.boot({ name: "a", vcpus: 2, agent: "vbal" });
       const seen = await until("the agent reports", speaks);
       expect(seen.snapshot.domains[0]!.guest!.mechanisms).toContain("isolate");
+      // It goes before what runs in the guest, isolation or not.
+      const stat = await guest.output(["sh", "-c", "cut -d ' ' -f 19 /proc/$(pidof vbal-agent)/stat"]);
+      expect(Number(stat)).toBe(NICE);
       expect(await adapter.setOnline("a", [0], "isolate", BOOT_MS)).toEqual([0]);
       expect(await guest.output(["cat", "/sys/devices/system/cpu/online"])).toBe("0-1");
       expect(await adapter.setOnline("a", [0, 1], "isolate", BOOT_MS)).toEqual([0, 1]);
