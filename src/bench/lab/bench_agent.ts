@@ -13,7 +13,7 @@ import { agentPercent, agentUsage } from "../agent_usage.ts";
 import { type HostFacts, hostFacts } from "../host_facts.ts";
 
 export interface AgentBenchOptions {
-  /** How long each load is measured. */
+  /** How long each load is measured; at rest a minute at least. */
   readonly seconds: number;
   readonly onProgress: (line: string) => void;
 }
@@ -74,6 +74,8 @@ const LOADS: readonly Load[] = [
 /** The calibration is over, and what idle time saved up is spent: 600 ms at 1 % last a minute. */
 const SETTLE_MS = 75_000;
 const SETTLE_AT_REST_MS = 20_000;
+/** A guest at rest shows its measures once in so long: a shorter window has all of them or none. */
+const AT_REST_SECONDS = 60;
 const RUN_TIMES_EVERY_MS = 1_000;
 
 export async function benchAgent({ seconds, onProgress }: AgentBenchOptions): Promise<AgentBenchResult> {
@@ -92,7 +94,8 @@ export async function benchAgent({ seconds, onProgress }: AgentBenchOptions): Pr
   }
 }
 
-async function underLoad(guest: Guest, load: Load, seconds: number): Promise<AgentBenchRow> {
+async function underLoad(guest: Guest, load: Load, leastSeconds: number): Promise<AgentBenchRow> {
+  const seconds = load.command === null ? Math.max(leastSeconds, AT_REST_SECONDS) : leastSeconds;
   const host = hostOf(guest, load.measuresEveryMs);
   try {
     if (load.command !== null) await guest.output(["sh", "-c", `(${load.command}) > /dev/null 2>&1 &`]);
