@@ -36,6 +36,8 @@ export interface KnownWorldsResult {
 
 /** Both of the truth and of each model: hundreds of the host's slices say enough of a share. */
 const SIMULATED_NS = 250_000_000;
+/** The simulator's own. */
+const TICK_NS = 4_000_000;
 
 export function benchKnownWorlds(onProgress: (line: string) => void): KnownWorldsResult {
   const worlds = [...CHOSEN, ...DRAWN].map(({ name, model }): KnownWorld => {
@@ -112,7 +114,14 @@ function alike(name: string, own: Pick<DomainModel, "meeting" | "workNs">, meeti
   return {
     name,
     model: {
-      host: { groups: false, meetingFactor, otherThreads: 0, pauseLoopExits: true },
+      host: {
+        groups: false,
+        meetingFactor,
+        otherThreads: 0,
+        pauseLoopExits: true,
+        tickNs: TICK_NS,
+        housekeeping: null,
+      },
       domains: [domain, domain],
     },
   };

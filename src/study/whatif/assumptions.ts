@@ -12,7 +12,7 @@ export function assumptionsOf(
       ? "A program that has a thread on every vCPU is taken to have as many threads as vCPUs under every policy, as one that is started there; --threads keep takes those that run already."
       : "Programs keep their number of threads under every policy.",
     "The load is steady, and whoever sleeps sleeps as long under every policy: a domain that gets more done is not given more to do from outside.",
-    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain, and may have other work that no record shows; both are left open.",
+    "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain and with 100 to 1,000 ticks a second, and may have other work that no record shows; all of that is left open.",
     ...(pauseLoopExits === null
       ? [
           "Whether the host notices vCPUs that spin (pause-loop exits: KVM where the hardware can, emulation never) is left open too; --pause-loop-exits says it.",

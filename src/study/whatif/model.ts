@@ -28,6 +28,16 @@ export interface HostModel {
   readonly otherThreads: number;
   /** It notices a vCPU that spins, and lets a sibling run: what KVM does where the hardware can, and emulation never. */
   readonly pauseLoopExits: boolean;
+  /** Between two ticks, at which slices end. Nanoseconds. */
+  readonly tickNs: number;
+  /** What the host itself has to do on each of its pCPUs now and then; `null`: nothing at all. */
+  readonly housekeeping: Housekeeping | null;
+}
+
+/** On average, in nanoseconds. */
+export interface Housekeeping {
+  readonly workNs: number;
+  readonly sleepNs: number;
 }
 
 export interface DomainModel {
@@ -50,6 +60,11 @@ const INTENSITY: Range = [0.005, 0.5];
 const BURST_NS: Range = [200_000, 50_000_000];
 /** Half of the hosts do nothing else. */
 const OTHERS_CHANCE = 0.5;
+/** Linux is built for 1,000, 300, 250 or 100 ticks a second (its kernel/Kconfig.hz). */
+const TICKS_NS = [1_000_000, 3_333_333, 4_000_000, 10_000_000] as const;
+/** Kernel threads, emulators, daemons: of a pCPU, from nearly nothing to what a crowded host has, and how often they wake. */
+const HOUSEKEEPING_PART: Range = [0.001, 0.03];
+const HOUSEKEEPING_EVERY_NS: Range = [1_000_000, 100_000_000];
 /** A domain this close to always wanting a pCPU has no sleep in it that a record would show. */
 const ALWAYS_BUSY = 0.97;
 const BUSY_MIN = 0.01;
@@ -73,7 +88,16 @@ export function drawHost({ pcpus, pauseLoopExits }: Recording, key: number): Hos
     meetingFactor: logUniform(MEETING_FACTOR, draw()),
     otherThreads: draw() < OTHERS_CHANCE ? 0 : 1 + Math.floor(draw() * 2 * pcpus.length),
     pauseLoopExits: pauseLoopExits ?? draw() < 0.5,
+    tickNs: TICKS_NS[Math.floor(draw() * TICKS_NS.length)]!,
+    housekeeping: housekeepingOf(
+      logUniform(HOUSEKEEPING_PART, draw()),
+      logUniform(HOUSEKEEPING_EVERY_NS, draw()),
+    ),
   };
+}
+
+function housekeepingOf(part: number, everyNs: number): Housekeeping {
+  return { workNs: part * everyNs, sleepNs: (1 - part) * everyNs };
 }
 
 export function drawDomain({ online, run, wait }: RecordedDomain, key: number): DomainModel {

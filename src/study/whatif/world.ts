@@ -86,7 +86,7 @@ function configOf(options: WorldOptions): SimulationConfig {
   const { snapshot, policy } = recording;
   const places = snapshot.pcpus.filter(({ online }) => online);
   const numberOf = new Map<PcpuId, number>(places.map(({ id }, i) => [id, i]));
-  const { groups, meetingFactor, otherThreads, pauseLoopExits } = model.host;
+  const { groups, meetingFactor, pauseLoopExits, tickNs } = model.host;
   const domains = recording.domains.map((domain, d): DomainConfig => {
     const placement = placements[d]!;
     const own = policyOf(policy, domain.id);
@@ -123,8 +123,8 @@ function configOf(options: WorldOptions): SimulationConfig {
       // How much SMT siblings slow each other down is in no record.
       costs: { ...meetingCosts(meetingFactor), smtSharedRate: 1, remoteMemoryRate: 1 },
     },
-    host: { scheduler: { kind: "eevdf", groups }, pauseLoopExits },
-    domains: otherThreads === 0 ? domains : [...domains, others(model.host)],
+    host: { scheduler: { kind: "eevdf", groups, tick: tickNs }, pauseLoopExits },
+    domains: [...domains, ...others(model.host), ...housekeeping(model.host, places.length)],
   };
 }
 
@@ -146,13 +146,25 @@ function meetingCosts(factor: number): Record<string, number> {
 }
 
 /** The host's own programs, as a domain that nobody manages and that shares by thread. */
-function others({ otherThreads }: HostModel): DomainConfig {
+function others({ otherThreads }: HostModel): DomainConfig[] {
+  if (otherThreads === 0) return [];
   const work = { do: "compute", time: { mean: 1_000_000, cv: 1 } } as const;
-  return {
-    name: "others",
-    vcpus: otherThreads,
-    workload: { tasks: [{ count: otherThreads, program: [{ do: "repeat", body: [work] }] }] },
-  };
+  const program = [{ do: "repeat", body: [work] } as const];
+  return [{ name: "others", vcpus: otherThreads, workload: { tasks: [{ count: otherThreads, program }] } }];
+}
+
+/** On every pCPU. Without it, vCPUs of one guest that begin together are run in step for ever. */
+function housekeeping({ housekeeping }: HostModel, pcpus: number): DomainConfig[] {
+  if (housekeeping === null) return [];
+  const work = { do: "compute", time: { mean: Math.round(housekeeping.workNs), cv: 1 } } as const;
+  const sleep = { do: "sleep", time: { mean: Math.round(housekeeping.sleepNs), cv: 1 } } as const;
+  const program = [{ do: "repeat", body: [sleep, work] } as const];
+  return Array.from({ length: pcpus }, (_, pcpu) => ({
+    name: `housekeeping${pcpu}`,
+    vcpus: 1,
+    pins: [[pcpu]],
+    workload: { tasks: [{ count: 1, program }] },
+  }));
 }
 
 /** Those vCPUs that the policy leaves unused are taken at once. */
