@@ -48,7 +48,7 @@ export interface MonitorLinkOptions {
 export const REQUESTS_PER_SECOND_MAX = 4;
 const WINDOW_MS: Milliseconds = 1_000;
 /** A message costs an emulated guest half a percent of a vCPU when it comes each second; the guest goes on with rates of up to 5 s ago. */
-export const RUN_TIMES_EVERY_MS: Milliseconds = 1_900;
+export const RUN_TIMES_EVERY_MS: Milliseconds = 2_900;
 /** Measures older than so many intervals count no more. */
 const MEASURES_MISSED_MAX = 3;
 

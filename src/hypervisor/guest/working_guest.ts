@@ -19,5 +19,5 @@ export interface WorkSeen {
   readonly matters: boolean;
 }
 
-/** Between two looks, which are two to three seconds apart. An emulated guest that idles takes half of it. */
+/** Between two looks, which are some three seconds apart. An emulated guest that idles takes half of it. */
 const AT_REST_NS_MAX: Nanoseconds = 100_000_000;
