@@ -397,17 +397,10 @@ export class Daemon {
       this.#changePolicy();
     }
     this.#onProblems(problems);
-    this.#monitors.welcome(
-      snapshot.domains.map(({ id }) => id),
-      () => this.#monitorLayers(),
-    );
-    const { state } = this.#loop;
-    this.#telemetry.onObservation(usage, {
-      now: this.#clock.now(),
-      state,
-      usage: this.#usage,
-      load: this.#load,
-    });
+    const present = snapshot.domains.map(({ id }) => id);
+    this.#monitors.welcome(present, () => this.#monitorLayers());
+    const [now, { state }] = [this.#clock.now(), this.#loop];
+    this.#telemetry.onObservation(usage, { now, state, usage: this.#usage, load: this.#load });
     this.#server?.changed(this.#telemetry.takeFacts());
   }
 
