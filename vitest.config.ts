@@ -47,9 +47,8 @@ export default defineConfig({
           maxWorkers: "100%",
           include: ["src/{sim,study,bench}/**/*.test.ts", "src/cli/sim*.test.ts"],
           isolate: false,
-          // `npm test` runs them on the time that real guests leave.
-          testTimeout: 600_000,
-          hookTimeout: 600_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

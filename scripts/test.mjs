@@ -1,25 +1,16 @@
 // `npm test`: sets up what the machine lacks, checks types, style and format, runs the unit tests, those that draw
 // many cases, the simulator's and the tests on real guests. A stage that cannot run fails and says what to install; nothing is skipped.
 // Its last line is "N passed, N failed", counted from the test runner's own reports.
-//
-// Real guests wait half of the time, and the simulator, which only computes, fills it: it runs behind them, yields to
-// them, and is shown when it is over. What measures load comes last and has the machine to itself.
-import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setUp } from "./setup.mjs";
 
 const ROOT = join(import.meta.dirname, "..");
 const REPORTS = join(ROOT, "dist", "reports");
 
-/** A tenth of what others get who want all: on a machine that is busy with something else, too, it still comes to an end. */
-const NICE = 10;
-
 const wanted = process.argv.slice(2);
 const stages = wanted.length > 0 ? wanted : ["static", "unit", "property", "sim", "lab"];
-
-// Ended by hand, it takes what runs behind with it.
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
 const totals = { passed: 0, failed: 0 };
 const machine = await setUp({ root: ROOT, purpose: purposeOf(stages) }).catch((error) => {
@@ -30,18 +21,15 @@ mkdirSync(REPORTS, { recursive: true });
 
 if (stages.includes("static")) {
   for (const script of ["types", "lint", "format"]) {
-    const ended = await run("npm", ["run", "--silent", script]);
+    const ended = run("npm", ["run", "--silent", script]);
     if (ended !== 0) fail(`npm run ${script} found something, see above`);
   }
 }
-for (const project of ["unit", "property"]) {
-  if (stages.includes(project)) await vitest(project);
-}
-const simulator = stages.includes("sim") ? vitest("sim", runBehind) : undefined;
-if (stages.includes("lab") && machine.lab) await vitest("lab");
-await simulator;
+if (stages.includes("unit")) vitest("unit");
+if (stages.includes("property")) vitest("property");
+if (stages.includes("sim")) vitest("sim");
 if (stages.includes("lab")) {
-  if (machine.lab) await vitest("load");
+  if (machine.lab) for (const project of ["lab", "load"]) vitest(project);
   else fail(`The tests on real guests cannot run here: ${machine.why}`);
 }
 
@@ -53,10 +41,10 @@ function purposeOf(stages) {
   return stages.includes("sim") ? "bench" : "unit";
 }
 
-async function vitest(project, runIt = run) {
+function vitest(project) {
   const report = join(REPORTS, `${project}.json`);
   rmSync(report, { force: true });
-  const ended = await runIt("npx", [
+  const ended = run("npx", [
     "--no-install",
     "vitest",
     "run",
@@ -88,46 +76,6 @@ function fail(why) {
 }
 
 function run(command, args) {
-  return endOf(spawn(command, args, { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] }));
-}
-
-/** Gets the time that nobody else wants; what it says is kept until it is over. */
-async function runBehind(command, args) {
-  const said = join(REPORTS, "behind.log");
-  const output = openSync(said, "w");
-  const stdio = ["ignore", output, output];
-  const child = spawn("nice", ["-n", String(NICE), command, ...args], { cwd: ROOT, stdio, detached: true });
-  closeSync(output);
-  yieldAsSession(child.pid);
-  const end = () => endSession(child.pid);
-  process.once("exit", end);
-  const ended = await endOf(child);
-  process.off("exit", end);
-  process.stdout.write(readFileSync(said));
-  rmSync(said);
-  return ended;
-}
-
-/** Where Linux divides the time among sessions first, a nice process yields to nobody outside of its own. */
-function yieldAsSession(leader) {
-  try {
-    writeFileSync(`/proc/${leader}/autogroup`, String(NICE));
-  } catch {
-    // It does not divide so here.
-  }
-}
-
-function endSession(leader) {
-  try {
-    process.kill(-leader, "SIGTERM");
-  } catch {
-    // It ended by itself.
-  }
-}
-
-function endOf(child) {
-  return new Promise((resolve) => {
-    child.once("error", () => resolve(1));
-    child.once("close", (code) => resolve(code ?? 1));
-  });
+  const ended = spawnSync(command, args, { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] });
+  return ended.status ?? 1;
 }
