@@ -2,17 +2,24 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
 import Database from "libsql";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { type HistorySample, NO_COUNTS } from "./history_sample.ts";
 import { type History, startHistory, TOGETHER_SECONDS } from "./start_history.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "vbal-history-"));
-const path = join(folder, "history.db");
+let folder: string;
+let path: string;
 let history: History | null = null;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "vbal-history-"));
+  path = join(folder, "history.db");
+});
 
 afterEach(async () => {
   await history?.close();
+  history = null;
   rmSync(folder, { recursive: true });
 });
 
@@ -32,7 +39,9 @@ function second(at: number): HistorySample {
 function onDisk(): number[] {
   const db = new Database(path);
   try {
-    return (db.prepare("SELECT at FROM sample ORDER BY at").all() as { at: number }[]).map(({ at }) => at);
+    return (db.prepare("SELECT at FROM sample WHERE span = 1 ORDER BY at").all() as { at: number }[]).map(
+      ({ at }) => at,
+    );
   } finally {
     db.close();
   }
@@ -52,4 +61,23 @@ test("seconds go to the disk together, the first at once, and a stop loses none"
   await history.close();
   history = null;
   expect(onDisk()).toEqual([100, 101, 102, 103, 104, 105, 106]);
+});
+
+test("a thread that dies takes nothing with it that it was not sent, and each second counts once", async () => {
+  const workers: Worker[] = [];
+  const onWorker = (worker: Worker) => void workers.push(worker);
+  process.on("worker", onWorker);
+  history = startHistory({ path, maxBytes: 1_000_000, onFault: (text) => expect.fail(text) });
+  history.keep(second(100));
+  await expect.poll(() => history?.meters.waiting, { timeout: 10_000 }).toBe(0);
+  process.off("worker", onWorker);
+  history.keep(second(101));
+  history.keep(second(102));
+  await workers[0]!.terminate();
+  expect(history.meters).toMatchObject({ waiting: 2, leftOut: 0 });
+  // After the pause before another one is started.
+  history.keep(second(120));
+  await expect.poll(() => history?.meters.waiting, { timeout: 10_000 }).toBe(0);
+  expect(history.meters.leftOut).toBe(0);
+  expect(onDisk()).toEqual([100, 101, 102, 120]);
 });

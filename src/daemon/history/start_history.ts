@@ -79,8 +79,9 @@ export function startHistory(options: HistoryOptions): History {
     );
     started.on("exit", () => {
       if (worker === started) worker = null;
-      leftOut += waiting;
-      waiting = 0;
+      // What it was not sent yet is for the next one.
+      leftOut += waiting - held.length;
+      waiting = held.length;
     });
     started.on("message", (message: FromHistory) => {
       if (message.kind === "fault") return options.onFault(message.text);

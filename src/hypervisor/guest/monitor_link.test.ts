@@ -172,6 +172,14 @@ describe("settings", () => {
   });
 });
 
+test("at any interval of looks up to 3 s, run times come no more than 5 s apart, timers that are late included", () => {
+  const lateMs = 100;
+  for (let intervalMs = 100; intervalMs <= 3_000; intervalMs += 10) {
+    const apartMs = intervalMs * Math.ceil(RUN_TIMES_EVERY_MS / intervalMs);
+    expect(apartMs + lateMs, `${intervalMs} ms`).toBeLessThan(5_000);
+  }
+});
+
 describe("requests", () => {
   test("reach the host as what they are, and the answer goes back in words (P-16..P-18)", async () => {
     await begin({ more: [REQUEST] });

@@ -71,7 +71,7 @@ describe("canaries: a controller with a fault is found", () => {
     ["takes vCPU 0", /Invariant 4: .* without vCPU 0/],
     ["pins where another one is", /Invariant 3|Not converged|not all of them online/],
     ["acts while it should observe", /In observe mode/],
-    ["forgets over a restart what it plugged", /was plugged by vbal and left there/, 1],
+    ["forgets over a restart what it plugged", /was plugged by vbal and left there/, 105],
     ["forgets what it found", /left .* by a clean stop/],
     ["never plans anew", /Invariant 4|Not converged|planned/],
   ])("%s", (fault, complaint, from) => {
