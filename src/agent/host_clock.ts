@@ -36,7 +36,7 @@ export class HostClock {
 }
 
 const SPAN_MIN_MS = 200;
-/** The host looks once in one to three seconds, and tells a guest that works. */
+/** The host tells a guest that works once in some three seconds, and less than five. */
 const FRESH_MS = 5_000;
 /** Longer ago the guest was at rest: a rate over all of it tells nothing of now. */
 const SPAN_MAX_MS = FRESH_MS;
