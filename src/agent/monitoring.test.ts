@@ -173,6 +173,20 @@ describe("the host's wish", () => {
     expect(count()).toBe(6);
   });
 
+  test.each([
+    { guest: "where threads wait too long", threads: 2, exceeds: true, nextMs: 1_000 },
+    { guest: "that works, and nobody waits", threads: 0.9, exceeds: false, nextMs: 6_000 },
+    { guest: "that idles", threads: 0.1, exceeds: false, nextMs: 18_000 },
+    { guest: "of which not everything is known", threads: null, exceeds: false, nextMs: 6_000 },
+  ])("a guest $guest shows measures again in $nextMs ms", ({ threads, exceeds, nextMs }) => {
+    const story = new Story();
+    story.say(HELLO, ON);
+    const vcpus = [loadOf(0), loadOf(1, { "runnable-threads": threads })];
+    const sampled = story.sampled(false);
+    story.feed({ ...sampled, exceeds, sample: { ...sampled.sample, vcpus } });
+    expect(story.heard.findLast(({ kind }) => kind === "measures")).toMatchObject({ nextMs });
+  });
+
   test("a host that is not heard of for its patience is lost: the monitor stops", () => {
     const story = greeted();
     story.feed({ kind: "hung-up" });

@@ -38,6 +38,8 @@ export interface Monitoring {
   /** The host's layer. */
   readonly host: ThresholdLayer["values"];
   readonly measuredAtMs: number;
+  /** How many times as rarely measures come while nothing is exceeded. */
+  readonly restTimes: number;
   readonly asking: Asking;
 }
 
@@ -75,6 +77,7 @@ export function startMonitoring(config: MonitorConfig, life: string): Monitoring
     measuresEveryMs: 0,
     host: {},
     measuredAtMs: Number.NEGATIVE_INFINITY,
+    restTimes: AT_REST_TIMES,
     asking: startAsking(life),
   };
 }
@@ -137,10 +140,11 @@ export function heedSampled(before: Monitoring, event: SampleEvent, nowMs: numbe
   // Samples come a little early or late: half an interval is no reason to leave one out.
   const dueMs = measuresDueMs(before, { atRest: false }) - before.config.sampleEveryMs / 2;
   if (!event.isWhole || nowMs < dueMs) return { monitoring, effects: [] };
-  const nextMs = event.exceeds ? before.measuresEveryMs : before.measuresEveryMs * AT_REST_TIMES;
+  const restTimes = isIdle(event.sample) ? IDLE_TIMES : AT_REST_TIMES;
+  const nextMs = before.measuresEveryMs * (event.exceeds ? 1 : restTimes);
   const message = { ...measuresMessage(event.sample, event.degraded), nextMs };
   return {
-    monitoring: { ...monitoring, measuredAtMs: nowMs },
+    monitoring: { ...monitoring, measuredAtMs: nowMs, restTimes },
     effects: [{ kind: "send-measures", message }],
   };
 }
@@ -153,15 +157,26 @@ export function heedGlance(before: Monitoring, { online, isCalm }: GlanceEvent, 
 
 /** When the host wants to see measures next; Infinity for never. `atRest`: nothing is exceeded. */
 export function measuresDueMs(
-  { measuresEveryMs, measuredAtMs }: Monitoring,
+  { measuresEveryMs, measuredAtMs, restTimes }: Monitoring,
   { atRest }: { readonly atRest: boolean },
 ): number {
   if (measuresEveryMs === 0) return Number.POSITIVE_INFINITY;
-  return measuredAtMs + measuresEveryMs * (atRest ? AT_REST_TIMES : 1);
+  return measuredAtMs + measuresEveryMs * (atRest ? restTimes : 1);
 }
 
-/** What a guest at rest has to show hardly changes: it may come so many times as rarely. */
+/** What a guest has to show where nobody waits hardly changes: it may come so many times as rarely. */
 const AT_REST_TIMES = 6;
+/** And where hardly anybody runs, so many times. */
+const IDLE_TIMES = 18;
+/** On every vCPU. To look at everything takes a tenth of one in an emulated guest. */
+const IDLE_THREADS_MAX = 0.3;
+
+function isIdle({ vcpus }: LoadSample): boolean {
+  return vcpus.every(({ readings }) => {
+    const { value } = readings["runnable-threads"];
+    return value !== null && value < IDLE_THREADS_MAX;
+  });
+}
 
 /** Whether what is asked for, or was denied, depends on what a guest at rest sees. */
 export function wantsGlances({ asking }: Monitoring): boolean {

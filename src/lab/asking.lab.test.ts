@@ -38,7 +38,7 @@ const running = new Set<Host>();
 const loads = new Set<AbortController>();
 
 beforeAll(async () => {
-  lab = await startLab({ dir: "asking" });
+  lab = await startLab({ dir: "asking", restore: true });
   [there, plugged, strict] = await Promise.all([
     bootGuest({ name: "there" }),
     bootGuest({ name: "plugged", bootVcpus: 1 }),

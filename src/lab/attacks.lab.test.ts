@@ -39,7 +39,7 @@ let daemon: Daemon;
 const log: string[] = [];
 
 beforeAll(async () => {
-  lab = await startLab({ dir: "attacks-test" });
+  lab = await startLab({ dir: "attacks-test", restore: true });
   [a, b, stock, plain] = await Promise.all([
     lab.boot({ name: "a", vcpus: 2, agent: "none" }),
     lab.boot({ name: "b", vcpus: 2, agent: "vbal" }),

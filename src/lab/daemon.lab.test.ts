@@ -22,7 +22,7 @@ let daemon: DaemonProcess | null = null;
 let before: Map<Guest, { readonly pins: ReadonlyMap<string, string>; readonly online: string }>;
 
 beforeAll(async () => {
-  lab = await startLab({ dir: "daemon-test" });
+  lab = await startLab({ dir: "daemon-test", restore: true });
   for (const file of ["journal.jsonl", "overrides.json"]) rmSync(join(lab.folder, file), { force: true });
   [a, b] = await Promise.all([
     lab.boot({ name: "a", vcpus: 2, agent: "vbal" }),

@@ -1,6 +1,7 @@
 /** A running guest: its sockets, its vCPU threads, programs inside it, its end. */
 import { execFile } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { z } from "zod";
 import {
@@ -49,6 +50,8 @@ export class Guest {
   readonly #paths: GuestPaths;
   #monitor: Promise<Monitor> | null = null;
   #runner: Promise<Runner> | null = null;
+  /** What it does before anything else, until it has done so. */
+  #first: readonly string[] | null = null;
 
   /** Made by `Lab.boot` and `Lab.attach`. */
   constructor(folder: string, record: GuestRecord) {
@@ -84,13 +87,39 @@ export class Guest {
 
   /** Resolves when the guest can run programs; rejects with the end of its console when it does not come up. */
   async waitReady(deadlineMs: number = BOOT_MAX_MS): Promise<void> {
-    this.#runner ??= connectRunner(this.#paths.runner, { deadlineMs, giveUp: () => this.#whyHopeless() });
+    this.#runner ??= this.#connected(deadlineMs);
     try {
       await this.#runner;
     } catch (fault) {
       this.#runner = null;
       throw new Error(`Guest ${this.name}: ${messageOf(fault)}${this.#tail()}`);
     }
+  }
+
+  /** Resolves when its vCPUs run, which is when its state has been read where it is restored. */
+  async running(): Promise<void> {
+    const monitor = await this.monitor();
+    const until = performance.now() + RESTORE_MAX_MS;
+    while (!QUERY_STATUS.parse(await monitor.execute("query-status")).running) {
+      if (until < performance.now()) throw new Error(`Guest ${this.name} does not run${this.#tail()}`);
+      await sleep(LOOK_EVERY_MS);
+    }
+  }
+
+  /** As soon as it runs, and before `waitReady` resolves, it does this. */
+  awaken(argv: readonly string[]): void {
+    this.#first = argv;
+    // Whoever waits for it hears of the fault.
+    void this.waitReady().catch(() => undefined);
+  }
+
+  async #connected(deadlineMs: number): Promise<Runner> {
+    const runner = await connectRunner(this.#paths.runner, { deadlineMs, giveUp: () => this.#whyHopeless() });
+    if (this.#first === null) return runner;
+    const { code, stderr } = await runner.exec(this.#first);
+    if (code !== 0) throw new Error(`${this.#first.join(" ")} exited with ${code}: ${stderr.trim()}`);
+    this.#first = null;
+    return runner;
   }
 
   /** Runs a command in the guest, without a shell. Several may run at once. */
@@ -211,6 +240,9 @@ export class Guest {
 export const BOOT_MAX_MS = 120_000;
 
 const MONITOR_MAX_MS = 10_000;
+/** To read 160 MB takes half a second. */
+const RESTORE_MAX_MS = 60_000;
+const LOOK_EVERY_MS = 20;
 const PIN_MAX_MS = 5_000;
 
 /** A crowded guest may report its last second late. */
@@ -221,6 +253,7 @@ const TAIL_BYTES = 2_000;
 const FIXED_WORK = z.object({ seconds: z.number() });
 const RATE_LINE = z.object({ second: z.number(), rate: z.number(), threads: z.number() });
 const RATE_TOTAL = z.object({ seconds: z.number(), rounds: z.number(), rate: z.number() });
+const QUERY_STATUS = z.object({ running: z.boolean() });
 const QUERY_CPUS = z.array(z.object({ "cpu-index": z.number(), "thread-id": z.number() }));
 
 function readTail(path: string): string {

@@ -28,7 +28,7 @@ let daemon: Daemon;
 const log: string[] = [];
 
 beforeAll(async () => {
-  lab = await startLab({ dir: "hostile" });
+  lab = await startLab({ dir: "hostile", restore: true });
   [liar, neighbour] = await Promise.all([
     lab.boot({ name: "liar", vcpus: 2, agent: "none" }),
     lab.boot({ name: "neighbour", vcpus: 2, agent: "vbal" }),

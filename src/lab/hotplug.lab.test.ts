@@ -154,7 +154,7 @@ interface Hand {
 }
 
 async function withGuest(spec: GuestSpec, story: (hand: Hand) => Promise<void>): Promise<void> {
-  const lab = await startLab({ dir: "hotplug" });
+  const lab = await startLab({ dir: "hotplug", restore: true });
   const adapter = createQmpAdapter({ directory: lab.folder, agent: PACE });
   const changes: HypervisorChange[] = [];
   try {

@@ -108,6 +108,7 @@ function imageEntries(parts: {
     { path: "lab/pattern", bytes: compiled.pattern },
     { path: "lab/hold", bytes: compiled.hold },
     { path: "lab/load", bytes: compiled.load },
+    { path: "lab/agent", bytes: readFileSync(join(root, "src/lab/guest/agent.sh")) },
     { path: "init", bytes: readFileSync(join(root, "src/lab/guest/init.sh")) },
     ...(agent === null ? [] : [{ path: "bin/vbal-agent", bytes: agent }]),
   ];

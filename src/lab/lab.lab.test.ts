@@ -160,6 +160,32 @@ describe("vCPUs", () => {
   });
 });
 
+describe("guests that are restored", () => {
+  test("go on after their boot, each with its own agent and the right time; a reset boots them as any other", async () => {
+    const restored = await startLab({ dir: "restore-test", restore: true });
+    try {
+      const [ours, none] = await Promise.all([
+        restored.boot({ name: "ours", vcpus: 1, agent: "vbal", monitorBudgetPercent: 5 }),
+        restored.boot({ name: "none", vcpus: 1 }),
+      ]);
+      const agentOf = async (guest: Guest) => (await guest.exec(["pidof", "vbal-agent"])).code;
+      await expect.poll(() => agentOf(ours)).toBe(0);
+      expect(await agentOf(none)).toBe(1);
+      expect(await ours.output(["cat", "/etc/vbal-agent.json"])).toBe('{"budgetPercent": 5}');
+      const skewS = Number(await ours.output(["date", "+%s"])) - Date.now() / 1_000;
+      expect(Math.abs(skewS)).toBeLessThan(60);
+      const idOf = (guest: Guest) => guest.output(["cat", "/proc/sys/kernel/random/boot_id"]);
+      const before = await idOf(ours);
+      await (await ours.monitor()).execute("system_reset");
+      ours.detach();
+      await expect.poll(() => agentOf(ours)).toBe(0);
+      expect(await idOf(ours)).not.toBe(before);
+    } finally {
+      await restored.down();
+    }
+  });
+});
+
 describe("an end without leftovers", () => {
   test("a guest that does not come up is reported with the reason, and its name is free again", async () => {
     const dying = await lab.boot({ name: "dying", vcpus: 1 });

@@ -12,6 +12,7 @@ import { endGuest, readRecords, reapOrphans, writeRecord } from "./guest_record.
 import { buildImage, type GuestImage } from "./image.ts";
 import { identify } from "./processes.ts";
 import { type Accelerator, type GuestSpec, guestPaths, qemuArguments } from "./qemu_arguments.ts";
+import { awakening, restoring, savedState } from "./saved_state.ts";
 
 export interface LabOptions {
   /** Where the sockets are made; below `.lab/run` when it is one name. "default" when absent. */
@@ -20,6 +21,8 @@ export interface LabOptions {
   readonly accelerator?: Accelerator | "auto";
   /** The guests outlive this process, until `endLab`. */
   readonly keep?: boolean;
+  /** Guests go on from a saved state at the end of their boot (saved_state.ts) instead of booting. */
+  readonly restore?: boolean;
 }
 
 /**
@@ -33,7 +36,8 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const image = await buildImage(PROJECT_ROOT);
   const wanted = options.accelerator ?? "auto";
   const accelerator = wanted === "auto" ? await chooseAccelerator({ root: PROJECT_ROOT, image }) : wanted;
-  return new Lab({ folder, image, accelerator, keep: options.keep ?? false });
+  const { keep = false, restore = false } = options;
+  return new Lab({ folder, image, accelerator, keep, restore });
 }
 
 /** Ends every guest of a lab, whoever started it; returns their names. */
@@ -56,26 +60,58 @@ export class Lab {
   readonly accelerator: Accelerator;
   readonly #image: GuestImage;
   readonly #keep: boolean;
+  readonly #restore: boolean;
   readonly #guests = new Map<string, Guest>();
 
-  constructor(parts: { folder: string; image: GuestImage; accelerator: Accelerator; keep: boolean }) {
+  constructor(parts: {
+    folder: string;
+    image: GuestImage;
+    accelerator: Accelerator;
+    keep: boolean;
+    restore: boolean;
+  }) {
     this.folder = parts.folder;
     this.accelerator = parts.accelerator;
     this.#image = parts.image;
     this.#keep = parts.keep;
+    this.#restore = parts.restore;
   }
 
   get guests(): readonly Guest[] {
     return [...this.#guests.values()];
   }
 
-  /** Starts a guest and resolves at once; `waitReady` tells when it is up. Several may boot at the same time. */
+  /**
+   * Starts a guest and resolves at once; `waitReady` tells when it is up. Several may boot at the same time. One that is
+   * restored has its state read before that, and the first of a shape boots.
+   */
   async boot(spec: GuestSpec): Promise<Guest> {
+    if (!this.#restore) return this.#start(spec, []);
+    const shape = { root: PROJECT_ROOT, spec, image: this.#image, accelerator: this.accelerator, qemu: QEMU };
+    const state = await savedState(shape, async (saved) => (await this.#forSaving()).boot(saved));
+    const guest = await this.#start(spec, restoring(state));
+    await guest.running();
+    guest.awaken(awakening(spec));
+    return guest;
+  }
+
+  /** A lab of its own, where no daemon looks. */
+  async #forSaving(): Promise<Lab> {
+    const folder = labFolder("saving");
+    mkdirSync(folder, { recursive: true });
+    await reapOrphans(folder);
+    const { accelerator } = this;
+    return new Lab({ folder, image: this.#image, accelerator, keep: false, restore: false });
+  }
+
+  async #start(spec: GuestSpec, how: readonly string[]): Promise<Guest> {
     if (spec.agent === "vbal" && !this.#image.hasVbalAgent) {
       throw new Error(`Guest ${spec.name}: the vbal agent has not been built: run node scripts/setup.mjs`);
     }
     const paths = guestPaths(this.folder, spec.name);
-    const args = qemuArguments({ spec, paths, image: this.#image, accelerator: this.accelerator });
+    const args = qemuArguments({ spec, paths, image: this.#image, accelerator: this.accelerator }).concat(
+      how,
+    );
     if (!fitsSocketPath(paths.labQmp)) {
       throw new Error(
         `Socket path ${paths.labQmp} is over ${SOCKET_PATH_BYTES_MAX} bytes: choose a shorter folder for the lab`,
@@ -117,7 +153,7 @@ export class Lab {
 /** From src/lab and from dist/lab alike. */
 const PROJECT_ROOT = resolve(import.meta.dirname, "../..");
 
-const QEMU = "qemu-system-x86_64";
+const QEMU = "/usr/bin/qemu-system-x86_64";
 
 function labFolder(dir = "default"): string {
   return resolve(join(PROJECT_ROOT, ".lab", "run"), dir);

@@ -42,7 +42,7 @@ function connect(to: Guest = guest): GuestChannel {
 }
 
 beforeAll(async () => {
-  lab = await startLab({ dir: "monitor-channel" });
+  lab = await startLab({ dir: "monitor-channel", restore: true });
   // Tests want to see measures every second, which is more than 1 % of an emulated vCPU.
   const shape = { vcpus: 4, numaNodes: 2, agent: "vbal", monitorBudgetPercent: 100 } as const;
   guest = await lab.boot({ ...shape, name: "asking" });

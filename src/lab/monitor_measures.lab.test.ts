@@ -23,7 +23,7 @@ let lab: Lab;
 let guest: Guest;
 
 beforeAll(async () => {
-  lab = await startLab({ dir: "monitor-test" });
+  lab = await startLab({ dir: "monitor-test", restore: true });
   guest = await lab.boot({ name: "watched", vcpus: 4, numaNodes: 2 });
   await guest.waitReady();
   // An emulated processor may hang when the kernel patches the event in under load (agent/sources/switch_trace.ts): a

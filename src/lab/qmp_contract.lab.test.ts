@@ -218,7 +218,7 @@ interface Hand {
 
 /** A lab and an adapter that looks at it, both ended however the story ends. */
 async function withLab(story: (hand: Hand) => Promise<void>): Promise<void> {
-  const lab = await startLab({ dir: LAB });
+  const lab = await startLab({ dir: LAB, restore: true });
   const adapter = createQmpAdapter({ directory: lab.folder, agent: PACE });
   const changes: HypervisorChange[] = [];
   const observe = () => adapter.observe(DEADLINE_MS);
@@ -249,7 +249,7 @@ async function withLab(story: (hand: Hand) => Promise<void>): Promise<void> {
 const LAB = "qmp-contract";
 
 async function makeFixture(): Promise<ContractFixture> {
-  const lab = await startLab({ dir: LAB });
+  const lab = await startLab({ dir: LAB, restore: true });
   const guests = new Map<string, Guest>();
   const guestOf = (name: string): Guest => {
     const guest = guests.get(name);

@@ -28,7 +28,7 @@ describe("the account", () => {
     { why: "time pays in: 1 % of it", balance: after({}), is: 200 },
     { why: "what the stages took is paid", balance: after({ glance: 5, look: 25 }, { cpuMs: 30 }), is: 170 },
     { why: "what else the agent did, too", balance: after({ look: 25 }, { cpuMs: 45 }), is: 155 },
-    { why: "but with half of what was paid in at most", balance: after({}, { cpuMs: 5_000 }), is: 150 },
+    { why: "but with seven tenths of what was paid in at most", balance: after({}, { cpuMs: 5_000 }), is: 130 },
     { why: "a night pays in a minute's", balance: after({}, { seconds: 30_000 }), is: CREDIT_MAX_MS },
     { why: "one round may overdraw it", balance: after({ show: 900 }, { cpuMs: 900 }), is: -700 },
     { why: "a clock that stood still pays nothing", balance: after({}, { seconds: 0 }), is: 100 },
@@ -54,14 +54,14 @@ describe("the account", () => {
 describe("what is done when", () => {
   test.each([
     { why: "with credit for two looks: as wished", budget: withBalance(300), everyMs: 500 },
-    { why: "without: a quarter of the share", budget: withBalance(0), everyMs: 800 },
+    { why: "without: a fifth of the share", budget: withBalance(0), everyMs: 1_000 },
     { why: "at a cost of nothing: as wished", budget: withBalance(-1, openBudget(1).costs), everyMs: 500 },
   ])("glances, $why", ({ budget, everyMs }) => {
     expect(glanceEveryMs(budget, "glance", 500)).toBe(everyMs);
   });
 
   test("a watch that costs less is slowed down less", () => {
-    expect(glanceEveryMs(withBalance(0), "watch", 100)).toBe(400);
+    expect(glanceEveryMs(withBalance(0), "watch", 100)).toBe(500);
   });
 
   test.each([

@@ -1,5 +1,5 @@
 /**
- * The governor: holds the load monitor to a share of one vCPU (1 % unless the guest's file says otherwise), however slow
+ * The governor: holds the load monitor to a share of one vCPU (0.9 % unless the guest's file says otherwise), however slow
  * the machine, by what the kernel says that the agent has used. It is an account: time pays in, what the monitor does is
  * paid from it, and what is not paid for yet comes later. Pure: the clocks are arguments.
  *
@@ -34,8 +34,8 @@ export interface Budget {
  */
 export type Stage = "watch" | "glance" | "look" | "trace" | "show";
 
-/** One hundredth of a vCPU. */
-export const SHARE_DEFAULT = 0.01;
+/** The agent as a whole is to stay within one hundredth of a vCPU: a tenth of that is for what nobody foresees. */
+export const SHARE_DEFAULT = 0.009;
 
 /** With full credit. */
 export function openBudget(share: number): Budget {
@@ -115,9 +115,9 @@ export function costOf({ costs }: Budget, stages: readonly Stage[]): number {
 /** A minute's, at the default share: some looks one after the other, as the beginning of a load needs them. */
 export const CREDIT_MAX_MS = 600;
 /** Of the share. */
-const OTHERS_PART = 0.5;
-/** Of the share, where there is no credit: as much is left to save up for looks, whatever others take. */
-const GLANCE_PART = 0.25;
+const OTHERS_PART = 0.7;
+/** Of the share, where there is no credit: half as much is left to save up for looks, whatever others take. */
+const GLANCE_PART = 0.2;
 /** From then on they come from what looks would need. */
 const SHOW_LATE_MS = 20_000;
 /** From then on they come whatever is left: where the agent's other work takes all there is. */

@@ -13,7 +13,7 @@ import { agentPercent, agentUsage } from "../agent_usage.ts";
 import { type HostFacts, hostFacts } from "../host_facts.ts";
 
 export interface AgentBenchOptions {
-  /** How long each load is measured; at rest a minute at least. */
+  /** How long each load is measured; at rest three minutes at least. */
   readonly seconds: number;
   readonly onProgress: (line: string) => void;
 }
@@ -75,7 +75,7 @@ const LOADS: readonly Load[] = [
 const SETTLE_MS = 75_000;
 const SETTLE_AT_REST_MS = 20_000;
 /** A guest at rest shows its measures once in so long: a shorter window has all of them or none. */
-const AT_REST_SECONDS = 60;
+const AT_REST_SECONDS = 180;
 const RUN_TIMES_EVERY_MS = 1_000;
 
 export async function benchAgent({ seconds, onProgress }: AgentBenchOptions): Promise<AgentBenchResult> {

@@ -38,31 +38,15 @@ done
 
 agent=none
 respawn=0
+budget=
 for word in $(cat /proc/cmdline); do
   case "$word" in
     lab.agent=*) agent=${word#lab.agent=} ;;
     lab.respawn=*) respawn=${word#lab.respawn=} ;;
-    lab.budget=*) echo "{\"budgetPercent\": ${word#lab.budget=}}" > /etc/vbal-agent.json ;;
+    lab.budget=*) budget=${word#lab.budget=} ;;
   esac
 done
-
-start_agent() {
-  case "$agent" in
-    vbal) /bin/vbal-agent --port /dev/virtio-ports/org.vbal.agent.0 ;;
-    qga) /usr/sbin/qemu-ga -m virtio-serial -p /dev/virtio-ports/org.qemu.guest_agent.0 -t /run ;;
-  esac
-}
-
-if [ "$agent" != none ]; then
-  (
-    start_agent
-    while [ "$respawn" = 1 ]; do
-      echo "lab: the agent ended ($?), starting it again"
-      sleep 1
-      start_agent
-    done
-  ) >/dev/console 2>&1 </dev/null &
-fi
+/lab/agent "$agent" "$respawn" "$budget"
 
 while :; do
   /lab/runner /dev/virtio-ports/org.vbal.lab.0
