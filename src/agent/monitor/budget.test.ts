@@ -28,12 +28,29 @@ describe("the account", () => {
     { why: "time pays in: 1 % of it", balance: after({}), is: 200 },
     { why: "what the stages took is paid", balance: after({ glance: 5, look: 25 }, { cpuMs: 30 }), is: 170 },
     { why: "what else the agent did, too", balance: after({ look: 25 }, { cpuMs: 45 }), is: 155 },
-    { why: "but with seven tenths of what was paid in at most", balance: after({}, { cpuMs: 5_000 }), is: 130 },
+    {
+      why: "but with seven tenths of what was paid in at most",
+      balance: after({}, { cpuMs: 5_000 }),
+      is: 130,
+    },
     { why: "a night pays in a minute's", balance: after({}, { seconds: 30_000 }), is: CREDIT_MAX_MS },
     { why: "one round may overdraw it", balance: after({ show: 900 }, { cpuMs: 900 }), is: -700 },
     { why: "a clock that stood still pays nothing", balance: after({}, { seconds: 0 }), is: 100 },
   ])("$why", ({ balance, is }) => {
     expect(balance).toBe(is);
+  });
+
+  test("what came in a burst is paid for bit by bit, however short the rounds", () => {
+    let budget: Budget = { ...withBalance(0), last: { atMs: 0, cpuMs: 0 } };
+    for (let second = 1; second <= 60; second++) {
+      budget = settle(budget, { atMs: second * 1_000, cpuMs: second < 10 ? 0 : 100, spent: {} });
+    }
+    expect([budget.balanceMs, budget.owedMs]).toEqual([500, 0]);
+  });
+
+  test("and what is too much to be paid for is forgiven", () => {
+    const open: Budget = { ...withBalance(0), last: { atMs: 0, cpuMs: 0 } };
+    expect(settle(open, { atMs: 1_000, cpuMs: 9_000, spent: {} }).owedMs).toBe(300);
   });
 
   test("what a stage takes is learnt, half from the last round", () => {

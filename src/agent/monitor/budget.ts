@@ -1,5 +1,5 @@
 /**
- * The governor: holds the load monitor to a share of one vCPU (0.9 % unless the guest's file says otherwise), however slow
+ * The governor: holds the load monitor to a share of one vCPU (0.8 % unless the guest's file says otherwise), however slow
  * the machine, by what the kernel says that the agent has used. It is an account: time pays in, what the monitor does is
  * paid from it, and what is not paid for yet comes later. Pure: the clocks are arguments.
  *
@@ -16,12 +16,15 @@
  *
  * The bound: in any time the monitor uses no more than the share of it, CREDIT_MAX_MS (what an idle time may save up)
  * and three looks with what follows from them. What the agent does besides, such as talking with the host or taking a vCPU, is
- * charged too, up to OTHERS_PART of the share: it is no reason to stop watching. What it takes beyond that comes on top.
+ * charged too, at once or, as far as that is over OTHERS_PART of the share, later: it is no reason to stop watching. What it takes
+ * beyond that in the long run comes on top.
  */
 export interface Budget {
   /** Of one vCPU. */
   readonly share: number;
   readonly balanceMs: number;
+  /** What the agent did besides and has not been charged yet. */
+  readonly owedMs: number;
   /** The clocks at the last settlement; `null` before the first. */
   readonly last: { readonly atMs: number; readonly cpuMs: number } | null;
   /** What a stage takes in one round, in milliseconds, as the last rounds showed. 0 is not known yet. */
@@ -34,13 +37,13 @@ export interface Budget {
  */
 export type Stage = "watch" | "glance" | "look" | "trace" | "show";
 
-/** The agent as a whole is to stay within one hundredth of a vCPU: a tenth of that is for what nobody foresees. */
-export const SHARE_DEFAULT = 0.009;
+/** The agent as a whole is to stay within one hundredth of a vCPU: a fifth of that is for what nobody foresees. */
+export const SHARE_DEFAULT = 0.008;
 
 /** With full credit. */
 export function openBudget(share: number): Budget {
   const costs = { watch: 0, glance: 0, look: 0, trace: 0, show: 0 };
-  return { share, balanceMs: CREDIT_MAX_MS, last: null, costs };
+  return { share, balanceMs: CREDIT_MAX_MS, owedMs: 0, last: null, costs };
 }
 
 /** After a round, or a part of one: what the stages took that ended in it, and all that the agent has used since its start. */
@@ -48,10 +51,12 @@ export function settle(budget: Budget, { atMs, cpuMs, spent, readings = 0 }: Set
   const last = budget.last ?? { atMs, cpuMs };
   const own = Object.values(spent).reduce((sum, ms) => sum + ms, 0);
   const earned = Math.max(0, atMs - last.atMs) * budget.share;
-  const others = Math.min(earned * OTHERS_PART, Math.max(0, cpuMs - last.cpuMs - own));
+  const owed = budget.owedMs + Math.max(0, cpuMs - last.cpuMs - own);
+  const others = Math.min(earned * OTHERS_PART, owed);
   return {
     ...budget,
     balanceMs: Math.min(CREDIT_MAX_MS, budget.balanceMs + earned - others) - own,
+    owedMs: Math.min(OWED_MAX_MS, owed - others),
     last: { atMs, cpuMs },
     costs: {
       watch: learnt(budget.costs.watch, readings === 0 ? undefined : (spent.watch ?? 0) / readings),
@@ -116,6 +121,8 @@ export function costOf({ costs }: Budget, stages: readonly Stage[]): number {
 export const CREDIT_MAX_MS = 600;
 /** Of the share. */
 const OTHERS_PART = 0.7;
+/** A report comes as a burst, and is paid for in some seconds; what is more than this is forgiven, or it would take over 48 s. */
+const OWED_MAX_MS = 300;
 /** Of the share, where there is no credit: half as much is left to save up for looks, whatever others take. */
 const GLANCE_PART = 0.2;
 /** From then on they come from what looks would need. */
