@@ -168,9 +168,9 @@ const daemonBench = command(
       ),
       seconds: withDefault(
         option("--seconds", integer({ min: 10, max: 86_400, metavar: "N" }), {
-          description: message`How long to measure, 60 when absent.`,
+          description: message`How long to measure, 180 when absent: so rarely an idle guest shows its measures.`,
         }),
-        60,
+        180,
       ),
       out: outOption(),
       json: jsonOption(),

@@ -11,6 +11,7 @@ import { threadFile } from "../thread_file.ts";
 import type { HistoryRow, HistorySample } from "./history_sample.ts";
 import { HistoryStore } from "./history_store.ts";
 import { HistoryReader } from "./read_history.ts";
+import { TOGETHER_SECONDS } from "./start_history.ts";
 
 const MIB = 1024 * 1024;
 /** A whole hour, so that rows of every level begin here. */
@@ -151,12 +152,13 @@ describe("it stays within its bound", () => {
     const history = open(2 * MIB);
     const names = Array.from({ length: 100 }, (_, i) => `domain-${i}`);
     const seconds = 1_200;
-    for (let at = 0; at < seconds; at++) {
-      history.write({
-        ...sample(at, 1),
-        rows: names.map((name) => sample(at, 1, { name }).rows[0]!),
-        measures: [],
-      });
+    const second = (at: number): HistorySample => ({
+      ...sample(at, 1),
+      rows: names.map((name) => sample(at, 1, { name }).rows[0]!),
+      measures: [],
+    });
+    for (let at = 0; at < seconds; at += TOGETHER_SECONDS) {
+      history.write(...Array.from({ length: TOGETHER_SECONDS }, (_, i) => second(at + i)));
     }
     history.close();
     store = null;
