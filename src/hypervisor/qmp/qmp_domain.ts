@@ -24,6 +24,7 @@ import {
   type DomainObservation,
   emulatorThreadsOf,
   look,
+  lookAtProcess,
   type QmpProcess,
   runs,
   sharesThreads,
@@ -177,6 +178,8 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       pid,
       startTime: state.startTime,
       itself: watchThread(pid, pid),
+      state,
+      times: new Map(),
       unpinnable: new Set(),
       watched: new Map(),
       numbers: new Map(),
@@ -358,13 +361,12 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       } catch (error) {
         refreshProblem = error instanceof Error ? error.message : String(error);
       }
-      const state = aliveState(known);
       if (process !== known) return null;
-      if (state === null) {
+      if (!lookAtProcess(known)) {
         leave();
         return null;
       }
-      return look(known, { state, channels });
+      return look(known, channels);
     },
     async vcpuThreads(deadline) {
       const known = await demand(deadline);

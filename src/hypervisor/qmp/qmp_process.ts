@@ -3,7 +3,13 @@ import type { DomainSnapshot, Vcpu } from "../../core/model.ts";
 import type { DomainId, PcpuId, VcpuIndex } from "../../core/units.ts";
 import type { GuestChannel, GuestWord, VcpuRunTime } from "../guest/guest_channel.ts";
 import { linuxAffinity } from "../linux/affinity.ts";
-import { lastPcpuOf, type ThreadState, type WatchedThread, watchThread } from "../linux/threads.ts";
+import {
+  lastPcpuOf,
+  type ThreadState,
+  type ThreadTimes,
+  type WatchedThread,
+  watchThread,
+} from "../linux/threads.ts";
 import type { DomainFinding, DomainLoad, DomainUsage, VcpuUsage } from "../port.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 import { inGuest } from "./node_numbers.ts";
@@ -30,6 +36,10 @@ export interface QmpProcess {
   readonly unpinnable: Set<number>;
   /** Its first thread, whose number is the process's. */
   readonly itself: WatchedThread;
+  /** As it was found last. */
+  state: ThreadState;
+  /** Of the vCPUs' threads at the last look, by thread. */
+  times: VcpuTimes;
   /** The vCPUs' threads with their open files, by thread. */
   readonly watched: Map<number, WatchedThread>;
   running: boolean;
@@ -37,6 +47,8 @@ export interface QmpProcess {
   migrating: boolean;
   stale: boolean;
 }
+
+export type VcpuTimes = ReadonlyMap<number, ThreadTimes | null>;
 
 export interface DomainObservation {
   readonly snapshot: DomainSnapshot;
@@ -46,11 +58,7 @@ export interface DomainObservation {
 }
 
 /** Everything that /proc and the kept answers say of a live process; the guest is told how long its vCPUs have run. */
-export function look(
-  known: QmpProcess,
-  now: { readonly state: ThreadState; readonly channels: readonly GuestChannel[] },
-): DomainObservation {
-  const { state, channels } = now;
+export function look(known: QmpProcess, channels: readonly GuestChannel[]): DomainObservation {
   const { freeSlots, nodes } = known.vcpus;
   const word = wordOf(channels);
   const cpus = cpusByNumber(known, word);
@@ -65,7 +73,7 @@ export function look(
     snapshot: {
       id: known.id,
       incarnation: `${known.pid}@${known.startTime}`,
-      state: runs(known, state) ? "running" : "paused",
+      state: runs(known, known.state) ? "running" : "paused",
       vcpus,
       ...(typeof freeSlots === "string"
         ? {}
@@ -110,6 +118,28 @@ interface Numbered {
   readonly cpus: NumberedCpus;
 }
 
+/**
+ * Reads the vCPUs' times, and the state of the process where these do not show it: one of which a vCPU has run since the last look
+ * is neither dead nor stopped, or was not a moment ago. False when it has ended.
+ */
+export function lookAtProcess(known: QmpProcess): boolean {
+  const before = known.times;
+  known.times = new Map(
+    known.vcpus.cpus.map(
+      ({ "thread-id": thread }) => [thread, watchedThread(known, thread).times()] as const,
+    ),
+  );
+  const hasRun = [...known.times].some(([thread, times]) => {
+    const runBefore = before.get(thread)?.run;
+    return times !== null && runBefore !== undefined && runBefore < times.run;
+  });
+  if (hasRun && !isStopped(known.state)) return true;
+  const state = aliveState(known);
+  if (state === null) return false;
+  known.state = state;
+  return true;
+}
+
 /** `null` for a process that ended, or whose number now belongs to another. */
 export function aliveState(known: QmpProcess): ThreadState | null {
   const state = known.itself.state();
@@ -121,7 +151,11 @@ export function aliveState(known: QmpProcess): ThreadState | null {
  * counts as paused: it is asked nothing.
  */
 export function runs(known: QmpProcess, state: ThreadState | null): boolean {
-  return known.running && !known.migrating && state !== null && !/[Tt]/.test(state.letter);
+  return known.running && !known.migrating && state !== null && !isStopped(state);
+}
+
+function isStopped({ letter }: ThreadState): boolean {
+  return letter === "T" || letter === "t";
 }
 
 export function emulatorThreadsOf(known: QmpProcess): number[] {
@@ -162,7 +196,7 @@ function usageOf(
   { vcpu, word }: { readonly vcpu: Vcpu; readonly word: GuestWord | null },
 ): VcpuUsage {
   const thread = watchedThread(known, cpu["thread-id"]);
-  const times = thread.times();
+  const times = known.times.get(cpu["thread-id"]);
   return {
     index: vcpu.index,
     run: times?.run ?? null,

@@ -139,6 +139,8 @@ async function scripted(
     threads: [],
     unpinnable: new Set(),
     itself: watchThread(process.pid, process.pid),
+    state: { letter: "S", startTime: "1", lastPcpu: 0, pinnable: true },
+    times: new Map(),
     watched: new Map(),
     running: true,
     migrating: false,
