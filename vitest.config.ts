@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 // `unit` runs anywhere in seconds; `property` draws many cases, `sim` runs the simulator's worlds and the studies, a minute
-// each; `lab` boots real guests and a browser. Guests mostly wait, so two files at a time; `load` is those of them that
+// each; `lab` has real guests and a browser. Guests mostly wait, so three files at a time; `load` is those of them that
 // measure how busy a guest is, which has to have the machine to itself.
 const LOAD_FILES = ["src/lab/{asking,hostile_asking,monitor_channel,monitor_measures}.lab.test.ts"];
 const REAL_GUESTS = {
@@ -57,7 +57,7 @@ export default defineConfig({
           name: "lab",
           include: ["src/lab/**/*.lab.test.ts", "src/web/**/*.browser.test.ts"],
           exclude: LOAD_FILES,
-          maxWorkers: 2,
+          maxWorkers: 3,
         },
       },
       {

@@ -30,7 +30,7 @@ export const whatIfBench: Command = command(
       ),
       scale: withDefault(
         option("--scale", float({ min: 0.001, max: 1000, metavar: "FACTOR" }), {
-          description: message`The work of one run, 0.25 when absent.`,
+          description: message`The work of one run at least, 0.25 when absent; more where a run would be short.`,
         }),
         0.25,
       ),

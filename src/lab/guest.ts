@@ -117,7 +117,10 @@ export class Guest {
     const runner = await connectRunner(this.#paths.runner, { deadlineMs, giveUp: () => this.#whyHopeless() });
     if (this.#first === null) return runner;
     const { code, stderr } = await runner.exec(this.#first);
-    if (code !== 0) throw new Error(`${this.#first.join(" ")} exited with ${code}: ${stderr.trim()}`);
+    if (code !== 0) {
+      runner.close();
+      throw new Error(`${this.#first.join(" ")} exited with ${code}: ${stderr.trim()}`);
+    }
     this.#first = null;
     return runner;
   }

@@ -115,11 +115,11 @@ function prefixOf(image: GuestImage): string {
   return `saved-${basename(image.initrd, ".cpio").replace("image-", "")}-`;
 }
 
-/** States of earlier images. They are as large as what the guest has touched of its memory. */
+/** States of earlier images, whole or not. They are as large as what the guest has touched of its memory. */
 function forgetOthers({ root, image }: SavedShape): void {
   const folder = join(root, ".lab");
   const others = readdirSync(folder).filter(
-    (name) => /^saved-.*\.state$/.test(name) && !name.startsWith(prefixOf(image)),
+    (name) => /^saved-.*\.(state|new)$/.test(name) && !name.startsWith(prefixOf(image)),
   );
   for (const name of others) rmSync(join(folder, name), { force: true });
 }
