@@ -3,7 +3,7 @@ import { or } from "@optique/core/constructs";
 import { lineBreak, message } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { runSync } from "@optique/run/run";
-import { keepMemorySmall } from "../daemon/tune_v8.ts";
+import { keepSmall } from "../daemon/tune_v8.ts";
 import { renderFault } from "../protocol/fault.ts";
 import { CliError, type ErrorJson } from "./cli_error.ts";
 import type { Deed } from "./command.ts";
@@ -19,7 +19,7 @@ import { usageError } from "./usage_error.ts";
  */
 async function commandsFor(args: readonly string[]): Promise<Parser<"sync", Deed>> {
   if (args[0] === "up") {
-    keepMemorySmall();
+    keepSmall();
     return (await import("./up.ts")).upCommand;
   }
   const { operatingCommands } = await import("./operating_commands.ts");
