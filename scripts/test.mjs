@@ -28,9 +28,8 @@ if (stages.includes("static")) {
 if (stages.includes("unit")) vitest("unit");
 await isDone;
 const machine = await prepare(purposeOf(stages));
-// Together, so that neither waits for the other's last file.
-const drawn = stages.filter((stage) => stage === "property" || stage === "sim");
-if (drawn.length > 0) vitest(...drawn);
+if (stages.includes("property")) vitest("property");
+if (stages.includes("sim")) vitest("sim");
 if (stages.includes("lab")) {
   if (machine.lab) for (const project of ["lab", "load"]) vitest(project);
   else fail(`The tests on real guests cannot run here: ${machine.why}`);
@@ -62,28 +61,28 @@ function purposeOf(stages) {
   return stages.includes("sim") ? "bench" : "unit";
 }
 
-function vitest(...projects) {
-  const name = projects.join(" and ");
-  const report = join(REPORTS, `${projects.join("-")}.json`);
+function vitest(project) {
+  const report = join(REPORTS, `${project}.json`);
   rmSync(report, { force: true });
   const ended = run("npx", [
     "--no-install",
     "vitest",
     "run",
-    ...projects.flatMap((project) => ["--project", project]),
+    "--project",
+    project,
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${report}`,
   ]);
-  if (!existsSync(report)) return fail(`The ${name} tests wrote no report`);
+  if (!existsSync(report)) return fail(`The ${project} tests wrote no report`);
   const { numPassedTests, numFailedTests, numTotalTests } = JSON.parse(readFileSync(report, "utf8"));
   totals.passed += numPassedTests;
   totals.failed += numFailedTests;
   const unrun = numTotalTests - numPassedTests - numFailedTests;
-  if (unrun !== 0) fail(`${unrun} of the ${name} tests were not run`);
-  if (numTotalTests === 0) fail(`The ${name} stage ran no test`);
+  if (unrun !== 0) fail(`${unrun} of the ${project} tests were not run`);
+  if (numTotalTests === 0) fail(`The ${project} stage ran no test`);
   // A suite that does not load fails without any of its tests being counted.
-  if (ended !== 0 && numFailedTests === 0) fail(`The ${name} tests ended with ${ended}, see above`);
+  if (ended !== 0 && numFailedTests === 0) fail(`The ${project} tests ended with ${ended}, see above`);
 }
 
 function finish() {
