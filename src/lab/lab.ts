@@ -3,7 +3,7 @@
  * ends: the kernel kills them at once, and what should be left over is found by its record at the next start.
  */
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fitsSocketPath, SOCKET_PATH_BYTES_MAX } from "../protocol/socket_path.ts";
 import { chooseAccelerator } from "./accelerator.ts";
@@ -11,7 +11,13 @@ import { Guest } from "./guest.ts";
 import { endGuest, readRecords, reapOrphans, writeRecord } from "./guest_record.ts";
 import { buildImage, type GuestImage } from "./image.ts";
 import { identify } from "./processes.ts";
-import { type Accelerator, type GuestSpec, guestPaths, qemuArguments } from "./qemu_arguments.ts";
+import {
+  type Accelerator,
+  type GuestPaths,
+  type GuestSpec,
+  guestPaths,
+  qemuArguments,
+} from "./qemu_arguments.ts";
 import { awakening, restoring, savedState } from "./saved_state.ts";
 
 export interface LabOptions {
@@ -86,11 +92,14 @@ export class Lab {
    * restored has its state read before that, and the first of a shape boots.
    */
   async boot(spec: GuestSpec): Promise<Guest> {
-    if (!this.#restore) return this.#start(spec, []);
+    const paths = guestPaths(this.folder, spec.name);
+    if (!this.#restore) return this.#start(spec, paths, []);
     const shape = { root: PROJECT_ROOT, spec, image: this.#image, accelerator: this.accelerator, qemu: QEMU };
     const state = await savedState(shape, async (saved) => (await this.#forSaving()).boot(saved));
-    const guest = await this.#start(spec, restoring(state));
+    const hidden = { ...paths, qmp: paths.qmpWhileRestored };
+    const guest = await this.#start(spec, hidden, restoring(state));
     await guest.running();
+    renameSync(hidden.qmp, paths.qmp);
     guest.awaken(awakening(spec));
     return guest;
   }
@@ -104,11 +113,10 @@ export class Lab {
     return new Lab({ folder, image: this.#image, accelerator, keep: false, restore: false });
   }
 
-  async #start(spec: GuestSpec, how: readonly string[]): Promise<Guest> {
+  async #start(spec: GuestSpec, paths: GuestPaths, how: readonly string[]): Promise<Guest> {
     if (spec.agent === "vbal" && !this.#image.hasVbalAgent) {
       throw new Error(`Guest ${spec.name}: the vbal agent has not been built: run node scripts/setup.mjs`);
     }
-    const paths = guestPaths(this.folder, spec.name);
     const args = qemuArguments({ spec, paths, image: this.#image, accelerator: this.accelerator }).concat(
       how,
     );

@@ -38,6 +38,7 @@ export function guestPaths(folder: string, name: string): GuestPaths {
   const path = (suffix: string) => join(folder, `${name}.${suffix}`);
   return {
     qmp: path("qmp"),
+    qmpWhileRestored: path("newqmp"),
     agent: path("agent"),
     qga: path("qga"),
     labQmp: path("labqmp"),
@@ -50,6 +51,8 @@ export function guestPaths(folder: string, name: string): GuestPaths {
 
 export interface GuestPaths {
   readonly qmp: string;
+  /** Where `qmp` is until a restored guest runs, so that no daemon takes it for one that is being migrated. */
+  readonly qmpWhileRestored: string;
   readonly agent: string;
   readonly qga: string;
   readonly labQmp: string;
