@@ -54,7 +54,7 @@ describe("in any world", () => {
     );
   });
 
-  test("invariant 4: a pCPU is given only after every vCPU that should leave it is reported gone", () => {
+  test("invariant 3: a pCPU is given only after every vCPU that should leave it is reported gone", () => {
     fc.assert(
       fc.property(story, ({ pcpus, domains }) => {
         expect(givenTooEarly(new TestWorld(host(pcpus)), domains)).toEqual([]);

@@ -336,7 +336,7 @@ describe("the daemon is killed", () => {
   });
 });
 
-describe("invariant 9: the journal replays", () => {
+describe("invariant 12: the journal replays", () => {
   test("a record that was tampered with is found", async () => {
     const world = worldOf({ pcpus: 2, domains: PAIR_OF_TWO });
     await world.settle(2_000);

@@ -1,4 +1,4 @@
-/** Invariant 9, on a long story: what a daemon decided is decided again from its journal, wherever that is begun to be read. */
+/** Invariant 12, on a long story: what a daemon decided is decided again from its journal, wherever that is begun to be read. */
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { worlds } from "./daemon_world_suite.ts";

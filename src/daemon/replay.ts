@@ -1,4 +1,4 @@
-/** Feeds a journal to the controller again: same policy, same events, same decisions (invariant 10). Pure. */
+/** Feeds a journal to the controller again: same policy, same events, same decisions (invariant 12). Pure. */
 
 import { step } from "../core/controller.ts";
 import { type ControllerState, INITIAL_STATE } from "../core/controller_state.ts";

@@ -1,5 +1,5 @@
 /**
- * The journal: every event that the daemon fed to the controller, in order, enough to replay it (invariant 10).
+ * The journal: every event that the daemon fed to the controller, in order, enough to replay it (invariant 12).
  * Append-only lines of JSON in pure ASCII, so that a character is a byte: a header, then one record per line with
  * its number and the CRC-32 of number and record.
  *

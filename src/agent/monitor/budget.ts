@@ -117,7 +117,7 @@ export function costOf({ costs }: Budget, stages: readonly Stage[]): number {
   return stages.reduce((sum, stage) => sum + costs[stage], 0);
 }
 
-/** A minute's, at the default share: some looks one after the other, as the beginning of a load needs them. */
+/** Of 75 s, at the default share: some looks one after the other, as the beginning of a load needs them. */
 export const CREDIT_MAX_MS = 600;
 /** Of the share. */
 const OTHERS_PART = 0.7;

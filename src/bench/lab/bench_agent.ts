@@ -71,7 +71,7 @@ const LOADS: readonly Load[] = [
   },
 ];
 
-/** The calibration is over, and what idle time saved up is spent: 600 ms at 1 % last a minute. */
+/** The calibration is over, and what idle time saved up is spent: 600 ms at 0.8 % last 75 s. */
 const SETTLE_MS = 75_000;
 const SETTLE_AT_REST_MS = 20_000;
 /** A guest at rest shows its measures once in so long: a shorter window has all of them or none. */
