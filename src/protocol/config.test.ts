@@ -132,7 +132,17 @@ domains:
       kind: "qmp",
       directory: null,
       domains: [{ name: "web", qmp: "/run/web.qmp", agent: "/etc/vbal/web.agent", qga: null }],
+      spinLooks: null,
     });
+  });
+
+  test.each([
+    ["", null],
+    [", spinLooks: none", null],
+    [", spinLooks: 1s", 1_000],
+    [", spinLooks: 100ms", 100],
+  ])("looks at where vCPUs are only where somebody says how often: { kind: qmp%s }", (more, spinLooks) => {
+    expect(check(`hypervisor: { kind: qmp${more} }`).hypervisor).toMatchObject({ spinLooks });
   });
 
   test("is what the commented example is, with every field in it", () => {
@@ -378,6 +388,20 @@ describe("a config that is broken says where, which rule, and what to do", () =>
       "a URI for QEMU's own sockets",
       "hypervisor: { kind: qmp, uri: 'qemu:///system' }\n",
       ['1:26: hypervisor.uri: A hypervisor of kind qmp has no field "uri". Remove it, or change kind'],
+    ],
+    [
+      "looks for another kind",
+      "hypervisor: { kind: libvirt, spinLooks: 1s }\n",
+      [
+        '1:30: hypervisor.spinLooks: A hypervisor of kind libvirt has no field "spinLooks". Remove it, or change kind',
+      ],
+    ],
+    [
+      "looks too close together",
+      "hypervisor: { kind: qmp, spinLooks: 99ms }\n",
+      [
+        '1:37: hypervisor.spinLooks: Looks are from 100 ms to 24h apart, a duration with its unit, not "99ms". Write it as in 1s, or none',
+      ],
     ],
     [
       "a domain's socket missing",

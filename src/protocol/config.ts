@@ -45,6 +45,8 @@ export type HypervisorConfig =
       readonly directory: string | null;
       /** Domains named one by one, besides those of the directory. */
       readonly domains: readonly QmpDomain[];
+      /** How often it is looked at whether vCPUs spin; `null` for never. */
+      readonly spinLooks: Milliseconds | null;
     }
   /** The domains of a libvirt daemon; `uri` as for `virsh -c`. */
   | { readonly kind: "libvirt"; readonly uri: string }
@@ -80,7 +82,7 @@ export const DEFAULT_CONFIG_FILE = "/etc/vbal/vbal.yaml";
 export const DEFAULT_CONFIG: Config = {
   policy: { ...DEFAULT_POLICY, mode: "observe" },
   interval: 1000,
-  hypervisor: { kind: "qmp", directory: "/run/vbal/qmp", domains: [] },
+  hypervisor: { kind: "qmp", directory: "/run/vbal/qmp", domains: [], spinLooks: null },
   agent: { reportEvery: REPORT_EVERY_MS, patience: GUEST_PATIENCE_MS },
   monitor: { all: DEFAULT_MONITOR, domains: {} },
   journal: { path: "/var/lib/vbal/journal.jsonl", maxBytes: 64 * 1024 * 1024 },
@@ -187,7 +189,8 @@ function completeHypervisor(
   // A list of domains says what there is; the standard folder is looked at only when nothing was said.
   const fallback = written.domains === undefined ? "/run/vbal/qmp" : null;
   const directory = written.directory === undefined ? fallback : written.directory;
-  return { kind: "qmp", directory: directory === null ? null : at(directory), domains };
+  const spinLooks = written.spinLooks ?? null;
+  return { kind: "qmp", directory: directory === null ? null : at(directory), domains, spinLooks };
 }
 
 function folderOf(file: string): string {

@@ -85,7 +85,7 @@ function isWritten(fields: DomainFields, inner: FieldPath): boolean {
 }
 
 const FIELDS_OF_KIND: Readonly<Record<WrittenHypervisor["kind"], readonly string[]>> = {
-  qmp: ["directory", "domains"],
+  qmp: ["directory", "domains", "spinLooks"],
   libvirt: ["uri"],
   simulated: ["from"],
 };

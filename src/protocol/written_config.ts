@@ -32,6 +32,7 @@ import {
   PCPU_LIST,
   path,
   readBytes,
+  readDuration,
   readInteger,
   section,
   word,
@@ -67,6 +68,7 @@ export interface WrittenHypervisor {
   readonly kind: "qmp" | "libvirt" | "simulated";
   readonly directory?: string | null | undefined;
   readonly domains?: readonly WrittenQmpDomain[] | undefined;
+  readonly spinLooks?: Milliseconds | null | undefined;
   readonly uri?: string | undefined;
   readonly from?: string | undefined;
 }
@@ -80,6 +82,9 @@ interface WrittenQmpDomain {
 
 /** Below this a journal would turn over within minutes and replay little. */
 const JOURNAL_BYTES_MIN = 64 * 1024;
+
+/** More often, looking would take a monitor's time and show little more. */
+const SPIN_LOOKS_MS_MIN: Milliseconds = 100;
 
 const patienceShape = {
   stuckAfter: duration().optional(),
@@ -116,6 +121,14 @@ const hypervisorShape = {
     read: (value) => (typeof value === "string" && value !== "" ? value : undefined),
   }).optional(),
   domains: z.array(z.strictObject(qmpDomainShape)).optional(),
+  spinLooks: orNone({
+    rule: `Looks are from ${SPIN_LOOKS_MS_MIN} ms to 24h apart, a duration with its unit`,
+    fix: "Write it as in 1s",
+    read: (value) => {
+      const ms = readDuration(value);
+      return ms !== undefined && SPIN_LOOKS_MS_MIN <= ms ? ms : undefined;
+    },
+  }).optional(),
   uri: field({
     rule: "A libvirt URI must stand here",
     fix: "Write one as for virsh -c, such as qemu:///system",

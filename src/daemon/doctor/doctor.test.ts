@@ -92,6 +92,7 @@ describe("a config", () => {
           { name: "gone", qmp: join(folder, "gone.qmp"), agent: null, qga: null },
           { name: "odd", qmp: join(folder, "file"), agent: null, qga: null },
         ],
+        spinLooks: null,
       },
     };
     const seen = configChecks(config).map(
