@@ -29,6 +29,7 @@ export function openHypervisor({
         hypervisor: createQmpAdapter({
           agent: pace,
           ...(hypervisor.directory === null ? {} : { directory: hypervisor.directory }),
+          ...(hypervisor.spinLooks === null ? {} : { spinLooksMs: hypervisor.spinLooks }),
           domains: hypervisor.domains.map(({ name, qmp, agent, qga }) => ({
             name,
             qmp,

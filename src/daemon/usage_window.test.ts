@@ -8,7 +8,7 @@ const MS = 1_000_000;
 
 function look(run: number | null, wait: number | null = 0, dispatches: number | null = null) {
   const vcpus = [{ index: 0, run, wait, steal: null, dispatches, lastPcpu: 3 }];
-  return [{ domain: "a", vcpus, interruptsPerSecond: null }];
+  return [{ domain: "a", vcpus, interruptsPerSecond: null, spinning: null }];
 }
 
 test.each([
@@ -79,6 +79,16 @@ test("interrupts are a rate already: the last word counts, and nobody's is not k
   expect(usage.interruptsPerSecondOf("b")).toBe(null);
 });
 
+test("what spins is a part already: the last look counts, and whom nobody looks at is not known", () => {
+  const usage = new UsageWindow();
+  const told = [0.5, 0, null].map((spinning, second) => {
+    usage.push([{ ...look(0)[0]!, spinning }], 1_000 * second);
+    return usage.spinningOf("a");
+  });
+  expect(told).toEqual([0.5, 0, null]);
+  expect(usage.spinningOf("b")).toBe(null);
+});
+
 test("use is told in steps of the core, once, and again only when it is clearly another", () => {
   const usage = new UsageWindow();
   let run = 0;
@@ -108,7 +118,7 @@ describe("a domain that others keep off its pCPUs", () => {
       const unread = { dispatches: null, lastPcpu: null };
       const total = { run: second * 200 * MS, wait: second * waitMs * MS, steal: null, ...unread };
       const vcpus = [0, 1, 2, 3].map((index) => ({ index, ...total }));
-      usage.push([{ domain: "b", vcpus, interruptsPerSecond: null }], second * 1_000);
+      usage.push([{ domain: "b", vcpus, interruptsPerSecond: null, spinning: null }], second * 1_000);
     }
     return usage.newUse()![0]!.used;
   }

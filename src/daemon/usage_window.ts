@@ -47,6 +47,7 @@ interface SeenDomain {
   readonly id: DomainId;
   readonly vcpus: readonly VcpuIndex[];
   readonly interruptsPerSecond: number | null;
+  readonly spinning: number | null;
 }
 
 export class UsageWindow {
@@ -68,10 +69,11 @@ export class UsageWindow {
         usage.map(({ domain, vcpus }) => [domain, new Map(vcpus.map((vcpu) => [vcpu.index, vcpu]))]),
       ),
     };
-    this.#domains = usage.map(({ domain, vcpus, interruptsPerSecond }) => ({
+    this.#domains = usage.map(({ domain, vcpus, interruptsPerSecond, spinning }) => ({
       id: domain,
       vcpus: vcpus.map(({ index }) => index),
       interruptsPerSecond,
+      spinning,
     }));
     const beforeLast = this.#samples.at(-2);
     if (beforeLast !== undefined && at < beforeLast.at + SAMPLE_GAP_MS) this.#samples.pop();
@@ -112,6 +114,11 @@ export class UsageWindow {
 
   interruptsPerSecondOf(domain: DomainId): number | null {
     return this.#domains.find(({ id }) => id === domain)?.interruptsPerSecond ?? null;
+  }
+
+  /** 0 to 1, as of the last look; `null`: nobody looks. */
+  spinningOf(domain: DomainId): number | null {
+    return this.#domains.find(({ id }) => id === domain)?.spinning ?? null;
   }
 
   lastPcpuOf(domain: DomainId, vcpu: VcpuIndex): number | null {

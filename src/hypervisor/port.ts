@@ -114,6 +114,11 @@ export interface DomainUsage {
   readonly vcpus: readonly VcpuUsage[];
   /** How often its vCPUs interrupted each other of late, by the guest's word; `null` where nobody tells. */
   readonly interruptsPerSecond: number | null;
+  /**
+   * Of its vCPUs that were looked at last, the part that was in a loop of pauses; halted ones count, `null` where nobody
+   * looks.
+   */
+  readonly spinning: number | null;
 }
 
 /** Totals since the domain started; a reader takes differences. */

@@ -19,6 +19,8 @@ export interface HistorySeries {
   readonly dispatchesPerSecond: Column;
   /** How often vCPUs interrupted a sibling, per second, by the guest's word; the same until it reports again. Not of a pCPU. */
   readonly interruptsPerSecond: Column;
+  /** Of the vCPUs that were looked at, the part that waited in a loop of pauses, 0 to 1; told of a domain only. */
+  readonly spinningPart: Column;
   readonly online: Column;
   readonly target: Column;
   readonly entitlementMilliPcpu: Column;
@@ -90,6 +92,7 @@ export const historyViewSchema: z.ZodType<HistoryView> = z
       stealMilliPcpu: column,
       dispatchesPerSecond: column,
       interruptsPerSecond: column,
+      spinningPart: column,
       online: column,
       target: column,
       entitlementMilliPcpu: column,

@@ -20,6 +20,7 @@ function hostAt(atMs: number) {
     {
       domain: "web",
       interruptsPerSecond: 90,
+      spinning: 0.5,
       vcpus: [
         total(0, runMs, { wait: waitMs * MS, dispatches, lastPcpu: 1 }),
         // Not a pCPU of this host: it was taken out meanwhile.
@@ -63,6 +64,7 @@ const NOTHING: HistoryRow = {
   steal: null,
   dispatches: null,
   interrupts: null,
+  spinning: null,
   online: null,
   target: null,
   entitlement: null,
@@ -86,7 +88,7 @@ test("a row for the host, for each domain, and for each pCPU by where vCPUs were
   expect(rows).toEqual([
     { ...NOTHING, kind: "host", ...web, ...happened },
     { ...NOTHING, name: "mute" },
-    { ...NOTHING, name: "web", ...web, ...happened },
+    { ...NOTHING, name: "web", ...web, spinning: 0.5, ...happened },
     { ...NOTHING, kind: "pcpu", name: "0", run: 0, wait: 0, online: 0 },
     { ...NOTHING, kind: "pcpu", name: "1", run: 750, wait: 125, online: 1 },
   ]);

@@ -25,6 +25,8 @@ export interface HistoryRow {
   readonly dispatches: number | null;
   /** That its vCPUs sent each other, per second: the same until its guest reports again. */
   readonly interrupts: number | null;
+  /** Of its vCPUs that were looked at last, the part that spun: 0 to 1. Of a domain only. */
+  readonly spinning: number | null;
   readonly online: number | null;
   readonly target: number | null;
   readonly entitlement: MilliPcpu | null;
@@ -72,6 +74,7 @@ export function sampleOf(parts: SampleParts, counts: ReadonlyMap<string, DomainC
     return domainRow(domain, {
       vcpus,
       interrupts: usage.interruptsPerSecondOf(domain.id),
+      spinning: usage.spinningOf(domain.id),
       plan: plans.get(domain.id),
       counts: counts.get(domain.id),
     });
@@ -102,17 +105,20 @@ interface DomainParts {
   readonly vcpus: readonly VcpuSeen[];
   /** Per second. */
   readonly interrupts: number | null;
+  /** 0 to 1. */
+  readonly spinning: number | null;
   readonly plan: DomainPlan | undefined;
   readonly counts: DomainCounts | undefined;
 }
 
 function domainRow(domain: DomainSnapshot, parts: DomainParts): HistoryRow {
-  const { vcpus, interrupts, plan, counts = NO_COUNTS } = parts;
+  const { vcpus, interrupts, spinning, plan, counts = NO_COUNTS } = parts;
   return {
     kind: "domain",
     name: domain.id,
     ...sharesOf(vcpus),
     interrupts,
+    spinning,
     online: onlineOf(domain)?.length ?? null,
     target: plan?.target ?? null,
     entitlement: plan?.entitlement ?? null,
@@ -131,6 +137,7 @@ function pcpuRow(id: PcpuId, vcpus: readonly VcpuSeen[]): HistoryRow {
     // A vCPU is dispatched wherever it may run, not only where it was seen last.
     dispatches: null,
     interrupts: null,
+    spinning: null,
     online: vcpus.filter(({ online }) => online).length,
     target: null,
     entitlement: null,
@@ -159,6 +166,8 @@ function hostRow(domains: readonly HistoryRow[]): HistoryRow {
     steal: of(({ steal }) => steal),
     dispatches: of(({ dispatches }) => dispatches),
     interrupts: of(({ interrupts }) => interrupts),
+    // Parts of domains do not add up.
+    spinning: null,
     online: of(({ online }) => online),
     target: of(({ target }) => target),
     entitlement: of(({ entitlement }) => entitlement),

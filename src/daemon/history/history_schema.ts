@@ -22,12 +22,15 @@ const STEPS: readonly string[] = [
   FIRST,
   "ALTER TABLE sample ADD COLUMN dispatches REAL;",
   "ALTER TABLE sample ADD COLUMN interrupts REAL;",
+  "ALTER TABLE sample ADD COLUMN spinning REAL;",
 ];
 
 /** In a file of an earlier version, sample.dispatches is not there. */
 export const DISPATCHES_SINCE = 2;
 /** The same of sample.interrupts. */
 export const INTERRUPTS_SINCE = 3;
+/** The same of sample.spinning. */
+export const SPINNING_SINCE = 4;
 
 /** A killed daemon leaves the file at one version or at the next. `null`: done; else why the file cannot be used. */
 export function bringUpToDate(db: Database.Database): string | null {

@@ -49,6 +49,7 @@ function sample(at: number, run: number | null, over: Partial<HistoryRow> = {}):
     steal: null,
     dispatches: null,
     interrupts: null,
+    spinning: null,
     online: 2,
     target: 2,
     entitlement: 2_000,
@@ -88,7 +89,8 @@ describe("what was written is read", () => {
   test("in fewer points: means of times, the most of the most, sums of counts", () => {
     const history = open();
     for (let at = 0; at < 60; at++) {
-      history.write(sample(at, at < 30 ? 0 : 1_000, { requests: 1, dispatches: 200 + at, interrupts: at }));
+      const rates = { dispatches: 200 + at, interrupts: at, spinning: at < 15 ? null : at % 2 };
+      history.write(sample(at, at < 30 ? 0 : 1_000, { requests: 1, ...rates }));
     }
     const seen = look(0, 60, 3);
     expect(seen.pointSeconds).toBe(30);
@@ -97,6 +99,7 @@ describe("what was written is read", () => {
       runMaxMilliPcpu: [0, 1_000],
       dispatchesPerSecond: [214.5, 244.5],
       interruptsPerSecond: [14.5, 44.5],
+      spinningPart: [8 / 15, 0.5],
       requests: [30, 30],
       changes: [30, 30],
     });
@@ -206,48 +209,41 @@ describe("a full disk", () => {
 });
 
 /** As they were written then: the tables, and what stands behind the changes of a row. */
+const tablesWith = (more: string) => `
+  CREATE TABLE series (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
+  CREATE TABLE sample (
+    span INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL,
+    run REAL, runMax REAL, wait REAL, steal REAL, online REAL, target REAL, entitlement REAL,
+    requests INTEGER NOT NULL, denials INTEGER NOT NULL, changes INTEGER NOT NULL,${more}
+    PRIMARY KEY (span, series, at)
+  ) WITHOUT ROWID;
+  CREATE TABLE measure (
+    span INTEGER NOT NULL, series INTEGER NOT NULL, measure TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
+    PRIMARY KEY (span, series, measure, at)
+  ) WITHOUT ROWID;`;
+
+/** What each version had more than the first. */
 const EARLIER = [
+  { version: 1, columns: "", more: "", dispatches: null, interrupts: null },
+  { version: 2, columns: " dispatches REAL,", more: ", 270", dispatches: 270, interrupts: null },
   {
-    version: 1,
-    tables: `
-      CREATE TABLE series (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
-      CREATE TABLE sample (
-        span INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL,
-        run REAL, runMax REAL, wait REAL, steal REAL, online REAL, target REAL, entitlement REAL,
-        requests INTEGER NOT NULL, denials INTEGER NOT NULL, changes INTEGER NOT NULL,
-        PRIMARY KEY (span, series, at)
-      ) WITHOUT ROWID;
-      CREATE TABLE measure (
-        span INTEGER NOT NULL, series INTEGER NOT NULL, measure TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
-        PRIMARY KEY (span, series, measure, at)
-      ) WITHOUT ROWID;`,
-    more: "",
-    dispatches: null,
-  },
-  {
-    version: 2,
-    tables: `
-      CREATE TABLE series (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (kind, name));
-      CREATE TABLE sample (
-        span INTEGER NOT NULL, series INTEGER NOT NULL, at INTEGER NOT NULL,
-        run REAL, runMax REAL, wait REAL, steal REAL, online REAL, target REAL, entitlement REAL,
-        requests INTEGER NOT NULL, denials INTEGER NOT NULL, changes INTEGER NOT NULL, dispatches REAL,
-        PRIMARY KEY (span, series, at)
-      ) WITHOUT ROWID;
-      CREATE TABLE measure (
-        span INTEGER NOT NULL, series INTEGER NOT NULL, measure TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
-        PRIMARY KEY (span, series, measure, at)
-      ) WITHOUT ROWID;`,
-    more: ", 270",
+    version: 3,
+    columns: " dispatches REAL, interrupts REAL,",
+    more: ", 270, 30",
     dispatches: 270,
+    interrupts: 30,
   },
 ];
 
-describe.each(EARLIER)("a history of version $version", ({ version, tables, more, dispatches }) => {
+describe.each(EARLIER)("a history of version $version", (earlier) => {
+  const { version, columns, more, dispatches, interrupts } = earlier;
+
   /** A minute of seconds, and an hour before that. */
   function writeEarlier(): void {
     const old = new Database(path);
-    old.exec(`${tables} PRAGMA user_version = ${version}; INSERT INTO series VALUES (1, 'domain', 'web');`);
+    old.exec(
+      `${tablesWith(columns)} PRAGMA user_version = ${version}; INSERT INTO series VALUES (1, 'domain', 'web');`,
+    );
     const insert = old.prepare(
       `INSERT INTO sample VALUES (?, 1, ?, 500, 500, 9, NULL, 2, 2, 2000, 0, 0, 1${more})`,
     );
@@ -259,8 +255,16 @@ describe.each(EARLIER)("a history of version $version", ({ version, tables, more
 
   const shown = () => {
     const { atMs, series, measures } = look(-3_600, 120, 4_000);
-    const { runMilliPcpu, waitMilliPcpu, dispatchesPerSecond, changes } = series;
-    return { atMs, runMilliPcpu, waitMilliPcpu, dispatchesPerSecond, changes, measures };
+    const { runMilliPcpu, waitMilliPcpu, dispatchesPerSecond, interruptsPerSecond, changes } = series;
+    return {
+      atMs,
+      runMilliPcpu,
+      waitMilliPcpu,
+      dispatchesPerSecond,
+      interruptsPerSecond,
+      changes,
+      measures,
+    };
   };
 
   test("is read as it is: what it lacks is not known", () => {
@@ -268,7 +272,8 @@ describe.each(EARLIER)("a history of version $version", ({ version, tables, more
     const { atMs, series } = look(0, 60, 100);
     expect(atMs).toHaveLength(60);
     expect(new Set(series.dispatchesPerSecond)).toEqual(new Set([dispatches]));
-    expect(new Set(series.interruptsPerSecond)).toEqual(new Set([null]));
+    expect(new Set(series.interruptsPerSecond)).toEqual(new Set([interrupts]));
+    expect(new Set(series.spinningPart)).toEqual(new Set([null]));
   });
 
   test("is gone on with, and loses nothing; seconds from now on have what it lacks", () => {
@@ -277,7 +282,7 @@ describe.each(EARLIER)("a history of version $version", ({ version, tables, more
     open();
     expect(faults).toEqual([]);
     expect(shown()).toEqual(before);
-    store!.write(sample(60, 700, { dispatches: 1_500, interrupts: 80 }));
+    store!.write(sample(60, 700, { dispatches: 1_500, interrupts: 80, spinning: 0.25 }));
     // And once more, as it is now.
     for (const again of [false, true]) {
       if (again) {
@@ -286,7 +291,8 @@ describe.each(EARLIER)("a history of version $version", ({ version, tables, more
       }
       const { series } = look(59, 61, 100);
       expect(series.dispatchesPerSecond).toEqual([dispatches, 1_500]);
-      expect(series.interruptsPerSecond).toEqual([null, 80]);
+      expect(series.interruptsPerSecond).toEqual([interrupts, 80]);
+      expect(series.spinningPart).toEqual([null, 0.25]);
     }
   });
 });
@@ -298,7 +304,7 @@ describe("a history of a later version", () => {
     later.close();
     open();
     expect(faults).toEqual([
-      expect.stringContaining("it is of version 99, and this vbal knows those up to 3"),
+      expect.stringContaining("it is of version 99, and this vbal knows those up to 4"),
     ]);
     expect(readdirSync(folder)).toContain("history.db.damaged.1");
   });
@@ -335,7 +341,7 @@ const FILL = `
   const store = new HistoryStore({ path: process.argv[2], maxBytes: 64 * 1024 * 1024, onFault: console.error });
   const counts = { requests: 0, denials: 0, changes: 0 };
   const times = { run: 1, wait: 1, steal: 1, online: 1, target: 1, entitlement: 1 };
-  const row = { kind: "domain", ...times, dispatches: 1, interrupts: 1, ...counts };
+  const row = { kind: "domain", ...times, dispatches: 1, interrupts: 1, spinning: 1, ...counts };
   const rows = Array.from({ length: 50 }, (_, i) => ({ ...row, name: "domain-" + i }));
   for (let at = 0; at < 10000; at++) {
     try {
@@ -352,7 +358,7 @@ const WRITE = `
   const store = new HistoryStore({ path: process.argv[2], maxBytes: 64 * 1024 * 1024, onFault: console.error });
   const counts = { requests: 0, denials: 0, changes: 0 };
   const times = { run: 1, wait: 1, steal: 1, online: 1, target: 1, entitlement: 1 };
-  const row = { kind: "domain", name: "web", ...times, dispatches: 1, interrupts: 1, ...counts };
+  const row = { kind: "domain", name: "web", ...times, dispatches: 1, interrupts: 1, spinning: 1, ...counts };
   for (let at = 0; ; at++) {
     store.write({ at: Number(process.argv[3]) + at, rows: [row], measures: [] });
     console.log(at);

@@ -158,7 +158,8 @@ export class HistoryStore {
         this.#sql(
           `INSERT OR REPLACE INTO sample
              SELECT ?, series, at - at % ?, avg(run), max(runMax), avg(wait), avg(steal), avg(online), avg(target),
-               avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches), avg(interrupts)
+               avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches), avg(interrupts),
+               avg(spinning)
              FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND ? <= at AND at < ? GROUP BY series, at - at % ?`,
         ).run(span, span, fine, from, until, span);
         this.#sql(
@@ -224,15 +225,15 @@ const NAME_SERIES =
 
 /** As KEEP_SAMPLES takes it apart: kind and name, then the columns behind span and series. */
 function sampleRow(at: number, row: HistoryRow): unknown[] {
-  const { run, wait, steal, online, target, entitlement, dispatches, interrupts } = row;
+  const { run, wait, steal, online, target, entitlement, dispatches, interrupts, spinning } = row;
   const { requests, denials, changes } = row;
   const shares = [run, run, wait, steal, online, target, entitlement];
-  return [row.kind, row.name, at, ...shares, requests, denials, changes, dispatches, interrupts];
+  return [row.kind, row.name, at, ...shares, requests, denials, changes, dispatches, interrupts, spinning];
 }
 
 const KEEP_SAMPLES = `
   INSERT OR REPLACE INTO sample
-    SELECT 1, series.id, ${Array.from({ length: 13 }, (_, n) => `value ->> ${n + 2}`).join(", ")}
+    SELECT 1, series.id, ${Array.from({ length: 14 }, (_, n) => `value ->> ${n + 2}`).join(", ")}
     FROM json_each(?) JOIN series ON series.kind = value ->> 0 AND series.name = value ->> 1`;
 
 const KEEP_MEASURES = `

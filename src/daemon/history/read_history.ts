@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import Database from "libsql";
 import type { Column, HistorySeries, HistoryView } from "../../protocol/api_history.ts";
 import { HISTORY_LEVELS } from "./history_levels.ts";
-import { DISPATCHES_SINCE, INTERRUPTS_SINCE } from "./history_schema.ts";
+import { DISPATCHES_SINCE, INTERRUPTS_SINCE, SPINNING_SINCE } from "./history_schema.ts";
 
 export interface HistoryQuestion {
   readonly kind: HistoryView["kind"];
@@ -23,6 +23,7 @@ const COLUMNS = {
   stealMilliPcpu: "avg(steal)",
   dispatchesPerSecond: "avg(dispatches)",
   interruptsPerSecond: "avg(interrupts)",
+  spinningPart: "avg(spinning)",
   online: "avg(online)",
   target: "avg(target)",
   entitlementMilliPcpu: "avg(entitlement)",
@@ -141,6 +142,7 @@ function columnsOf(db: Database.Database): Readonly<Record<keyof HistorySeries, 
     ...COLUMNS,
     dispatchesPerSecond: unless(DISPATCHES_SINCE, COLUMNS.dispatchesPerSecond),
     interruptsPerSecond: unless(INTERRUPTS_SINCE, COLUMNS.interruptsPerSecond),
+    spinningPart: unless(SPINNING_SINCE, COLUMNS.spinningPart),
   };
 }
 

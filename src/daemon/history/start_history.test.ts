@@ -24,11 +24,13 @@ afterEach(async () => {
 });
 
 function second(at: number): HistorySample {
-  const unknown = { run: null, wait: null, steal: null, dispatches: null, interrupts: null, online: null };
+  const rates = { run: null, wait: null, steal: null, dispatches: null, interrupts: null };
   const row = {
     kind: "domain",
     name: "web",
-    ...unknown,
+    ...rates,
+    spinning: null,
+    online: null,
     target: 1,
     entitlement: null,
     ...NO_COUNTS,

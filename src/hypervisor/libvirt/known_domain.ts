@@ -92,7 +92,13 @@ export function look(known: KnownDomain, channels: readonly GuestChannel[]): Dom
       emulatorPins: machine === null ? known.believedEmulatorPins : machine.otherPins(),
       guest: word?.report ?? null,
     },
-    usage: { domain: id, vcpus: usage, interruptsPerSecond: word?.interruptsPerSecond ?? null },
+    usage: {
+      domain: id,
+      vcpus: usage,
+      interruptsPerSecond: word?.interruptsPerSecond ?? null,
+      // QEMU's monitor is libvirt's own; who asks it through libvirt taints the domain.
+      spinning: null,
+    },
     key: known.key,
     places: vcpus.map(([, vcpu]) => vcpu.index),
     preflight: (word?.preflight ?? []).map((finding) => ({ domain: id, ...finding })),

@@ -34,6 +34,8 @@ export interface QmpAdapterOptions {
   }[];
   /** For all guests with vbal's own agent. */
   readonly agent?: VbalAgentPace;
+  /** How often it is looked at whether vCPUs spin; absent: never. */
+  readonly spinLooksMs?: Milliseconds;
   readonly timers?: Timers;
 }
 
@@ -73,6 +75,7 @@ export function createQmpAdapter(options: QmpAdapterOptions): Hypervisor {
           timers,
           hostNodes: () => [...new Set(readPcpus().map((pcpu) => pcpu.node))],
           monitorOf: (id) => monitors.get(id) ?? null,
+          spinLooksMs: options.spinLooksMs ?? null,
           onChange: (change) => onChange(change),
           onGone,
         }),

@@ -116,6 +116,16 @@ const backendShape = z.object({
 });
 const memdevShape = z.array(backendShape);
 
+/** What a command of QEMU's monitor for people prints about one vCPU (its `cpu-index`). No interface fixes that text. */
+export function askHumanMonitor(
+  qmp: QmpConnection,
+  { line, cpu }: { readonly line: string; readonly cpu: number },
+  deadline: Milliseconds,
+): Promise<string> {
+  const args = { "command-line": line, "cpu-index": cpu };
+  return ask(qmp, "human-monitor-command", z.string(), deadline, args);
+}
+
 /** QEMU does not know the command, refuses it, or the thing is gone meanwhile. */
 export async function orRefused<T, U>(answer: Promise<T>, otherwise: U): Promise<T | U> {
   try {

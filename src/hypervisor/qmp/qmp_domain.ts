@@ -21,6 +21,7 @@ import { connectQmp, type QmpConnection, type QmpEvent } from "./qmp_connection.
 import {
   aliveState,
   cpusByNumber,
+  cpusInUse,
   type DomainObservation,
   emulatorThreadsOf,
   look,
@@ -31,6 +32,7 @@ import {
   unwatch,
   wordOf,
 } from "./qmp_process.ts";
+import { createSpinLooks } from "./spin_looks.ts";
 import { readVcpuFacts } from "./vcpu_facts.ts";
 import { createVcpuHotplug } from "./vcpu_hotplug.ts";
 import { numbersAfterBoot } from "./vcpu_numbers.ts";
@@ -69,6 +71,8 @@ export interface QmpDomainOptions {
   /** How the load monitor of the guest with this name is to work, where somebody said so. */
   readonly monitorOf: (domain: DomainId) => MonitorSettings | null;
   readonly onChange: (change: HypervisorChange) => void;
+  /** How often it is looked at whether its vCPUs spin; `null`: never. */
+  readonly spinLooksMs: Milliseconds | null;
   /** The process ended, or was replaced: commands on this domain are void. */
   readonly onGone: (domain: DomainId) => void;
 }
@@ -112,6 +116,11 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     if (process === null) return;
     process.migrating = migration.isUnderWay();
     onChange({ kind: "domain-state", domain: process.id });
+  });
+
+  const spinLooks = createSpinLooks({ timers, everyMs: options.spinLooksMs, where: source.qmp }, () => {
+    const cpus = process === null ? null : cpusInUse(process, channels);
+    return qmp === null || cpus === null ? null : { monitor: qmp, cpus };
   });
 
   const kept: KeptConnection = keepConnected({
@@ -190,6 +199,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     };
     await readMemory(process, connection);
     openChannels(id);
+    spinLooks.begin();
     onChange({ kind: "domain-arrived", domain: id });
   }
 
@@ -246,6 +256,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     if (process === null) return;
     const { id } = process;
     cancelMemory();
+    spinLooks.end();
     migration.forget();
     unwatch(process, []);
     process.itself.close();
@@ -366,7 +377,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
         leave();
         return null;
       }
-      return look(known, channels);
+      return look(known, channels, spinLooks.spinning());
     },
     async vcpuThreads(deadline) {
       const known = await demand(deadline);
@@ -387,7 +398,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
     isMigrating: () => process?.migrating === true,
     channels: () => channels,
     problems() {
-      const problems = channels.flatMap((channel) => channel.problems());
+      const problems = [...channels.flatMap((channel) => channel.problems()), ...spinLooks.problems()];
       if (connectionProblem !== null) problems.push(connectionProblem);
       else if (refreshProblem !== null) problems.push(refreshProblem);
       if (garbageProblem !== null) problems.push(garbageProblem);
@@ -409,6 +420,7 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
       kept.stop();
       qmp?.close();
       cancelMemory();
+      spinLooks.end();
       migration.forget();
       for (const channel of channels.splice(0)) channel.close();
       if (process !== null) unwatch(process, []);

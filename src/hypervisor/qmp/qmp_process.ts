@@ -58,7 +58,11 @@ export interface DomainObservation {
 }
 
 /** Everything that /proc and the kept answers say of a live process; the guest is told how long its vCPUs have run. */
-export function look(known: QmpProcess, channels: readonly GuestChannel[]): DomainObservation {
+export function look(
+  known: QmpProcess,
+  channels: readonly GuestChannel[],
+  spinning: number | null,
+): DomainObservation {
   const { freeSlots, nodes } = known.vcpus;
   const word = wordOf(channels);
   const cpus = cpusByNumber(known, word);
@@ -82,7 +86,12 @@ export function look(known: QmpProcess, channels: readonly GuestChannel[]): Doma
       emulatorPins: unionOf(emulatorThreadsOf(known).map((thread) => linuxAffinity.get(thread))),
       guest: word?.report ?? null,
     },
-    usage: { domain: known.id, vcpus: usage, interruptsPerSecond: word?.interruptsPerSecond ?? null },
+    usage: {
+      domain: known.id,
+      vcpus: usage,
+      interruptsPerSecond: word?.interruptsPerSecond ?? null,
+      spinning,
+    },
     preflight: (word?.preflight ?? []).map((finding) => ({ domain: known.id, ...finding })),
     load: load === null ? null : { domain: known.id, ...load },
   };
@@ -107,6 +116,14 @@ export function cpusByNumber(known: QmpProcess, word: GuestWord | null): Numbere
     .sort(([a], [b]) => a - b);
   known.numbered = { vcpus, numbers: known.numbers, word, cpus };
   return cpus;
+}
+
+/** The `cpu-index` of each vCPU that the guest uses, all without its word; `null` while it runs none, or they may have changed. */
+export function cpusInUse(known: QmpProcess, channels: readonly GuestChannel[]): readonly number[] | null {
+  if (!runs(known, known.state) || known.stale) return null;
+  const word = wordOf(channels);
+  const unused = new Set(word?.report.vcpus.flatMap(({ index, online }) => (online ? [] : [index])));
+  return cpusByNumber(known, word).flatMap(([index, cpu]) => (unused.has(index) ? [] : [cpu["cpu-index"]]));
 }
 
 type NumberedCpus = readonly (readonly [VcpuIndex, CpuInfo])[];

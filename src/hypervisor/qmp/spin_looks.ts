@@ -1,0 +1,175 @@
+/**
+ * Where a guest's vCPUs are, looked at every so often. A vCPU that waits for a sibling in a loop of PAUSE instructions
+ * runs, waits and is dispatched as one that computes is; only the place of its instruction pointer tells the two apart.
+ *
+ * The text that is read here is that of QEMU's monitor for people (docs/assumptions.md): where it says something else
+ * than is known here, nobody looks, and `problems` says so.
+ */
+import type { Milliseconds } from "../../core/units.ts";
+import type { Timers } from "../timers.ts";
+import { askHumanMonitor } from "./qmp_commands.ts";
+import { type QmpConnection, QmpError } from "./qmp_connection.ts";
+
+export interface SpinLooks {
+  /** A process was met: from now on it is looked at. */
+  begin(): void;
+  /** The process has ended. */
+  end(): void;
+  /** Of the vCPUs that were looked at last and told where they are, the part that spins; `null`: none told. */
+  spinning(): number | null;
+  problems(): readonly string[];
+}
+
+export interface SpinLooksOptions {
+  readonly timers: Timers;
+  /** From the end of one look to the next; `null`: never. */
+  readonly everyMs: Milliseconds | null;
+  /** For messages: the monitor's path. */
+  readonly where: string;
+}
+
+/** The vCPUs that the guest uses, by QEMU's `cpu-index`, and whom to ask. */
+export interface Lookable {
+  readonly monitor: QmpConnection;
+  readonly cpus: readonly number[];
+}
+
+/** Two short questions for each vCPU; the others have their turn at the next look. */
+export const VCPUS_PER_LOOK_MAX = 8;
+const QMP_DEADLINE_MS: Milliseconds = 2_000;
+/** A monitor that did not answer is not asked again at once: questions would pile up in front of it. */
+export const REST_AFTER_FAILURE_MS: Milliseconds = 10_000;
+
+/** `lookable`: `null` while nobody may be looked at. */
+export function createSpinLooks(options: SpinLooksOptions, lookable: () => Lookable | null): SpinLooks {
+  const { timers, everyMs, where } = options;
+  let part: number | null = null;
+  let refusal: string | null = null;
+  let turn = 0;
+  /** A look at an earlier process says nothing of this one. */
+  let life = 0;
+  let cancel: () => void = () => undefined;
+
+  function lookIn(delay: Milliseconds): void {
+    const mine = life;
+    cancel = timers.after(delay, () => void lookAndGoOn(mine));
+  }
+  async function lookAndGoOn(mine: number): Promise<void> {
+    const found = await lookOnce();
+    if (mine !== life || everyMs === null) return;
+    part = typeof found === "object" ? partThatSpins(found) : null;
+    if (found === "foreign") {
+      refusal = `${where} does not say where its vCPUs are, so it is not seen whether they spin: vbal understands QEMU's \`info registers\` on x86 only; write spinLooks: none if there are only such guests`;
+    } else if (found === "failed") lookIn(Math.max(everyMs, REST_AFTER_FAILURE_MS));
+    else lookIn(everyMs);
+  }
+  /** `foreign`: this QEMU is not understood, and never will be. */
+  async function lookOnce(): Promise<readonly VcpuDoing[] | "failed" | "foreign"> {
+    const seen = lookable();
+    if (seen === null) return [];
+    const doings: VcpuDoing[] = [];
+    for (const cpu of inTurn(seen.cpus)) {
+      try {
+        const doing = await lookAt(seen.monitor, cpu);
+        if (doing === null) return "foreign";
+        doings.push(doing);
+      } catch (error) {
+        // One that was unplugged meanwhile is refused too, and is not there any more.
+        const isStillThere = lookable()?.cpus.includes(cpu) === true;
+        return error instanceof QmpError && isStillThere ? "foreign" : "failed";
+      }
+    }
+    return doings;
+  }
+  function inTurn(cpus: readonly number[]): readonly number[] {
+    const from = cpus.length <= VCPUS_PER_LOOK_MAX ? 0 : turn % cpus.length;
+    turn = from + VCPUS_PER_LOOK_MAX;
+    return [...cpus.slice(from), ...cpus.slice(0, from)].slice(0, VCPUS_PER_LOOK_MAX);
+  }
+  function end(): void {
+    life++;
+    cancel();
+    part = null;
+    refusal = null;
+  }
+
+  return {
+    begin() {
+      end();
+      if (everyMs !== null) lookIn(everyMs);
+    },
+    end,
+    spinning: () => part,
+    problems: () => (refusal === null ? [] : [refusal]),
+  };
+}
+
+/** `null`: its registers are not those of an x86. */
+async function lookAt(monitor: QmpConnection, cpu: number): Promise<VcpuDoing | null> {
+  const ask = (line: string) => askHumanMonitor(monitor, { line, cpu }, QMP_DEADLINE_MS);
+  const registers = registersIn(await ask("info registers"));
+  if (registers === null) return null;
+  const from = registers.pointer - BYTES_BEFORE;
+  if (from < 0n) return doingOf(registers, null);
+  return doingOf(registers, bytesIn(await ask(`x/4xb 0x${from.toString(16)}`)));
+}
+
+const BYTES_BEFORE = 2n;
+
+export type VcpuDoing = "halts" | "spins" | "works" | "unknown";
+
+interface Registers {
+  /** RIP or EIP: the next instruction. */
+  readonly pointer: bigint;
+  readonly takesInterrupts: boolean;
+  readonly inKernel: boolean;
+  readonly halted: boolean;
+}
+
+/** What `info registers` printed; `null`: of another architecture. */
+export function registersIn(text: string): Registers | null {
+  const found = /\b[ER]IP=([0-9a-f]+) [ER]FL=([0-9a-f]+) .*\bCPL=([0-3]) .*\bHLT=([01])/.exec(text);
+  if (found === null) return null;
+  const [, pointer, flags, ring, halted] = found;
+  return {
+    pointer: BigInt(`0x${pointer}`),
+    takesInterrupts: (Number.parseInt(flags!, 16) & INTERRUPT_FLAG) !== 0,
+    inKernel: ring === "0",
+    halted: halted === "1",
+  };
+}
+
+const INTERRUPT_FLAG = 1 << 9;
+
+/** Four bytes as `x/4xb` prints them; `null`: the memory cannot be read. */
+export function bytesIn(text: string): readonly number[] | null {
+  const bytes = [...text.matchAll(/\b0x([0-9a-f]{2})\b/g)].map(([, byte]) => Number.parseInt(byte!, 16));
+  return bytes.length === 4 ? bytes : null;
+}
+
+/**
+ * `bytes`: two before the instruction pointer and two from it on. A PAUSE that ends there was the last instruction, as
+ * an emulator has it; one that begins there is the next, and takes most of such a loop's time on a real processor. A
+ * wider window would take code beside a loop for the loop.
+ */
+export function doingOf(registers: Registers, bytes: readonly number[] | null): VcpuDoing {
+  if (registers.halted) return "halts";
+  if (bytes === null) return "unknown";
+  // It has only just been woken.
+  if (bytes[1] === HLT) return "halts";
+  if (isPause(bytes, 0) || isPause(bytes, 2)) return "spins";
+  // It has just taken an interrupt, which is when an emulator lets others look: far too many looks find that.
+  return registers.inKernel && !registers.takesInterrupts ? "unknown" : "works";
+}
+
+const HLT = 0xf4;
+
+function isPause(bytes: readonly number[], at: number): boolean {
+  return bytes[at] === 0xf3 && bytes[at + 1] === 0x90;
+}
+
+/** Halted ones count as those that do not spin. */
+export function partThatSpins(doings: readonly VcpuDoing[]): number | null {
+  const known = doings.filter((doing) => doing !== "unknown");
+  return known.length === 0 ? null : known.filter((doing) => doing === "spins").length / known.length;
+}
