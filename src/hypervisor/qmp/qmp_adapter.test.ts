@@ -42,10 +42,19 @@ async function monitorAt(name: string, options: PeerOptions): Promise<Peer> {
   return peer;
 }
 
-const well = (name = "any"): PeerOptions => ({
+/** `prints`: what its monitor for people says; it has none where that is left out. */
+const well = (name = "any", prints?: (line: string) => string): PeerOptions => ({
   onConnect: (socket) => socket.write('{"QMP": {}}\n'),
   onLine(line, socket) {
-    const { execute, id } = JSON.parse(line) as { execute: string; id: number };
+    const {
+      execute,
+      id,
+      arguments: args,
+    } = JSON.parse(line) as {
+      execute: string;
+      id: number;
+      arguments: Record<string, string>;
+    };
     const cpu = {
       "cpu-index": 0,
       "thread-id": process.pid,
@@ -56,6 +65,7 @@ const well = (name = "any"): PeerOptions => ({
       "query-status": { running: true, status: "running" },
       "query-cpus-fast": [cpu],
       "query-name": { name },
+      ...(prints === undefined ? {} : { "human-monitor-command": prints(args["command-line"] ?? "") }),
     };
     const unknown = { error: { class: "CommandNotFound", desc: `No command ${execute}` } };
     const answer = execute in answers ? { return: answers[execute] } : unknown;
@@ -195,3 +205,35 @@ describe.runIf(process.platform === "linux")(
     });
   },
 );
+
+describe.runIf(process.platform === "linux")("looking whether vCPUs spin", () => {
+  const EVERY_MS = 10;
+  const registers = "RIP=0000000000001002 RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n";
+  const prints = (line: string) =>
+    line === "info registers" ? registers : "0000000000001000: 0xf3 0x90 0x8b 0x07\r\n";
+
+  test("what was seen last stands in the usage; while the connection is away, nothing is known", async () => {
+    const peer = await monitorAt("a", well("any", prints));
+    await begin({ directory: folder, spinLooksMs: EVERY_MS });
+    await observeUntil((now) => now.usage[0]?.spinning === 1);
+    peer.hangUp();
+    const during = await observeUntil((now) => now.usage[0]?.spinning === null);
+    expect(ids(during)).toEqual(["a"]);
+  });
+
+  test("nobody is asked where nobody said how often", async () => {
+    const peer = await monitorAt("a", well("any", prints));
+    await begin();
+    const seen = await observeUntil((now) => ids(now).length === 1);
+    expect(seen.usage[0]!.spinning).toBe(null);
+    expect(peer.heard.join()).not.toContain("human-monitor-command");
+  });
+
+  test("a monitor that refuses: told, and the domain is there as before", async () => {
+    await monitorAt("a", well());
+    await begin({ directory: folder, spinLooksMs: EVERY_MS });
+    const seen = await observeUntil((now) => now.problems.length > 0);
+    expect(words(seen)).toMatch(/^a: .*a\.qmp does not say where its vCPUs are/);
+    expect([ids(seen), seen.usage[0]!.spinning]).toEqual([["a"], null]);
+  });
+});
