@@ -109,6 +109,8 @@ export class Vcpus {
   readonly held: Uint8Array;
   readonly pcpu: Int32Array;
   readonly lastPcpu: Int32Array;
+  /** What `lastPcpu` had run in all when the vCPU left it. */
+  readonly leftAtRun: Float64Array;
   /** `allowed[v * pcpus + p]`: the pins. */
   readonly allowed: Uint8Array;
   /** Up to when the progress of a running vCPU is settled; in the future while the pCPU still switches to it. */
@@ -172,6 +174,7 @@ export class Vcpus {
     this.held = new Uint8Array(n);
     this.pcpu = ints(n, NOBODY);
     this.lastPcpu = ints(n, NOBODY);
+    this.leftAtRun = floats(n);
     this.allowed = new Uint8Array(n * pcpus).fill(1);
     this.mark = floats(n);
     this.ran = floats(n);

@@ -18,7 +18,12 @@ export interface KnownWorld {
 }
 
 /** What was recorded beside run and waiting. */
-export const KNOWN_RECORDS = ["nothing", "dispatches", "dispatches and interrupts"] as const;
+export const KNOWN_RECORDS = [
+  "nothing",
+  "dispatches",
+  "dispatches and interrupts",
+  "dispatches, interrupts and spin looks",
+] as const;
 export type KnownRecord = (typeof KNOWN_RECORDS)[number];
 export type ByRecord<Value> = Readonly<Record<KnownRecord, Value>>;
 
@@ -42,7 +47,7 @@ const TICK_NS = 4_000_000;
 export function benchKnownWorlds(onProgress: (line: string) => void): KnownWorldsResult {
   const worlds = [...CHOSEN, ...DRAWN].map(({ name, model }): KnownWorld => {
     const world = knownWorld(name, model);
-    const { value } = world.answers["dispatches and interrupts"].predicted;
+    const { value } = world.answers["dispatches, interrupts and spin looks"].predicted;
     onProgress(`${name}: truth ${world.truth.toFixed(2)}, predicted ${value.toFixed(2)}`);
     return world;
   });
@@ -73,9 +78,15 @@ function knownWorld(name: string, model: Model): KnownWorld {
 
 /** Switches are left out: a guest that is kept off its pCPUs hardly tells them. */
 const SEEN: ByRecord<KnownHostOptions["sees"]> = {
-  nothing: { switches: false, dispatches: false, interrupts: false },
-  dispatches: { switches: false, dispatches: true, interrupts: false },
-  "dispatches and interrupts": { switches: false, dispatches: true, interrupts: true },
+  nothing: { switches: false, dispatches: false, interrupts: false, spinning: false },
+  dispatches: { switches: false, dispatches: true, interrupts: false, spinning: false },
+  "dispatches and interrupts": { switches: false, dispatches: true, interrupts: true, spinning: false },
+  "dispatches, interrupts and spin looks": {
+    switches: false,
+    dispatches: true,
+    interrupts: true,
+    spinning: true,
+  },
 };
 
 function byRecord<Value>(of: (record: KnownRecord) => Value): ByRecord<Value> {
@@ -110,16 +121,18 @@ const DRAWN: readonly Named[] = [11, 12, 13, 14, 15].map((n) => {
 
 /** Two guests that do the same, on a host that does nothing else. */
 function alike(name: string, own: Pick<DomainModel, "meeting" | "workNs">, meetingFactor = 5): Named {
-  const domain: DomainModel = { threads: 2, intensity: 0.1, burst: null, ...own };
+  const domain: DomainModel = { threads: 2, intensity: 0.1, faultPart: 0.125, burst: null, ...own };
   return {
     name,
     model: {
       host: {
         groups: false,
         meetingFactor,
+        interruptFactor: meetingFactor,
         otherThreads: 0,
         pauseLoopExits: true,
         tickNs: TICK_NS,
+        sharingLoss: 0,
         housekeeping: null,
       },
       domains: [domain, domain],

@@ -310,6 +310,7 @@ function switchOut(w: World, p: number, v: number, state: number): void {
   const switched = Math.min(w.now, pcpus.resumeAt[p]);
   pcpus.switching[p] += switched - pcpus.switchedAt[p];
   pcpus.run[p] += w.now - switched;
+  vcpus.leftAtRun[v] = pcpus.run[p];
   const ahead = vcpus.mark[v] - w.now;
   pcpus.current[p] = NOBODY;
   pcpus.switchedAt[p] = w.now;

@@ -21,10 +21,12 @@ export interface Costs {
   readonly lockHandoff: number;
   /** The sender's own part of a TLB shootdown, beside the IPIs. */
   readonly shootdown: number;
-  /** A vCPU resumed on the pCPU it last ran on after another ran there; on a sibling in the same last-level cache; in another one. */
+  /** A vCPU resumed on the pCPU it last ran on after others ran there; on a sibling in the same last-level cache; in another one. */
   readonly cacheRefillSamePcpu: number;
   readonly cacheRefillSameLlc: number;
   readonly cacheRefillOtherLlc: number;
+  /** So long must others run on a pCPU to leave nothing of a vCPU in its caches; after less, less is filled again. */
+  readonly cacheEviction: number;
   /** A spinner runs this long before the pause-loop exit, and at most this long after repeated exits. */
   readonly pauseLoopWindow: number;
   readonly pauseLoopWindowMax: number;
@@ -67,6 +69,8 @@ export const DEFAULT_COSTS: Costs = {
   cacheRefillSamePcpu: 0,
   cacheRefillSameLlc: 5_000,
   cacheRefillOtherLlc: 30_000,
+  // At once, so that only who ran last counts.
+  cacheEviction: 0,
   // Linux 3.x and Xen 4.1: 4096 cycles (2.19 us at 1.87 GHz); modern KVM doubles it per exit. The ceiling is chosen:
   // it bounds the number of events and stands for exits that find nobody to yield to.
   pauseLoopWindow: 2_190,

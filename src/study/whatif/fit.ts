@@ -37,6 +37,8 @@ export interface FitOptions {
 
 export const DRAWS = 400;
 const ROUNDS = 4;
+/** Where hardly any model is close, rounds go on. */
+const ROUNDS_MAX = 10;
 export const KEPT_MIN = 20;
 export const KEPT_MAX = 40;
 /** Of the rounds so far, the part that each domain's next round starts from. */
@@ -57,6 +59,10 @@ const DISPATCHES_MIN = 100;
 /** Three times what a guest that computes shows: rarer ones are its kernel's own housekeeping. Per second and vCPU. */
 const INTERRUPTS_MIN = 20;
 const SWITCHES_MIN = 1;
+/** Looks come when an emulator lets others look, which is more often here than there. A part of all looks. */
+const SPINNING_TOLERANCE = 0.1;
+/** What is left to work is a rate like the others; less of it than this is not told from none. */
+const WORKING_MIN = 0.02;
 
 export function fitModels(recording: Recording, options: FitOptions): Fit {
   const { draws, onProgress } = options;
@@ -66,12 +72,13 @@ export function fitModels(recording: Recording, options: FitOptions): Fit {
     const placements = placementsUnder("recorded", recording);
     const { threads, simulatedNs } = options;
     const recorded = runModel({ recording, model, placements, threads, replication, simulatedNs });
-    onProgress(++done, perRound * ROUNDS);
+    onProgress(++done, perRound * Math.max(ROUNDS, Math.ceil(done / perRound)));
     const distances = recording.domains.map((domain, d) => distanceOf(domain, recorded[d]!));
     return { model, replication, recorded, distances, distance: Math.max(...distances) };
   };
   const all: Tried[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
+  const isEnough = () => KEPT_MIN <= all.filter(({ distance }) => distance <= 1).length;
+  for (let round = 0; round < ROUNDS || (round < ROUNDS_MAX && !isEnough()); round++) {
     const before = [...all];
     for (let n = 0; n < perRound; n++) {
       const key = keyOf(round, n);
@@ -120,7 +127,7 @@ function alike({ domains }: Recording, model: Model, key: number): Model {
 }
 
 function looksLike(a: RecordedDomain, b: RecordedDomain): boolean {
-  const { run, wait, switches, dispatches, interrupts } = b;
+  const { run, wait, switches, dispatches, interrupts, spinning } = b;
   if (a.online !== b.online || (a.wait === null) !== (wait === null)) return false;
   const outcome = {
     rate: 0,
@@ -129,17 +136,20 @@ function looksLike(a: RecordedDomain, b: RecordedDomain): boolean {
     switches: switches?.mean ?? a.switches?.mean ?? 0,
     dispatches: dispatches?.mean ?? a.dispatches?.mean ?? 0,
     interrupts: interrupts?.mean ?? a.interrupts?.mean ?? 0,
+    spinning: spinning?.mean ?? a.spinning?.mean ?? 0,
   };
   return distanceOf(a, outcome) <= 1;
 }
 
 /** In tolerances; what is not recorded is not compared. */
 export function distanceOf(domain: RecordedDomain, outcome: Outcome): number {
-  const { online, run, wait, switches, dispatches, interrupts } = domain;
+  const { online, run, wait, switches, dispatches, interrupts, spinning } = domain;
   const share = (seen: Observed | null, simulated: number) =>
     seen === null
       ? 0
       : Math.abs(simulated - seen.mean) / online / Math.hypot(SHARE_TOLERANCE, seen.error / online);
+  const part = (seen: Observed | null, simulated: number, tolerance: number) =>
+    seen === null ? 0 : Math.abs(simulated - seen.mean) / Math.hypot(tolerance, seen.error);
   const rate = (seen: Observed | null, simulated: number, least: number) => {
     if (seen === null) return 0;
     const recorded = Math.max(least, seen.mean);
@@ -153,6 +163,13 @@ export function distanceOf(domain: RecordedDomain, outcome: Outcome): number {
     switches?.mean === 0 ? 0 : rate(switches, outcome.switches, SWITCHES_MIN),
     rate(dispatches, outcome.dispatches, DISPATCHES_MIN),
     rate(interrupts, outcome.interrupts, INTERRUPTS_MIN),
+    part(spinning, outcome.spinning, SPINNING_TOLERANCE),
+    // Of one that spins nearly all the time, how much it gains hangs on the little that is left.
+    rate(
+      spinning === null ? null : { ...spinning, mean: 1 - spinning.mean },
+      1 - outcome.spinning,
+      WORKING_MIN,
+    ),
   );
 }
 

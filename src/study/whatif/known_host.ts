@@ -22,7 +22,7 @@ export interface KnownHostOptions {
   readonly simulatedNs: number;
 }
 
-export type KnownRate = "switches" | "dispatches" | "interrupts";
+export type KnownRate = "switches" | "dispatches" | "interrupts" | "spinning";
 
 const VCPUS = 2;
 const PCPUS = [0, 1] as const;
@@ -50,6 +50,7 @@ export function playKnownHost(model: Model, { sees, simulatedNs }: KnownHostOpti
       switches: rate("switches"),
       dispatches: rate("dispatches"),
       interrupts: rate("interrupts"),
+      spinning: rate("spinning"),
     };
   });
   return { recording, gains: before.map(({ rate }, d) => after[d]!.rate / rate), shown: before };
@@ -67,7 +68,13 @@ function exactly(mean: number): Observed {
   return { mean, error: 0 };
 }
 
-const NO_RATES = { switches: null, dispatches: null, interrupts: null } as const;
+const NO_RATES = {
+  switches: null,
+  dispatches: null,
+  interrupts: null,
+  spinning: null,
+  inKernel: null,
+} as const;
 
 type Seen = Pick<RecordedDomain, "run" | "wait" | KnownRate>;
 
@@ -94,6 +101,7 @@ function recordingOfTwo(seen: (d: number) => Seen): Recording {
     underVbal: false,
     source: "journal and history",
     pauseLoopExits: null,
+    sharingLoss: null,
     gaps: [],
   };
 }

@@ -22,8 +22,12 @@ export interface Model {
 export interface HostModel {
   /** A cgroup for each domain, as libvirt makes them: the host shares by domain, not by vCPU. */
   readonly groups: boolean;
-  /** On the simulator's costs of interrupts, futexes and hand-overs: hardware, nesting and emulation differ widely. */
+  /** On the simulator's costs of futexes, hand-overs and switches: hardware, nesting and emulation differ widely. */
   readonly meetingFactor: number;
+  /** On its costs of interrupts between vCPUs, which differ more widely still. */
+  readonly interruptFactor: number;
+  /** The part of its speed that a vCPU loses where others have its pCPU as long as it has: caches hold less of it. */
+  readonly sharingLoss: number;
   /** Threads on the host that belong to no recorded domain, always busy. */
   readonly otherThreads: number;
   /** It notices a vCPU that spins, and lets a sibling run: what KVM does where the hardware can, and emulation never. */
@@ -47,24 +51,39 @@ export interface DomainModel {
   readonly workNs: number;
   /** The part of it under the lock (`spinlock`), or how often a piece of work unmaps memory (`mm`). */
   readonly intensity: number;
+  /** Of its work, the part in page faults, which hold the address space against those that unmap (`mm`). */
+  readonly faultPart: number;
   /** Works so long between two sleeps; `null`: never sleeps of its own accord. Nanoseconds. */
-  readonly burst: { readonly workNs: number; readonly sleepNs: number } | null;
+  readonly burst: Burst | null;
+}
+
+export interface Burst {
+  readonly workNs: number;
+  readonly sleepNs: number;
+  /** All threads end it together and sleep together, as between two runs of a program; or each for itself. */
+  readonly together: boolean;
 }
 
 /** Below, the costs of meeting are all there is; above, threads that meet are no longer told from those that do not. */
 const WORK_NS: Range = [3_000, 10_000_000];
 /** From fast hardware to emulation. */
 const MEETING_FACTOR: Range = [0.5, 30];
+/** From posted interrupts to an emulator's, which takes its one big lock for each: 0.9 ms, measured in a guest alone on its host. */
+const INTERRUPT_FACTOR: Range = [0.5, 500];
 /** From a hardly used lock, or a rare unmapping, to one in two. */
 const INTENSITY: Range = [0.005, 0.5];
+/** From a program that computes, and faults now and then, to one that does nothing else. */
+const FAULT_PART: Range = [0.05, 1];
 const BURST_NS: Range = [200_000, 50_000_000];
 /** Half of the hosts do nothing else. */
 const OTHERS_CHANCE = 0.5;
 /** Linux is built for 1,000, 300, 250 or 100 ticks a second (its kernel/Kconfig.hz). */
 const TICKS_NS = [1_000_000, 3_333_333, 4_000_000, 10_000_000] as const;
 /** Kernel threads, emulators, daemons: of a pCPU, from nearly nothing to what a crowded host has, and how often they wake. */
-const HOUSEKEEPING_PART: Range = [0.001, 0.03];
-const HOUSEKEEPING_EVERY_NS: Range = [1_000_000, 100_000_000];
+const HOUSEKEEPING_PART: Range = [0.001, 0.3];
+const HOUSEKEEPING_EVERY_NS: Range = [300_000, 100_000_000];
+/** From a loop that lives in registers to one that lives in its caches. */
+const SHARING_LOSS: Range = [0.001, 0.1];
 /** A domain this close to always wanting a pCPU has no sleep in it that a record would show. */
 const ALWAYS_BUSY = 0.97;
 const BUSY_MIN = 0.01;
@@ -81,11 +100,12 @@ export function drawModel(recording: Recording, key: number): Model {
 
 const HOST_STREAM = 0x686f_7374;
 
-export function drawHost({ pcpus, pauseLoopExits }: Recording, key: number): HostModel {
+export function drawHost({ pcpus, pauseLoopExits, sharingLoss }: Recording, key: number): HostModel {
   const draw = stream(key);
   return {
     groups: draw() < 0.5,
     meetingFactor: logUniform(MEETING_FACTOR, draw()),
+    interruptFactor: logUniform(INTERRUPT_FACTOR, draw()),
     otherThreads: draw() < OTHERS_CHANCE ? 0 : 1 + Math.floor(draw() * 2 * pcpus.length),
     pauseLoopExits: pauseLoopExits ?? draw() < 0.5,
     tickNs: TICKS_NS[Math.floor(draw() * TICKS_NS.length)]!,
@@ -93,6 +113,7 @@ export function drawHost({ pcpus, pauseLoopExits }: Recording, key: number): Hos
       logUniform(HOUSEKEEPING_PART, draw()),
       logUniform(HOUSEKEEPING_EVERY_NS, draw()),
     ),
+    sharingLoss: sharingLoss ?? logUniform(SHARING_LOSS, draw()),
   };
 }
 
@@ -111,13 +132,15 @@ export function drawDomain({ online, run, wait }: RecordedDomain, key: number): 
   // What does not sleep may still block where its threads meet.
   const sleeps = busy < ALWAYS_BUSY && (meeting === "compute" || meeting === "spin-barrier" || draw() < 0.5);
   const burstNs = logUniform(BURST_NS, draw());
+  const together = draw() < 0.5;
   const stretched = burstNs * (run.mean === 0 ? 1 : wanted / run.mean);
   return {
     meeting,
     threads,
     workNs: logUniform(WORK_NS, draw()),
     intensity: logUniform(INTENSITY, draw()),
-    burst: sleeps ? { workNs: burstNs, sleepNs: (stretched * (1 - busy)) / busy } : null,
+    faultPart: logUniform(FAULT_PART, draw()),
+    burst: sleeps ? { workNs: burstNs, sleepNs: (stretched * (1 - busy)) / busy, together } : null,
   };
 }
 
@@ -129,10 +152,15 @@ export function nearby(model: DomainModel, key: number): DomainModel {
     ...model,
     workNs: within(WORK_NS, by(model.workNs)),
     intensity: within(INTENSITY, by(model.intensity)),
+    faultPart: within(FAULT_PART, by(model.faultPart)),
     burst:
       model.burst === null
         ? null
-        : { workNs: within(BURST_NS, by(model.burst.workNs)), sleepNs: by(model.burst.sleepNs) },
+        : {
+            ...model.burst,
+            workNs: within(BURST_NS, by(model.burst.workNs)),
+            sleepNs: by(model.burst.sleepNs),
+          },
   };
 }
 

@@ -29,6 +29,8 @@ export interface Recording {
   readonly source: "journal" | "journal and history";
   /** Whether the host has pause-loop exits (model.ts): in no journal, so whoever knows adds it; `null`: nobody does. */
   readonly pauseLoopExits: boolean | null;
+  /** What a vCPU loses of its speed when it shares its pCPU with another one (model.ts); `null`: nobody measured it. */
+  readonly sharingLoss: number | null;
   /** Sentences on what the record lacks. */
   readonly gaps: readonly string[];
 }
@@ -49,6 +51,8 @@ export interface RecordedDomain {
   readonly dispatches: Observed | null;
   /** Interrupts that its vCPUs sent each other, as its kernel counts them, per second and vCPU. */
   readonly interrupts: Observed | null;
+  /** Of looks at its vCPUs, the part that found one in a loop of pauses (hypervisor/qmp/spin_looks.ts). */
+  readonly spinning: Observed | null;
 }
 
 export interface Observed {
@@ -107,6 +111,7 @@ export function recordingOf(
     underVbal: stretch.underVbal,
     source: known.some(({ wait }) => wait !== null) ? "journal and history" : "journal",
     pauseLoopExits: null,
+    sharingLoss: null,
     gaps: gapsOf(best, journal),
   };
 }
@@ -147,6 +152,7 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
         switches: switches === undefined ? null : column(switches.values, 1),
         dispatches: view === null ? null : column(view.series.dispatchesPerSecond, place.online),
         interrupts: view === null ? null : column(view.series.interruptsPerSecond, place.online),
+        spinning: view === null ? null : column(view.series.spinningPart, 1),
       };
     });
   return { stretch, seconds: (endMs - fromMs) / 1_000, domains };

@@ -9,7 +9,7 @@ import { domainOf, flatHost } from "../../core/sample_host.ts";
 import type { HistoryView } from "../../protocol/api_history.ts";
 import { decodeJournal, encodeHeader, encodeRecord, type JournalRecord } from "../../protocol/journal.ts";
 import { distanceOf, fitModels } from "./fit.ts";
-import { type KnownRate, playKnownHost } from "./known_host.ts";
+import { type KnownHostOptions, type KnownRate, playKnownHost } from "./known_host.ts";
 import { type DomainModel, drawModel } from "./model.ts";
 import { placementsUnder, wantedVcpus } from "./policies.ts";
 import { type ReadHistory, type Recording, recordingOf } from "./recording.ts";
@@ -23,6 +23,7 @@ const NOT_HERE: HistoryView["series"] = {
   stealMilliPcpu: [],
   dispatchesPerSecond: [],
   interruptsPerSecond: [],
+  spinningPart: [],
   online: [],
   target: [],
   entitlementMilliPcpu: [],
@@ -260,18 +261,31 @@ describe("policies", () => {
 const SHORT_NS = 200_000_000;
 
 /** Two guests that do the same. */
-function truthOf(own: Partial<DomainModel>, sees = { switches: true, dispatches: true, interrupts: true }) {
+const ALL_RATES = { switches: true, dispatches: true, interrupts: true, spinning: false };
+const NO_OTHERS = { switches: false, spinning: false };
+
+function truthOf(own: Partial<DomainModel>, sees: KnownHostOptions["sees"] = ALL_RATES) {
   const model = {
     host: {
       groups: false,
       meetingFactor: 5,
+      interruptFactor: 5,
       otherThreads: 0,
       pauseLoopExits: true,
       tickNs: 4_000_000,
+      sharingLoss: 0,
       housekeeping: null,
     },
     domains: ["a", "b"].map((): DomainModel => {
-      return { meeting: "compute", threads: 2, workNs: 300_000, intensity: 0.1, burst: null, ...own };
+      return {
+        meeting: "compute",
+        threads: 2,
+        workNs: 300_000,
+        intensity: 0.1,
+        faultPart: 0.125,
+        burst: null,
+        ...own,
+      };
     }),
   };
   const { recording, gains, shown } = playKnownHost(model, { sees, simulatedNs: SHORT_NS });
@@ -312,7 +326,7 @@ describe("records of a simulated host, whose truth is known", () => {
   ])(
     "a program that runs and waits as one that computes, and maps memory every $workNs ns; dispatches recorded: $dispatches, interrupts: $interrupts",
     ({ workNs, isTakenForComputing, ...recorded }) => {
-      const { recording } = truthOf({ meeting: "mm", workNs }, { switches: false, ...recorded });
+      const { recording } = truthOf({ meeting: "mm", workNs }, { ...NO_OTHERS, ...recorded });
       const options = { threads: "follow", draws: 80, simulatedNs: SHORT_NS, onProgress: () => {} } as const;
       const computing = fitModels(recording, options).models.filter(({ distance, model }) => {
         const { meeting, burst } = model.domains[0]!;
@@ -338,7 +352,16 @@ describe("records of a simulated host, whose truth is known", () => {
     for (const rate of ["dispatches", "interrupts"] as const) {
       const seen = { run: 1, wait: 1, ...(recorded === null ? {} : { [rate]: recorded }) };
       const { domains } = check(PAIR, steadyHistory({ a: seen, b: seen }));
-      const nothing = { rate: 1, run: 1, wait: 1, switches: 0, dispatches: 0, interrupts: 0 };
+      const nothing = {
+        rate: 1,
+        run: 1,
+        wait: 1,
+        switches: 0,
+        dispatches: 0,
+        interrupts: 0,
+        spinning: 0,
+        inKernel: 0,
+      };
       expect(distanceOf(domains[0]!, { ...nothing, [rate]: simulated }) <= 1).toBe(isClose);
     }
   });

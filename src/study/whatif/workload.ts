@@ -2,12 +2,19 @@
 import { LIBRARY } from "../../sim/workload/library/library.ts";
 import { valuesOf } from "../../sim/workload/library/library_workload.ts";
 import type { Step, TaskConfig, Workload } from "../../sim/workload/program.ts";
-import type { DomainModel } from "./model.ts";
+import type { Burst, DomainModel } from "./model.ts";
 
-export function workloadOf({ meeting, workNs, intensity, burst }: DomainModel, threads: number): Workload {
+export function workloadOf(
+  { meeting, workNs, intensity, faultPart, burst }: DomainModel,
+  threads: number,
+): Workload {
   const known = LIBRARY.find(({ name }) => name === meeting)!;
   const workload = known.build({ threads, scale: 1, values: valuesOf(known, parameters()) });
-  return { ...workload, tasks: workload.tasks.map((task) => endless(task)) };
+  return {
+    ...workload,
+    barriers: { ...workload.barriers, [REST]: { parties: threads, spin: 0 } },
+    tasks: workload.tasks.map((task) => endless(task)),
+  };
 
   function parameters(): Record<string, number> {
     switch (meeting) {
@@ -18,26 +25,42 @@ export function workloadOf({ meeting, workNs, intensity, burst }: DomainModel, t
       case "spinlock":
         return { work: (1 - intensity) * workNs, held: intensity * workNs };
       case "mm":
-        // The library's division of a piece between computing and faults; what a meeting costs does not scale with it.
-        return { work: 0.875 * workNs, faultWork: 0.125 * workNs, unmapChance: intensity };
+        // What a meeting costs does not scale with it.
+        return { work: (1 - faultPart) * workNs, faultWork: faultPart * workNs, unmapChance: intensity };
     }
   }
 
   function endless(task: TaskConfig): TaskConfig {
     return {
       ...task,
-      program: task.program.map((step): Step => {
-        if (step.do !== "repeat") return step;
-        const rest: Step[] = burst === null ? [] : [sleeping(burst, workNs)];
-        return { do: "repeat", body: [...step.body, ...rest] };
-      }),
+      program: task.program.map(
+        (step): Step => (step.do === "repeat" ? { do: "repeat", body: inBursts(step.body) } : step),
+      ),
     };
+  }
+
+  function inBursts(piece: readonly Step[]): readonly Step[] {
+    if (burst === null) return piece;
+    return burst.together ? restTogether(piece, burst) : [...piece, restAlone(burst)];
+  }
+
+  /** All wait for the last one, so that nobody sleeps while another works. */
+  function restTogether(piece: readonly Step[], { workNs: burstNs, sleepNs }: Burst): readonly Step[] {
+    const times = Math.max(1, Math.round(burstNs / workNs));
+    const mean = Math.max(1, Math.round((sleepNs * times * workNs) / burstNs));
+    return [
+      { do: "repeat", times, body: piece },
+      { do: "barrier", barrier: REST },
+      { do: "sleep", time: { mean, cv: 0 } },
+    ];
+  }
+
+  /** On average once per burst, whatever a piece of work is; pieces longer than a burst sleep longer. */
+  function restAlone({ workNs: burstNs, sleepNs }: Burst): Step {
+    const chance = workNs / burstNs;
+    const mean = Math.max(1, Math.round(sleepNs * Math.max(1, chance)));
+    return { do: "chance", probability: Math.min(1, chance), body: [{ do: "sleep", time: { mean, cv: 1 } }] };
   }
 }
 
-/** On average once per burst, whatever a piece of work is; pieces longer than a burst sleep longer. */
-function sleeping(burst: NonNullable<DomainModel["burst"]>, workNs: number): Step {
-  const chance = workNs / burst.workNs;
-  const mean = Math.max(1, Math.round(burst.sleepNs * Math.max(1, chance)));
-  return { do: "chance", probability: Math.min(1, chance), body: [{ do: "sleep", time: { mean, cv: 1 } }] };
-}
+const REST = "rest";

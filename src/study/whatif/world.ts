@@ -4,7 +4,8 @@ import type { PcpuId } from "../../core/units.ts";
 import type { DomainConfig, SimulationConfig } from "../../sim/config.ts";
 import { createController } from "../../sim/controller/controllers.ts";
 import { keyOf, uniform } from "../../sim/engine/draw.ts";
-import { DEFAULT_COSTS } from "../../sim/machine/constants.ts";
+import { type Costs, DEFAULT_COSTS } from "../../sim/machine/constants.ts";
+import { CAUSES } from "../../sim/metrics/causes.ts";
 import { resultOf } from "../../sim/metrics/result.ts";
 import { runWorld } from "../../sim/run.ts";
 import { createWorld } from "../../sim/world.ts";
@@ -40,6 +41,8 @@ export interface Outcome {
   readonly dispatches: number;
   /** Interrupts that its vCPUs sent each other, as its kernel counts them, per second and vCPU. */
   readonly interrupts: number;
+  /** Of looks at one of its vCPUs at any moment, the part that finds it spinning: on a pCPU, or kept off it while it did. */
+  readonly spinning: number;
 }
 
 /** In the order of the recording. */
@@ -49,7 +52,7 @@ export function runModel(options: WorldOptions): Outcome[] {
   runWorld(world, { controller: createController([offlining(options)]) });
   const { domains, endedAt } = resultOf(world);
   return options.recording.domains.map((_, d): Outcome => {
-    const { marks, vcpus } = domains[d]!;
+    const { marks, vcpus, causes } = domains[d]!;
     const startedNs = endedAt - (config.domains[d]!.startAt ?? 0);
     const sum = (of: (vcpu: (typeof vcpus)[number]) => number) => vcpus.reduce((all, v) => all + of(v), 0);
     const first = world.domains.firstVcpu[d]!;
@@ -58,19 +61,27 @@ export function runModel(options: WorldOptions): Outcome[] {
       const [picks, arrivals] = [world.vcpus.picks[first + i]!, world.vcpus.arrivals[first + i]!];
       return all + arrivals + 2 * (picks - arrivals);
     }, 0);
+    const [running, runnable] = [sum((v) => v.running), sum((v) => v.runnable)];
+    const spun = SPIN_CAUSES.reduce((all, cause) => all + causes[cause], 0);
     const dispatches = vcpus.reduce((all, _, i) => all + world.vcpus.dispatches[first + i]!, 0);
     const perVcpuSecond = NS_PER_SECOND / startedNs / options.placements[d]!.vcpus;
     return {
       rate: (marks * NS_PER_SECOND) / startedNs,
-      run: sum(({ running }) => running) / startedNs,
-      wait: sum(({ runnable }) => runnable) / startedNs,
+      run: running / startedNs,
+      wait: runnable / startedNs,
       switches: switches * perVcpuSecond,
       dispatches: dispatches * perVcpuSecond,
       interrupts: world.domains.arrivedIpis[d]! * perVcpuSecond,
+      // Who is kept off a pCPU did what those on it do.
+      spinning:
+        running === 0
+          ? 0
+          : ((spun / running) * (running + runnable)) / (startedNs * options.placements[d]!.vcpus),
     };
   });
 }
 
+const SPIN_CAUSES = CAUSES.filter((cause) => cause.startsWith("spin"));
 const NS_PER_SECOND = 1_000_000_000;
 /** Real domains do not start in the same moment. */
 const START_WITHIN_NS = 20_000_000;
@@ -86,7 +97,7 @@ function configOf(options: WorldOptions): SimulationConfig {
   const { snapshot, policy } = recording;
   const places = snapshot.pcpus.filter(({ online }) => online);
   const numberOf = new Map<PcpuId, number>(places.map(({ id }, i) => [id, i]));
-  const { groups, meetingFactor, pauseLoopExits, tickNs } = model.host;
+  const { groups, pauseLoopExits, tickNs, sharingLoss } = model.host;
   const domains = recording.domains.map((domain, d): DomainConfig => {
     const placement = placements[d]!;
     const own = policyOf(policy, domain.id);
@@ -121,7 +132,12 @@ function configOf(options: WorldOptions): SimulationConfig {
     machine: {
       topology: { places: places.map(({ core, llc, node }) => ({ core, llc, node })) },
       // How much SMT siblings slow each other down is in no record.
-      costs: { ...meetingCosts(meetingFactor), smtSharedRate: 1, remoteMemoryRate: 1 },
+      costs: {
+        ...meetingCosts(model.host),
+        ...refillCosts(sharingLoss),
+        smtSharedRate: 1,
+        remoteMemoryRate: 1,
+      },
     },
     host: { scheduler: { kind: "eevdf", groups, tick: tickNs }, pauseLoopExits },
     domains: [...domains, ...others(model.host), ...housekeeping(model.host, places.length)],
@@ -140,9 +156,28 @@ export function threadsUnder(
   return rule === "follow" && modelled === recorded ? vcpus : modelled;
 }
 
-function meetingCosts(factor: number): Record<string, number> {
-  const names = ["futexWait", "futexWake", "ipiSend", "ipiReceive", "lockHandoff", "taskSwitch"] as const;
-  return Object.fromEntries(names.map((name) => [name, Math.round(factor * DEFAULT_COSTS[name])]));
+function meetingCosts({ meetingFactor, interruptFactor }: HostModel): Partial<Costs> {
+  const times = (factor: number, names: readonly (keyof Costs)[]) =>
+    names.map((name) => [name, Math.round(factor * DEFAULT_COSTS[name])] as const);
+  return Object.fromEntries([
+    ...times(meetingFactor, ["futexWait", "futexWake", "lockHandoff", "taskSwitch"]),
+    ...times(interruptFactor, ["ipiSend", "ipiReceive"]),
+  ]);
+}
+
+/** So long must others run to leave nothing of a vCPU in the caches: longer than a slice, so that the loss is a part of the time. */
+const EVICTION_NS = 10_000_000;
+
+/** A move within a last-level cache costs what a pCPU's own caches held: a megabyte at 10 GB/s. */
+const OWN_CACHES_NS = 100_000;
+
+function refillCosts(sharingLoss: number): Partial<Costs> {
+  const refill = Math.round(sharingLoss * EVICTION_NS);
+  return {
+    cacheRefillSamePcpu: refill,
+    cacheRefillSameLlc: Math.max(DEFAULT_COSTS.cacheRefillSameLlc, Math.min(refill, OWN_CACHES_NS)),
+    cacheEviction: EVICTION_NS,
+  };
 }
 
 /** The host's own programs, as a domain that nobody manages and that shares by thread. */
