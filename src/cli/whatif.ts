@@ -5,7 +5,7 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map, optional, withDefault } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
-import { choice, integer } from "@optique/core/valueparser";
+import { choice, float, integer } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 import type { ControllerState } from "../core/controller_state.ts";
 import type { ControllerEvent } from "../core/event.ts";
@@ -13,6 +13,7 @@ import { readHistoryFile } from "../daemon/history/read_history_file.ts";
 import { decodeJournal } from "../protocol/journal.ts";
 import { tuneV8 } from "../sim/tune_v8.ts";
 import { DRAWS } from "../study/whatif/fit.ts";
+import type { HostFacts } from "../study/whatif/host_facts.ts";
 import { type ReadHistory, recordingOf } from "../study/whatif/recording.ts";
 import { renderWhatIf } from "../study/whatif/render_whatif.ts";
 import { whatIf } from "../study/whatif/whatif.ts";
@@ -46,6 +47,11 @@ export const whatIfCommand: Command = command(
           description: message`Whether the host notices vCPUs that spin: KVM where the hardware can, emulation never. Left open when absent.`,
         }),
       ),
+      sharingLoss: optional(
+        option("--sharing-loss", float({ min: 0, max: 50, metavar: "PERCENT" }), {
+          description: message`What a vCPU loses of its speed when it shares its pCPU with another one; docs/whatif.md says how to measure it. Left open when absent.`,
+        }),
+      ),
       models: withDefault(
         option("--models", integer({ min: 40, max: 100_000, metavar: "N" }), {
           description: message`How many models to try against the record, 400 when absent.`,
@@ -54,7 +60,7 @@ export const whatIfCommand: Command = command(
       ),
       json: jsonOption(),
     }),
-    ({ journal, history, threads, pauseLoopExits, models, json }): Deed =>
+    ({ journal, history, threads, pauseLoopExits, sharingLoss, models, json }): Deed =>
       async (terminal) => {
         const decoded = decodeJournal<ControllerEvent, ControllerState>(
           await readNamedFile(journal, "latin1"),
@@ -63,9 +69,12 @@ export const whatIfCommand: Command = command(
         const recording = withHistory(journal, history, (read) => recordingOf(decoded, read));
         if ("unusable" in recording) throw new CliError("badFile", `${journal}: ${recording.unusable}`);
         tuneV8();
-        const known = pauseLoopExits === undefined ? null : pauseLoopExits === "yes";
+        const facts: HostFacts = {
+          pauseLoopExits: pauseLoopExits === undefined ? null : pauseLoopExits === "yes",
+          sharingLoss: sharingLoss === undefined ? null : sharingLoss / 100,
+        };
         const answer = whatIf(
-          { ...recording, pauseLoopExits: known },
+          { ...recording, facts },
           {
             threads,
             draws: models,

@@ -19,9 +19,11 @@ import type { GuestProgram } from "../../lab/guest_program.ts";
 import { type Lab, startLab } from "../../lab/lab.ts";
 import { DEFAULT_CONFIG } from "../../protocol/config.ts";
 import { decodeJournal } from "../../protocol/journal.ts";
+import type { HostFacts } from "../../study/whatif/host_facts.ts";
 import { recordingOf } from "../../study/whatif/recording.ts";
 import { type Predicted, type WhatIf, whatIf } from "../../study/whatif/whatif.ts";
 import { type Interval, mean, median, ratioOfMeans } from "./repeated_runs.ts";
+import { measureSharingLoss, type SharingLoss } from "./sharing_loss.ts";
 
 export interface WhatIfBenchOptions {
   readonly programs: readonly GuestProgram[];
@@ -54,6 +56,8 @@ export interface WhatIfBenchResult {
   readonly host: { readonly pcpus: number; readonly model: string; readonly accelerator: string };
   readonly scale: number;
   readonly seconds: number;
+  /** Measured in a guest that was alone on the host, before all else. */
+  readonly sharing: SharingLoss;
   readonly medianAbsoluteError: number;
   readonly coveredCases: number;
   readonly cases: readonly WhatIfCase[];
@@ -66,6 +70,7 @@ export interface WhatIfBenchResult {
 const PCPUS = 2;
 const SETTLE_MS_MAX = 60_000;
 const PROGRAM_MS_MAX = 600_000;
+const SPIN_LOOKS_MS = 500;
 const RUN_SECONDS_MIN = 8;
 /** One program takes minutes where nobody manages the guests. */
 const TRIAL_PART = 5;
@@ -80,6 +85,10 @@ export async function benchWhatIf(options: WhatIfBenchOptions): Promise<WhatIfBe
   const failed: WhatIfBenchResult["failed"][number][] = [];
   const answers: Record<string, WhatIf> = {};
   try {
+    const sharing = await measureSharingLoss(lab);
+    options.onProgress(
+      `A vCPU that shares its pCPU loses ${(100 * sharing.loss).toFixed(1)} % of its speed here`,
+    );
     const guests = await bootPair(lab);
     for (const program of options.programs) {
       const folder = join(scratch, program);
@@ -90,7 +99,7 @@ export async function benchWhatIf(options: WhatIfBenchOptions): Promise<WhatIfBe
         const observed = await underDaemon("observe", { guests, lab, folder }, () =>
           keepRunning(guests, work),
         );
-        const answer = answerFrom(folder, lab);
+        const answer = answerFrom(folder, factsOf(lab, sharing));
         answers[program] = answer;
         const enforced = await underDaemon("enforce", { guests, lab, folder: `${folder}-enforced` }, () =>
           keepRunning(guests, work),
@@ -107,6 +116,7 @@ export async function benchWhatIf(options: WhatIfBenchOptions): Promise<WhatIfBe
       host: { pcpus: PCPUS, model: cpus()[0]?.model ?? "unknown", accelerator: lab.accelerator },
       scale: options.scale,
       seconds: options.seconds,
+      sharing,
       medianAbsoluteError: median(cases.map(({ error }) => Math.abs(error))),
       coveredCases: cases.filter(({ covered }) => covered).length,
       cases,
@@ -220,6 +230,7 @@ async function underDaemon<Result>(
         qmp: qmpSocket,
         agent: agentSocket,
       })),
+      ...(mode === "observe" ? { spinLooksMs: SPIN_LOOKS_MS } : {}),
     }),
     version: "bench",
     log: () => undefined,
@@ -252,15 +263,20 @@ async function settled(daemon: Daemon, mode: Policy["mode"], domains: number): P
   }
 }
 
-/** What `vbal whatif` says of the folder's record, of a host of which it is known whether it emulates. */
-function answerFrom(folder: string, { accelerator }: Lab): WhatIf {
+/** Emulation never notices a vCPU that spins; of other hosts that is left open. */
+function factsOf({ accelerator }: Lab, { loss }: SharingLoss): HostFacts {
+  return { pauseLoopExits: accelerator === "tcg" ? false : null, sharingLoss: loss };
+}
+
+/** What `vbal whatif` says of the folder's record. */
+function answerFrom(folder: string, facts: HostFacts): WhatIf {
   const journal = decodeJournal<ControllerEvent, ControllerState>(
     readFileSync(join(folder, "journal.jsonl"), "latin1"),
   );
   if ("unreadable" in journal) throw new Error(journal.unreadable);
   const recording = readHistoryFile(join(folder, "history.db"), (read) => recordingOf(journal, read));
   if ("unusable" in recording) throw new Error(recording.unusable);
-  return whatIf({ ...recording, pauseLoopExits: accelerator === "tcg" ? false : null });
+  return whatIf({ ...recording, facts });
 }
 
 function caseOf(

@@ -128,7 +128,7 @@ function alike(name: string, own: Pick<DomainModel, "meeting" | "workNs">, meeti
       host: {
         groups: false,
         meetingFactor,
-        interruptFactor: meetingFactor,
+        shootdownFactor: 1,
         otherThreads: 0,
         pauseLoopExits: true,
         tickNs: TICK_NS,

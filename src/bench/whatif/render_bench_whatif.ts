@@ -5,9 +5,10 @@ import { percent, type WhatIfBenchResult } from "./bench_whatif.ts";
 export function renderWhatIfBench(result: WhatIfBenchResult): string[] {
   const interval = ({ value, ci95 }: { readonly value: number; readonly ci95: readonly [number, number] }) =>
     `${value.toFixed(2)} [${ci95.map((end) => end.toFixed(2)).join(", ")}]`;
-  const { cases, failed, medianAbsoluteError, coveredCases, host, seconds } = result;
+  const { cases, failed, medianAbsoluteError, coveredCases, host, seconds, sharing } = result;
   return [
     `Throughput under vbal strict over that before, predicted from ${seconds} s of record; ${host.pcpus} pCPUs, ${host.accelerator}`,
+    `A vCPU of a guest alone loses ${(100 * sharing.loss).toFixed(1)} % of its speed when it shares its pCPU`,
     "",
     ...alignedTable([
       ["program", "guest", "predicted", "measured", "error", "within the interval"],

@@ -2,10 +2,7 @@
 import type { Recording } from "./recording.ts";
 import type { ThreadRule } from "./world.ts";
 
-export function assumptionsOf(
-  { underVbal, domains, pauseLoopExits }: Recording,
-  threads: ThreadRule,
-): string[] {
+export function assumptionsOf({ underVbal, domains, facts }: Recording, threads: ThreadRule): string[] {
   return [
     "A record does not show what run time is good for: computing, spinning and emulation look alike. Each domain's threads are taken to meet in one of five ways (not at all, spinning barriers, blocking barriers, a kernel spinlock, memory mapping) at any intensity; the intervals span those that fit the record.",
     threads === "follow"
@@ -13,11 +10,14 @@ export function assumptionsOf(
       : "Programs keep their number of threads under every policy.",
     "The load is steady, and whoever sleeps sleeps as long under every policy: a domain that gets more done is not given more to do from outside.",
     "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain and with 100 to 1,000 ticks a second, and may have other work that no record shows; all of that is left open.",
-    ...(pauseLoopExits === null
+    ...(facts.pauseLoopExits === null
       ? [
           "Whether the host notices vCPUs that spin (pause-loop exits: KVM where the hardware can, emulation never) is left open too; --pause-loop-exits says it.",
         ]
       : []),
+    facts.sharingLoss === null
+      ? "A vCPU that shares its pCPU is taken to lose 0.1 to 10 % of its speed by that; --sharing-loss says how much."
+      : `A vCPU that shares its pCPU is taken to lose ${(100 * facts.sharingLoss).toFixed(1)} % of its speed by that, whatever its program does.`,
     ...(domains.every(({ dispatches }) => dispatches === null)
       ? []
       : [
@@ -28,7 +28,12 @@ export function assumptionsOf(
       : [
           "How often vCPUs interrupted each other is what the guest says of itself, and may differ from a model by a factor of three: its kernel also interrupts vCPUs for its own housekeeping, and spares the interrupt where a vCPU polls.",
         ]),
-    "What interrupts, futexes and hand-overs cost is left open over a factor of 60, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
+    ...(domains.every(({ spinning }) => spinning === null)
+      ? []
+      : [
+          "How often looks found vCPUs in a loop of pauses may differ from a model by a tenth of all looks; threads that spin are taken to pause.",
+        ]),
+    "What interrupts, futexes and hand-overs cost is left open over a factor of 60, what TLB shootdowns cost over one of 2,000, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
     "Guests follow their targets at once, and what vbal itself costs is left out.",
     ...(domains.some(({ wait }) => wait === null)
       ? ["How long vCPUs waited was not recorded for every domain: any waiting is possible there."]

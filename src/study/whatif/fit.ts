@@ -37,8 +37,6 @@ export interface FitOptions {
 
 export const DRAWS = 400;
 const ROUNDS = 4;
-/** Where hardly any model is close, rounds go on. */
-const ROUNDS_MAX = 10;
 export const KEPT_MIN = 20;
 export const KEPT_MAX = 40;
 /** Of the rounds so far, the part that each domain's next round starts from. */
@@ -72,13 +70,12 @@ export function fitModels(recording: Recording, options: FitOptions): Fit {
     const placements = placementsUnder("recorded", recording);
     const { threads, simulatedNs } = options;
     const recorded = runModel({ recording, model, placements, threads, replication, simulatedNs });
-    onProgress(++done, perRound * Math.max(ROUNDS, Math.ceil(done / perRound)));
+    onProgress(++done, perRound * ROUNDS);
     const distances = recording.domains.map((domain, d) => distanceOf(domain, recorded[d]!));
     return { model, replication, recorded, distances, distance: Math.max(...distances) };
   };
   const all: Tried[] = [];
-  const isEnough = () => KEPT_MIN <= all.filter(({ distance }) => distance <= 1).length;
-  for (let round = 0; round < ROUNDS || (round < ROUNDS_MAX && !isEnough()); round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const before = [...all];
     for (let n = 0; n < perRound; n++) {
       const key = keyOf(round, n);

@@ -1,22 +1,12 @@
-/**
- * Facts of a host that no record holds. They can be measured in one guest alone, which tells nothing of what its guests do to each
- * other: what is predicted stays a prediction.
- */
+/** Facts of a host that no record of its guests holds; `null`: nobody said, so models leave it open. */
 export interface HostFacts {
   /** Whether it notices vCPUs that spin, and lets a sibling run. */
   readonly pauseLoopExits: boolean | null;
-  /** What a vCPU loses of its speed when it shares its pCPU with another one. */
+  /**
+   * The part of its speed that a vCPU loses when it shares its pCPU with another one. One guest alone on its host tells it: how much
+   * less two computing threads get done on two vCPUs on one pCPU than one thread does there.
+   */
   readonly sharingLoss: number | null;
-  /** On the simulator's costs of futexes, hand-overs and switches. */
-  readonly meetingFactor: number | null;
-  /** On its costs of interrupts between vCPUs. */
-  readonly interruptFactor: number | null;
 }
 
-/** `null`: nobody said, so it is left open. */
-export const NO_HOST_FACTS: HostFacts = {
-  pauseLoopExits: null,
-  sharingLoss: null,
-  meetingFactor: null,
-  interruptFactor: null,
-};
+export const NO_HOST_FACTS: HostFacts = { pauseLoopExits: null, sharingLoss: null };

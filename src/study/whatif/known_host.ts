@@ -4,6 +4,7 @@
  */
 import { DEFAULT_POLICY } from "../../core/policy.ts";
 import { domainOf, flatHost } from "../../core/sample_host.ts";
+import { NO_HOST_FACTS } from "./host_facts.ts";
 import { drawModel, type Model } from "./model.ts";
 import { placementsUnder, type WhatIfPolicy } from "./policies.ts";
 import type { Observed, RecordedDomain, Recording } from "./recording.ts";
@@ -100,8 +101,7 @@ function recordingOfTwo(seen: (d: number) => Seen): Recording {
     fromMs: 0,
     underVbal: false,
     source: "journal and history",
-    pauseLoopExits: null,
-    sharingLoss: null,
+    facts: NO_HOST_FACTS,
     gaps: [],
   };
 }

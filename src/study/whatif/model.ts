@@ -22,10 +22,10 @@ export interface Model {
 export interface HostModel {
   /** A cgroup for each domain, as libvirt makes them: the host shares by domain, not by vCPU. */
   readonly groups: boolean;
-  /** On the simulator's costs of futexes, hand-overs and switches: hardware, nesting and emulation differ widely. */
+  /** On the simulator's costs of interrupts, futexes and hand-overs: hardware, nesting and emulation differ widely. */
   readonly meetingFactor: number;
-  /** On its costs of interrupts between vCPUs, which differ more widely still. */
-  readonly interruptFactor: number;
+  /** On its cost of a TLB shootdown, which differs more widely still. */
+  readonly shootdownFactor: number;
   /** The part of its speed that a vCPU loses where others have its pCPU as long as it has: caches hold less of it. */
   readonly sharingLoss: number;
   /** Threads on the host that belong to no recorded domain, always busy. */
@@ -68,8 +68,8 @@ export interface Burst {
 const WORK_NS: Range = [3_000, 10_000_000];
 /** From fast hardware to emulation. */
 const MEETING_FACTOR: Range = [0.5, 30];
-/** From posted interrupts to an emulator's, which takes its one big lock for each: 0.9 ms, measured in a guest alone on its host. */
-const INTERRUPT_FACTOR: Range = [0.5, 500];
+/** From a few microseconds to milliseconds: an emulator throws away what it had translated, as seen in a guest alone on its host. */
+const SHOOTDOWN_FACTOR: Range = [0.5, 1_000];
 /** From a hardly used lock, or a rare unmapping, to one in two. */
 const INTENSITY: Range = [0.005, 0.5];
 /** From a program that computes, and faults now and then, to one that does nothing else. */
@@ -100,20 +100,20 @@ export function drawModel(recording: Recording, key: number): Model {
 
 const HOST_STREAM = 0x686f_7374;
 
-export function drawHost({ pcpus, pauseLoopExits, sharingLoss }: Recording, key: number): HostModel {
+export function drawHost({ pcpus, facts }: Recording, key: number): HostModel {
   const draw = stream(key);
   return {
     groups: draw() < 0.5,
     meetingFactor: logUniform(MEETING_FACTOR, draw()),
-    interruptFactor: logUniform(INTERRUPT_FACTOR, draw()),
+    shootdownFactor: logUniform(SHOOTDOWN_FACTOR, draw()),
     otherThreads: draw() < OTHERS_CHANCE ? 0 : 1 + Math.floor(draw() * 2 * pcpus.length),
-    pauseLoopExits: pauseLoopExits ?? draw() < 0.5,
+    pauseLoopExits: facts.pauseLoopExits ?? draw() < 0.5,
     tickNs: TICKS_NS[Math.floor(draw() * TICKS_NS.length)]!,
     housekeeping: housekeepingOf(
       logUniform(HOUSEKEEPING_PART, draw()),
       logUniform(HOUSEKEEPING_EVERY_NS, draw()),
     ),
-    sharingLoss: sharingLoss ?? logUniform(SHARING_LOSS, draw()),
+    sharingLoss: facts.sharingLoss ?? logUniform(SHARING_LOSS, draw()),
   };
 }
 

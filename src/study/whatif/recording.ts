@@ -11,6 +11,7 @@ import { type DomainId, MILLI_PER_PCPU, type PcpuId } from "../../core/units.ts"
 import type { HistoryView } from "../../protocol/api_history.ts";
 import type { Journal } from "../../protocol/journal.ts";
 import { mean, variance } from "../statistics/estimate.ts";
+import { type HostFacts, NO_HOST_FACTS } from "./host_facts.ts";
 import { type Stretch, stretchesOf } from "./stretches.ts";
 
 export interface Recording {
@@ -27,10 +28,8 @@ export interface Recording {
   /** vbal changed vCPUs and pins while this was recorded. */
   readonly underVbal: boolean;
   readonly source: "journal" | "journal and history";
-  /** Whether the host has pause-loop exits (model.ts): in no journal, so whoever knows adds it; `null`: nobody does. */
-  readonly pauseLoopExits: boolean | null;
-  /** What a vCPU loses of its speed when it shares its pCPU with another one (model.ts); `null`: nobody measured it. */
-  readonly sharingLoss: number | null;
+  /** In no journal, so whoever knows adds them. */
+  readonly facts: HostFacts;
   /** Sentences on what the record lacks. */
   readonly gaps: readonly string[];
 }
@@ -110,8 +109,7 @@ export function recordingOf(
     fromMs: stretch.fromMs,
     underVbal: stretch.underVbal,
     source: known.some(({ wait }) => wait !== null) ? "journal and history" : "journal",
-    pauseLoopExits: null,
-    sharingLoss: null,
+    facts: NO_HOST_FACTS,
     gaps: gapsOf(best, journal),
   };
 }
@@ -189,6 +187,7 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
   const [noRun, noWait] = [without(({ run }) => run), without(({ wait }) => wait)];
   const noDispatches = without(({ dispatches }) => dispatches);
   const noInterrupts = without(({ interrupts }) => interrupts);
+  const noLooks = without(({ spinning }) => spinning);
   return [
     ...damage.map(({ message }) => message),
     ...(noRun.length === 0 ? [] : [`Nothing is recorded of what ${noRun.join(", ")} used: left out`]),
@@ -204,6 +203,11 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
       ? []
       : [
           `How often the vCPUs of ${noInterrupts.join(", ")} interrupted each other is not recorded: programs that spin for a sibling's answer may be taken for ones that compute. vbal's agent of this version tells it, in a guest of two vCPUs or more on x86`,
+        ]),
+    ...(noLooks.length === 0
+      ? []
+      : [
+          `Whether the vCPUs of ${noLooks.join(", ")} spin was not looked at: programs that spin by themselves may be taken for ones that compute. Set hypervisor.spinLooks in the config, where QEMU is asked over QMP`,
         ]),
     ...(paused.length === 0 ? [] : [`Paused and left out: ${paused.join(", ")}`]),
   ];

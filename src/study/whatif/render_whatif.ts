@@ -11,6 +11,7 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
     known(seen.switchesPerVcpu, 0),
     known(seen.dispatchesPerVcpu, 0),
     known(seen.interruptsPerVcpu, 0),
+    known(seen.spinningPart === null ? null : 100 * seen.spinningPart, 0),
   ]);
   const answers = policies.flatMap(({ policy, domains }) =>
     domains.map(({ domain, vcpus, throughput, pcpus, waitShare }, i) => [
@@ -26,7 +27,7 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
     `Recorded: ${record.seconds.toFixed(0)} s of ${record.journalSeconds.toFixed(0)} s on ${record.pcpus} pCPUs (${record.source})${record.underVbal ? ", under vbal" : ""}`,
     "",
     ...table([RECORDED, ...recorded]),
-    "Switches, dispatches and interrupts are per vCPU; interrupts are those that vCPUs sent each other.",
+    "Switches, dispatches and interrupts are per vCPU; interrupts are those that vCPUs sent each other; spinning is of looks at them.",
     "",
     "Predicted: the median of the models that fit, and where 95 % of them are; throughput 1 is as recorded.",
     "",
@@ -55,6 +56,7 @@ const RECORDED = [
   "switches/s",
   "dispatches/s",
   "interrupts/s",
+  "spinning %",
 ];
 
 function shown({ value, ci95 }: Predicted, digits = 2): string {

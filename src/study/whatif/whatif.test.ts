@@ -9,6 +9,7 @@ import { domainOf, flatHost } from "../../core/sample_host.ts";
 import type { HistoryView } from "../../protocol/api_history.ts";
 import { decodeJournal, encodeHeader, encodeRecord, type JournalRecord } from "../../protocol/journal.ts";
 import { distanceOf, fitModels } from "./fit.ts";
+import { NO_HOST_FACTS } from "./host_facts.ts";
 import { type KnownHostOptions, type KnownRate, playKnownHost } from "./known_host.ts";
 import { type DomainModel, drawModel } from "./model.ts";
 import { placementsUnder, wantedVcpus } from "./policies.ts";
@@ -269,7 +270,7 @@ function truthOf(own: Partial<DomainModel>, sees: KnownHostOptions["sees"] = ALL
     host: {
       groups: false,
       meetingFactor: 5,
-      interruptFactor: 5,
+      shootdownFactor: 1,
       otherThreads: 0,
       pauseLoopExits: true,
       tickNs: 4_000_000,
@@ -293,7 +294,7 @@ function truthOf(own: Partial<DomainModel>, sees: KnownHostOptions["sees"] = ALL
 }
 
 function strictAnswer(recording: Recording): DomainAnswer {
-  const { policies } = whatIf(recording, { draws: 80, simulatedNs: SHORT_NS });
+  const { policies } = whatIf(recording, { draws: 160, simulatedNs: SHORT_NS });
   return policies.find(({ policy }) => policy === "vbal strict")!.domains[0]!;
 }
 
@@ -327,7 +328,7 @@ describe("records of a simulated host, whose truth is known", () => {
     "a program that runs and waits as one that computes, and maps memory every $workNs ns; dispatches recorded: $dispatches, interrupts: $interrupts",
     ({ workNs, isTakenForComputing, ...recorded }) => {
       const { recording } = truthOf({ meeting: "mm", workNs }, { ...NO_OTHERS, ...recorded });
-      const options = { threads: "follow", draws: 80, simulatedNs: SHORT_NS, onProgress: () => {} } as const;
+      const options = { threads: "follow", draws: 160, simulatedNs: SHORT_NS, onProgress: () => {} } as const;
       const computing = fitModels(recording, options).models.filter(({ distance, model }) => {
         const { meeting, burst } = model.domains[0]!;
         return distance <= 1 && meeting === "compute" && burst === null;
@@ -369,7 +370,9 @@ describe("records of a simulated host, whose truth is known", () => {
   test("whether the host notices vCPUs that spin is drawn, unless it is known", () => {
     const { recording } = truthOf({});
     const drawn = (pauseLoopExits: boolean | null) => {
-      const models = [1, 2, 3, 4, 5, 6].map((key) => drawModel({ ...recording, pauseLoopExits }, key));
+      const models = [1, 2, 3, 4, 5, 6].map((key) =>
+        drawModel({ ...recording, facts: { ...NO_HOST_FACTS, pauseLoopExits } }, key),
+      );
       return new Set(models.map(({ host }) => host.pauseLoopExits));
     };
     expect([true, false, null].map(drawn)).toEqual([

@@ -43,6 +43,8 @@ export interface RecordedUse {
   readonly switchesPerVcpu: number | null;
   readonly dispatchesPerVcpu: number | null;
   readonly interruptsPerVcpu: number | null;
+  /** Of looks at its vCPUs, the part that found one spinning. */
+  readonly spinningPart: number | null;
 }
 
 export interface PolicyAnswer {
@@ -107,6 +109,7 @@ export function whatIf(recording: Recording, options: WhatIfOptions = {}): WhatI
         switchesPerVcpu: rates.switches?.mean ?? null,
         dispatchesPerVcpu: rates.dispatches?.mean ?? null,
         interruptsPerVcpu: rates.interrupts?.mean ?? null,
+        spinningPart: rates.spinning?.mean ?? null,
       })),
     },
     models,

@@ -156,13 +156,12 @@ export function threadsUnder(
   return rule === "follow" && modelled === recorded ? vcpus : modelled;
 }
 
-function meetingCosts({ meetingFactor, interruptFactor }: HostModel): Partial<Costs> {
-  const times = (factor: number, names: readonly (keyof Costs)[]) =>
-    names.map((name) => [name, Math.round(factor * DEFAULT_COSTS[name])] as const);
-  return Object.fromEntries([
-    ...times(meetingFactor, ["futexWait", "futexWake", "lockHandoff", "taskSwitch"]),
-    ...times(interruptFactor, ["ipiSend", "ipiReceive"]),
-  ]);
+function meetingCosts({ meetingFactor, shootdownFactor }: HostModel): Partial<Costs> {
+  const names = ["futexWait", "futexWake", "ipiSend", "ipiReceive", "lockHandoff", "taskSwitch"] as const;
+  return {
+    ...Object.fromEntries(names.map((name) => [name, Math.round(meetingFactor * DEFAULT_COSTS[name])])),
+    shootdown: Math.round(shootdownFactor * DEFAULT_COSTS.shootdown),
+  };
 }
 
 /** So long must others run to leave nothing of a vCPU in the caches: longer than a slice, so that the loss is a part of the time. */
