@@ -8,7 +8,7 @@ import type { GuestProgram } from "./guest_program.ts";
 import { type Lab, startLab } from "./lab.ts";
 
 const LOOKS_EVERY_MS = 200;
-const WATCHED_SECONDS = 15;
+const WATCHED_SECONDS = 8;
 const DEADLINE_MS = 5_000;
 
 let lab: Lab;

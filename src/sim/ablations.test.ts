@@ -212,6 +212,14 @@ describe("cache warmth", () => {
     expect(paid / free).toBeGreaterThan(0.87);
     expect(paid / free).toBeLessThan(0.93);
   });
+
+  test("who was away for half of what it takes to lose everything fills half of it again", () => {
+    const [free, paid] = [0, 0.2].map((cost) =>
+      changing({ cacheRefillSamePcpu: cost * MS, cacheEviction: 2 * MS }),
+    );
+    expect(paid! / free!).toBeGreaterThan(0.87);
+    expect(paid! / free!).toBeLessThan(0.93);
+  });
 });
 
 describe("fragmentation", () => {

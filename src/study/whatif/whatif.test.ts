@@ -10,11 +10,12 @@ import type { HistoryView } from "../../protocol/api_history.ts";
 import { decodeJournal, encodeHeader, encodeRecord, type JournalRecord } from "../../protocol/journal.ts";
 import { distanceOf, fitModels } from "./fit.ts";
 import { NO_HOST_FACTS } from "./host_facts.ts";
-import { type KnownHostOptions, type KnownRate, playKnownHost } from "./known_host.ts";
-import { type DomainModel, drawModel } from "./model.ts";
+import type { KnownRate } from "./known_host.ts";
+import { ALL_BUT_LOOKS, SHORT_NS, strictAnswer, truthOf } from "./known_host_suite.ts";
+import { drawModel } from "./model.ts";
 import { placementsUnder, wantedVcpus } from "./policies.ts";
 import { type ReadHistory, type Recording, recordingOf } from "./recording.ts";
-import { type DomainAnswer, whatIf } from "./whatif.ts";
+import { whatIf } from "./whatif.ts";
 import { threadsUnder } from "./world.ts";
 
 const NOT_HERE: HistoryView["series"] = {
@@ -259,45 +260,6 @@ describe("policies", () => {
   });
 });
 
-const SHORT_NS = 200_000_000;
-
-/** Two guests that do the same. */
-const ALL_RATES = { switches: true, dispatches: true, interrupts: true, spinning: false };
-const NO_OTHERS = { switches: false, spinning: false };
-
-function truthOf(own: Partial<DomainModel>, sees: KnownHostOptions["sees"] = ALL_RATES) {
-  const model = {
-    host: {
-      groups: false,
-      meetingFactor: 5,
-      shootdownFactor: 1,
-      otherThreads: 0,
-      pauseLoopExits: true,
-      tickNs: 4_000_000,
-      sharingLoss: 0,
-      housekeeping: null,
-    },
-    domains: ["a", "b"].map((): DomainModel => {
-      return {
-        meeting: "compute",
-        threads: 2,
-        workNs: 300_000,
-        intensity: 0.1,
-        faultPart: 0.125,
-        burst: null,
-        ...own,
-      };
-    }),
-  };
-  const { recording, gains, shown } = playKnownHost(model, { sees, simulatedNs: SHORT_NS });
-  return { recording, gain: gains[0]!, before: shown };
-}
-
-function strictAnswer(recording: Recording): DomainAnswer {
-  const { policies } = whatIf(recording, { draws: 160, simulatedNs: SHORT_NS });
-  return policies.find(({ policy }) => policy === "vbal strict")!.domains[0]!;
-}
-
 describe("records of a simulated host, whose truth is known", () => {
   test("compute-only guests: vbal gives no gain, and none is predicted", () => {
     const { recording, gain } = truthOf({ meeting: "compute", workNs: 1_000_000 });
@@ -327,8 +289,11 @@ describe("records of a simulated host, whose truth is known", () => {
   ])(
     "a program that runs and waits as one that computes, and maps memory every $workNs ns; dispatches recorded: $dispatches, interrupts: $interrupts",
     ({ workNs, isTakenForComputing, ...recorded }) => {
-      const { recording } = truthOf({ meeting: "mm", workNs }, { ...NO_OTHERS, ...recorded });
-      const options = { threads: "follow", draws: 160, simulatedNs: SHORT_NS, onProgress: () => {} } as const;
+      const { recording } = truthOf(
+        { meeting: "mm", workNs },
+        { sees: { ...ALL_BUT_LOOKS, switches: false, ...recorded } },
+      );
+      const options = { threads: "follow", draws: 120, simulatedNs: SHORT_NS, onProgress: () => {} } as const;
       const computing = fitModels(recording, options).models.filter(({ distance, model }) => {
         const { meeting, burst } = model.domains[0]!;
         return distance <= 1 && meeting === "compute" && burst === null;
@@ -361,7 +326,6 @@ describe("records of a simulated host, whose truth is known", () => {
         dispatches: 0,
         interrupts: 0,
         spinning: 0,
-        inKernel: 0,
       };
       expect(distanceOf(domains[0]!, { ...nothing, [rate]: simulated }) <= 1).toBe(isClose);
     }

@@ -5,7 +5,7 @@ import type { Step, TaskConfig, Workload } from "../../sim/workload/program.ts";
 import type { Burst, DomainModel } from "./model.ts";
 
 export function workloadOf(
-  { meeting, workNs, intensity, faultPart, burst }: DomainModel,
+  { meeting, threads: modelled, workNs, intensity, faultPart, burst }: DomainModel,
   threads: number,
 ): Workload {
   const known = LIBRARY.find(({ name }) => name === meeting)!;
@@ -44,10 +44,11 @@ export function workloadOf(
     return burst.together ? restTogether(piece, burst) : [...piece, restAlone(burst)];
   }
 
-  /** All wait for the last one, so that nobody sleeps while another works. */
+  /** All wait for the last one, so that nobody sleeps while another works; fewer threads do the same work in all before they rest. */
   function restTogether(piece: readonly Step[], { workNs: burstNs, sleepNs }: Burst): readonly Step[] {
-    const times = Math.max(1, Math.round(burstNs / workNs));
-    const mean = Math.max(1, Math.round((sleepNs * times * workNs) / burstNs));
+    const ownNs = (burstNs * modelled) / threads;
+    const times = Math.max(1, Math.round(ownNs / workNs));
+    const mean = Math.max(1, Math.round((sleepNs * times * workNs) / ownNs));
     return [
       { do: "repeat", times, body: piece },
       { do: "barrier", barrier: REST },

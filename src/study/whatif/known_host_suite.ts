@@ -1,0 +1,60 @@
+/** Hosts whose truth is known, as the tests of `whatif` play them. */
+import { type KnownHostOptions, playKnownHost } from "./known_host.ts";
+import type { DomainModel, HostModel } from "./model.ts";
+import type { Recording } from "./recording.ts";
+import { type DomainAnswer, whatIf } from "./whatif.ts";
+import type { Outcome } from "./world.ts";
+
+export const SHORT_NS = 200_000_000;
+export const ALL_BUT_LOOKS: KnownHostOptions["sees"] = {
+  switches: true,
+  dispatches: true,
+  interrupts: true,
+  spinning: false,
+};
+
+export interface TruthOptions {
+  readonly sees?: KnownHostOptions["sees"];
+  readonly host?: Partial<HostModel>;
+}
+
+export interface Truth {
+  readonly recording: Recording;
+  readonly gain: number;
+  readonly before: readonly Outcome[];
+}
+
+/** Two guests that do the same. */
+export function truthOf(
+  own: Partial<DomainModel>,
+  { sees = ALL_BUT_LOOKS, host = {} }: TruthOptions = {},
+): Truth {
+  const domain: DomainModel = {
+    meeting: "compute",
+    threads: 2,
+    workNs: 300_000,
+    intensity: 0.1,
+    faultPart: 0.125,
+    burst: null,
+    ...own,
+  };
+  const model = { host: { ...QUIET, ...host }, domains: [domain, domain] };
+  const { recording, gains, shown } = playKnownHost(model, { sees, simulatedNs: SHORT_NS });
+  return { recording, gain: gains[0]!, before: shown };
+}
+
+const QUIET: HostModel = {
+  groups: false,
+  meetingFactor: 5,
+  shootdownFactor: 1,
+  otherThreads: 0,
+  pauseLoopExits: true,
+  tickNs: 4_000_000,
+  sharingLoss: 0,
+  housekeeping: null,
+};
+
+export function strictAnswer(recording: Recording): DomainAnswer {
+  const { policies } = whatIf(recording, { draws: 100, simulatedNs: SHORT_NS });
+  return policies.find(({ policy }) => policy === "vbal strict")!.domains[0]!;
+}
