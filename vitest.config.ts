@@ -1,9 +1,34 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 // `unit` runs anywhere in seconds; `property` draws many cases, `sim` runs the simulator's worlds and the studies, a minute
 // each; `lab` has real guests and a browser. Guests mostly wait, so three files at a time; `load` is those of them that
 // measure how busy a guest is, which has to have the machine to itself.
 const LOAD_FILES = ["src/lab/{asking,hostile_asking,monitor_channel,monitor_measures}.lab.test.ts"];
+/** Begun last, one of these would run alone to the end; a fresh machine knows no times, and vitest goes by size. Longest first. */
+const LONG_FILES = [
+  "lab/qmp_contract.lab.test.ts",
+  "web/page.browser.test.ts",
+  "lab/libvirt_contract.lab.test.ts",
+  "lab/attacks.lab.test.ts",
+  "lab/libvirt.lab.test.ts",
+  "lab/libvirt_story.lab.test.ts",
+  "sim/swarm/seeds_1.test.ts",
+  "sim/swarm/seeds_2.test.ts",
+  "sim/swarm/seeds_3.test.ts",
+  "sim/swarm/seeds_4.test.ts",
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const found = LONG_FILES.findIndex((file) => moduleId.endsWith(`/src/${file}`));
+      return found === -1 ? LONG_FILES.length : found;
+    };
+    return (await super.sort(files)).toSorted((a, b) => place(a) - place(b));
+  }
+}
+
 const REAL_GUESTS = {
   // What a real guest or a browser does on a busy machine is waited for, not timed.
   expect: { poll: { timeout: 30_000, interval: 50 } },
@@ -13,6 +38,7 @@ const REAL_GUESTS = {
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

@@ -54,7 +54,7 @@ const QUIET: HostModel = {
   housekeeping: null,
 };
 
-export function strictAnswer(recording: Recording): DomainAnswer {
-  const { policies } = whatIf(recording, { draws: 100, simulatedNs: SHORT_NS });
+export function strictAnswer(recording: Recording, draws = 100): DomainAnswer {
+  const { policies } = whatIf(recording, { draws, simulatedNs: SHORT_NS });
   return policies.find(({ policy }) => policy === "vbal strict")!.domains[0]!;
 }

@@ -4,6 +4,7 @@ import { distanceOf } from "./fit.ts";
 import { ALL_BUT_LOOKS, strictAnswer, truthOf } from "./known_host_suite.ts";
 import type { HostModel } from "./model.ts";
 
+const FEW = 60;
 const LOOKS_TOO = { ...ALL_BUT_LOOKS, spinning: true };
 /** Whatever the host has to do brings vCPUs out of step, and on an emulating one nobody notices that they spin. */
 const UNQUIET: Partial<HostModel> = {
@@ -34,12 +35,12 @@ describe("looks", () => {
     expect(answer.value).toBeGreaterThan(1.4);
     expect(answer.ci95[0]).toBeGreaterThan(1.1);
     const { recording: without } = truthOf(spinner, { host: UNQUIET });
-    expect(strictAnswer(without).throughput.value).toBeLessThan(1.2);
+    expect(strictAnswer(without, FEW).throughput.value).toBeLessThan(1.2);
   });
 
   test("what computes is not taken for spinning", () => {
     const { recording } = truthOf({}, { sees: LOOKS_TOO, host: UNQUIET });
-    expect(strictAnswer(recording).throughput.ci95[1]).toBeLessThan(1.4);
+    expect(strictAnswer(recording, FEW).throughput.value).toBeLessThan(1.1);
   });
 });
 
