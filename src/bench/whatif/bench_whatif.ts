@@ -23,7 +23,7 @@ import type { HostFacts } from "../../study/whatif/host_facts.ts";
 import { recordingOf } from "../../study/whatif/recording.ts";
 import { type Predicted, type WhatIf, whatIf } from "../../study/whatif/whatif.ts";
 import { type Interval, mean, median, ratioOfMeans } from "./repeated_runs.ts";
-import { measureSharingLoss, type SharingLoss } from "./sharing_loss.ts";
+import { measureSharingLoss, type SharingLoss, sharingLine } from "./sharing_loss.ts";
 
 export interface WhatIfBenchOptions {
   readonly programs: readonly GuestProgram[];
@@ -86,9 +86,7 @@ export async function benchWhatIf(options: WhatIfBenchOptions): Promise<WhatIfBe
   const answers: Record<string, WhatIf> = {};
   try {
     const sharing = await measureSharingLoss(lab);
-    options.onProgress(
-      `A vCPU that shares its pCPU loses ${(100 * sharing.loss).toFixed(1)} % of its speed here`,
-    );
+    options.onProgress(sharingLine(sharing));
     const guests = await bootPair(lab);
     for (const program of options.programs) {
       const folder = join(scratch, program);
@@ -264,8 +262,8 @@ async function settled(daemon: Daemon, mode: Policy["mode"], domains: number): P
 }
 
 /** Emulation never notices a vCPU that spins; of other hosts that is left open. */
-function factsOf({ accelerator }: Lab, { loss }: SharingLoss): HostFacts {
-  return { pauseLoopExits: accelerator === "tcg" ? false : null, sharingLoss: loss };
+function factsOf({ accelerator }: Lab, { known }: SharingLoss): HostFacts {
+  return { pauseLoopExits: accelerator === "tcg" ? false : null, sharingLoss: known };
 }
 
 /** What `vbal whatif` says of the folder's record. */

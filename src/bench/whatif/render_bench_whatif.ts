@@ -1,6 +1,7 @@
 /** Every case with its error, as they are. */
 import { alignedTable } from "../aligned_table.ts";
 import { percent, type WhatIfBenchResult } from "./bench_whatif.ts";
+import { sharingLine } from "./sharing_loss.ts";
 
 export function renderWhatIfBench(result: WhatIfBenchResult): string[] {
   const interval = ({ value, ci95 }: { readonly value: number; readonly ci95: readonly [number, number] }) =>
@@ -8,7 +9,7 @@ export function renderWhatIfBench(result: WhatIfBenchResult): string[] {
   const { cases, failed, medianAbsoluteError, coveredCases, host, seconds, sharing } = result;
   return [
     `Throughput under vbal strict over that before, predicted from ${seconds} s of record; ${host.pcpus} pCPUs, ${host.accelerator}`,
-    `A vCPU of a guest alone loses ${(100 * sharing.loss).toFixed(1)} % of its speed when it shares its pCPU`,
+    sharingLine(sharing),
     "",
     ...alignedTable([
       ["program", "guest", "predicted", "measured", "error", "within the interval"],

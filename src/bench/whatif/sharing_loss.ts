@@ -5,14 +5,23 @@
 import { watchThread } from "../../hypervisor/linux/threads.ts";
 import type { Guest } from "../../lab/guest.ts";
 import type { Lab } from "../../lab/lab.ts";
-import { median } from "./repeated_runs.ts";
+import { type Interval, ratioInterval } from "../statistics.ts";
 
 export interface SharingLoss {
-  /** The part of its speed, from 0 to 1. */
+  /** The part of its speed: the median of the rounds. */
   readonly loss: number;
+  readonly ci95: Interval;
+  /** The same where the rounds tell it from nothing, and `null` where they do not: then it is no fact to predict from. */
+  readonly known: number | null;
   /** Of each round, in order: pieces per second of time on the pCPU. */
   readonly alone: readonly number[];
   readonly shared: readonly number[];
+}
+
+export function sharingLine({ loss, ci95, known }: SharingLoss): string {
+  const percent = (part: number) => (100 * part).toFixed(1);
+  const told = `A vCPU of a guest alone loses ${percent(loss)} % [${percent(ci95[0])}, ${percent(ci95[1])}] of its speed when it shares its pCPU`;
+  return known === null ? `${told}: not told from nothing, so it is left open` : told;
 }
 
 const ROUNDS = 7;
@@ -29,12 +38,18 @@ export async function measureSharingLoss(lab: Lab): Promise<SharingLoss> {
       alone.push(await speed(guest, 1));
       shared.push(await speed(guest, 2));
     }
-    // Round by round: the machine's own speed changes more from one minute to the next.
-    const losses = alone.map((fast, round) => 1 - shared[round]! / fast);
-    return { loss: Math.max(0, median(losses)), alone, shared };
+    return sharingLossOf(alone, shared);
   } finally {
     await guest.stop();
   }
+}
+
+/** Speeds of the same round are compared: the machine's own changes more from one minute to the next. */
+export function sharingLossOf(alone: readonly number[], shared: readonly number[]): SharingLoss {
+  const { ratio, ci95 } = ratioInterval(shared, alone);
+  const loss = 1 - ratio;
+  const [low, high] = [1 - ci95[1], 1 - ci95[0]];
+  return { loss, ci95: [low, high], known: 0 < low ? loss : null, alone, shared };
 }
 
 async function speed(guest: Guest, threads: number): Promise<number> {

@@ -4,7 +4,10 @@ import type { ThreadRule } from "./world.ts";
 
 export function assumptionsOf({ underVbal, domains, facts }: Recording, threads: ThreadRule): string[] {
   return [
-    "A record does not show what run time is good for: computing, spinning and emulation look alike. Each domain's threads are taken to meet in one of five ways (not at all, spinning barriers, blocking barriers, a kernel spinlock, memory mapping) at any intensity; the intervals span those that fit the record.",
+    domains.some(({ spinning }) => spinning === null)
+      ? "A record does not show what run time is good for: without looks, computing, spinning and emulation are alike."
+      : "A record does not show what run time is good for: of what is not spinning, computing and emulation are alike.",
+    "Each domain's threads are taken to meet in one of five ways (not at all, spinning barriers, blocking barriers, a kernel spinlock, memory mapping) at any intensity; the intervals span those that fit the record.",
     threads === "follow"
       ? "A program that has a thread on every vCPU is taken to have as many threads as vCPUs under every policy, as one that is started there; --threads keep takes those that run already."
       : "Programs keep their number of threads under every policy.",
