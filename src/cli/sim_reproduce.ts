@@ -1,7 +1,8 @@
 /** `vbal sim reproduce`: the paper's figures from simulation, each claim with its verdict. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { cwd } from "node:process";
 import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map, multiple, optional } from "@optique/core/modifiers";
@@ -92,7 +93,13 @@ export const simReproduceCommand: Command = command(
         });
         const { page, pictures, withoutPng } = writeReport(out, report, { version, bands, sensitivity });
         if (withoutPng !== null) terminal.printError(withoutPng);
-        if (validation !== undefined) writeFileSync(validation, validationPage(report, { version, bands }));
+        if (validation !== undefined) {
+          const flags = [...(quick ? ["--quick"] : []), ...(plain ? ["--without-probes"] : [])];
+          const command = ["vbal sim reproduce", ...flags, "--validation", relative(cwd(), validation)].join(
+            " ",
+          );
+          writeFileSync(validation, validationPage(report, { version, bands, command }));
+        }
         if (json) terminal.print(JSON.stringify({ claims: report.claims }));
         else
           terminal.print(
