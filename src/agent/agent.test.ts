@@ -128,6 +128,18 @@ describe("reports", () => {
     expect(lastReport(guest)?.interrupts).toEqual({ atMs: now, rescheduling: 7, calls: 11, shootdowns: 3 });
   });
 
+  test("tell how long vCPUs ran programs and the kernel, where the kernel counts it", () => {
+    const { guest } = start(2);
+    expect(lastReport(guest)?.cpuTime).toEqual({ programsMs: 0, kernelMs: 0 });
+    const lines = guest.files.get("/proc/stat")!.replace(/^cpu .*/, "cpu  7 1 2 90 0 1 3 0 0 0");
+    guest.files.set("/proc/stat", lines);
+    guest.pass(1_000);
+    expect(lastReport(guest)?.cpuTime).toEqual({ programsMs: 80, kernelMs: 60 });
+    guest.files.delete("/proc/stat");
+    guest.pass(1_000);
+    expect(lastReport(guest)).not.toHaveProperty("cpuTime");
+  });
+
   test("come at the interval that the host asked for, and not without a host", () => {
     const { guest } = start(2);
     const count = (): number => guest.heard.filter((m) => m.kind === "report").length;

@@ -7,6 +7,7 @@ import type { GuestMessage, PreflightFinding } from "../protocol/guest_messages.
 import { type GuestView, look, VCPU_DIRECTORY } from "./guest_view.ts";
 import { readInterrupts, steerInterrupts } from "./interrupts.ts";
 import { isolate } from "./isolation.ts";
+import { cpuTimeIn } from "./kernel_time.ts";
 import type { Platform } from "./platform.ts";
 import { preflight } from "./preflight.ts";
 import {
@@ -63,10 +64,13 @@ export class VcpuBalloon {
     const view = this.look();
     const sent = sentInterruptsIn(this.#platform.readFile("/proc/interrupts") ?? "");
     const atMs = Math.floor(this.#platform.nowMs());
+    const stat = this.#platform.readFile("/proc/stat") ?? "";
+    const cpuTime = cpuTimeIn(stat);
     return {
-      vcpus: this.#reporter.report(view),
+      vcpus: this.#reporter.report(view, stat),
       preflight: this.#findings(view),
       ...(sent === null ? {} : { interrupts: { atMs, ...sent } }),
+      ...(cpuTime === null ? {} : { cpuTime }),
     };
   }
 

@@ -12,9 +12,9 @@ export class VcpuReporter {
     this.#platform = platform;
   }
 
-  /** One entry for each vCPU that is present, ascending. */
-  report(view: GuestView): readonly VcpuReport[] {
-    const steal = stealNs(this.#platform.readFile("/proc/stat") ?? "");
+  /** One entry for each vCPU that is present, ascending. `stat` is the text of /proc/stat. */
+  report(view: GuestView, stat: string): readonly VcpuReport[] {
+    const steal = stealNs(stat);
     for (const vcpu of this.#places.keys()) if (!view.present.includes(vcpu)) this.#places.delete(vcpu);
     return view.present.map((vcpu) => {
       const online = view.online.includes(vcpu);

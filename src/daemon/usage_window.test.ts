@@ -8,7 +8,7 @@ const MS = 1_000_000;
 
 function look(run: number | null, wait: number | null = 0, dispatches: number | null = null) {
   const vcpus = [{ index: 0, run, wait, steal: null, dispatches, lastPcpu: 3 }];
-  return [{ domain: "a", vcpus, interruptsPerSecond: null, spinning: null }];
+  return [{ domain: "a", vcpus, interruptsPerSecond: null, spinning: null, inKernel: null }];
 }
 
 test.each([
@@ -79,14 +79,19 @@ test("interrupts are a rate already: the last word counts, and nobody's is not k
   expect(usage.interruptsPerSecondOf("b")).toBe(null);
 });
 
-test("what spins is a part already: the last look counts, and whom nobody looks at is not known", () => {
+test("what spins and what is the kernel's are parts already: the last ones count, and nobody's are not known", () => {
   const usage = new UsageWindow();
-  const told = [0.5, 0, null].map((spinning, second) => {
-    usage.push([{ ...look(0)[0]!, spinning }], 1_000 * second);
-    return usage.spinningOf("a");
+  const parts = [
+    { spinning: 0.5, inKernel: null },
+    { spinning: 0, inKernel: 0.25 },
+    { spinning: null, inKernel: 0 },
+  ];
+  const told = parts.map((these, second) => {
+    usage.push([{ ...look(0)[0]!, ...these }], 1_000 * second);
+    return usage.partsOf("a");
   });
-  expect(told).toEqual([0.5, 0, null]);
-  expect(usage.spinningOf("b")).toBe(null);
+  expect(told).toEqual(parts);
+  expect(usage.partsOf("b")).toEqual({ spinning: null, inKernel: null });
 });
 
 test("use is told in steps of the core, once, and again only when it is clearly another", () => {
@@ -118,7 +123,10 @@ describe("a domain that others keep off its pCPUs", () => {
       const unread = { dispatches: null, lastPcpu: null };
       const total = { run: second * 200 * MS, wait: second * waitMs * MS, steal: null, ...unread };
       const vcpus = [0, 1, 2, 3].map((index) => ({ index, ...total }));
-      usage.push([{ domain: "b", vcpus, interruptsPerSecond: null, spinning: null }], second * 1_000);
+      usage.push(
+        [{ domain: "b", vcpus, interruptsPerSecond: null, spinning: null, inKernel: null }],
+        second * 1_000,
+      );
     }
     return usage.newUse()![0]!.used;
   }

@@ -48,6 +48,7 @@ interface SeenDomain {
   readonly vcpus: readonly VcpuIndex[];
   readonly interruptsPerSecond: number | null;
   readonly spinning: number | null;
+  readonly inKernel: number | null;
 }
 
 export class UsageWindow {
@@ -69,11 +70,10 @@ export class UsageWindow {
         usage.map(({ domain, vcpus }) => [domain, new Map(vcpus.map((vcpu) => [vcpu.index, vcpu]))]),
       ),
     };
-    this.#domains = usage.map(({ domain, vcpus, interruptsPerSecond, spinning }) => ({
+    this.#domains = usage.map(({ domain, vcpus, ...seen }) => ({
       id: domain,
       vcpus: vcpus.map(({ index }) => index),
-      interruptsPerSecond,
-      spinning,
+      ...seen,
     }));
     const beforeLast = this.#samples.at(-2);
     if (beforeLast !== undefined && at < beforeLast.at + SAMPLE_GAP_MS) this.#samples.pop();
@@ -116,9 +116,10 @@ export class UsageWindow {
     return this.#domains.find(({ id }) => id === domain)?.interruptsPerSecond ?? null;
   }
 
-  /** 0 to 1, as of the last look; `null`: nobody looks. */
-  spinningOf(domain: DomainId): number | null {
-    return this.#domains.find(({ id }) => id === domain)?.spinning ?? null;
+  /** 0 to 1: what spun in the last look, and what was the kernel's by the guest's last word; `null`: not known. */
+  partsOf(domain: DomainId): Pick<DomainUsage, "spinning" | "inKernel"> {
+    const { spinning = null, inKernel = null } = this.#domains.find(({ id }) => id === domain) ?? {};
+    return { spinning, inKernel };
   }
 
   lastPcpuOf(domain: DomainId, vcpu: VcpuIndex): number | null {

@@ -119,6 +119,11 @@ export interface DomainUsage {
    * looks.
    */
   readonly spinning: number | null;
+  /**
+   * Of the time in which its vCPUs ran, by its guest's own account, the part in its kernel: the same until it reports
+   * again; `null`: not told.
+   */
+  readonly inKernel: number | null;
 }
 
 /** Totals since the domain started; a reader takes differences. */

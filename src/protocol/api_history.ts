@@ -21,6 +21,13 @@ export interface HistorySeries {
   readonly interruptsPerSecond: Column;
   /** Of the vCPUs that were looked at, the part that waited in a loop of pauses, 0 to 1; told of a domain only. */
   readonly spinningPart: Column;
+  /**
+   * Of the time in which the vCPUs ran, by the guest's own account, the part in its kernel, 0 to 1: the same until it
+   * reports again; told of a domain only.
+   */
+  readonly inKernelPart: Column;
+  /** How far its vCPUs were kept from running together, 0 to 1 (core/stacking.ts); told of a domain only. */
+  readonly stackingPart: Column;
   readonly online: Column;
   readonly target: Column;
   readonly entitlementMilliPcpu: Column;
@@ -93,6 +100,8 @@ export const historyViewSchema: z.ZodType<HistoryView> = z
       dispatchesPerSecond: column,
       interruptsPerSecond: column,
       spinningPart: column,
+      inKernelPart: column,
+      stackingPart: column,
       online: column,
       target: column,
       entitlementMilliPcpu: column,

@@ -58,6 +58,7 @@ const guestMessages: readonly GuestMessage[] = [
     vcpus: [vcpu],
     preflight: [],
     interrupts: { atMs: 17, rescheduling: 5, calls: 0, shootdowns: 3 },
+    cpuTime: { programsMs: 70, kernelMs: 0 },
   },
   { kind: "online-set", id: 1, online: [0], failed: [{ vcpu: 1, why: "busy" }], tookMicroseconds: 20_000 },
   { kind: "restored", id: 3, online: [0, 1] },
@@ -203,6 +204,27 @@ describe("what is refused, and in which words", () => {
       { ...report, interrupts: { ...interrupts, atMs: -1 } },
       "interrupts.atMs must be an integer from 0",
     ],
+    ["a time as a text", { ...report, cpuTime: "7 s" }, 'cpuTime must be an object, not "7 s"'],
+    [
+      "programs without the kernel",
+      { ...report, cpuTime: { programsMs: 70 } },
+      "cpuTime.kernelMs must be an integer",
+    ],
+    [
+      "programs that ran less than never",
+      { ...report, cpuTime: { programsMs: -10, kernelMs: 0 } },
+      "cpuTime.programsMs must be an integer from 0 to 9007199254740991, not -10",
+    ],
+    [
+      "a part of a millisecond",
+      { ...report, cpuTime: { programsMs: 70, kernelMs: 0.5 } },
+      "cpuTime.kernelMs must be an integer",
+    ],
+    [
+      "a time that cannot be told from the next",
+      { ...report, cpuTime: { programsMs: 70, kernelMs: 2 ** 53 } },
+      "cpuTime.kernelMs must be an integer",
+    ],
     ["a long tale", { kind: "refused", id: 1, why: "x".repeat(257) }, "why must be a string of 0 to 256"],
     [
       "a finding of its own making",
@@ -261,7 +283,9 @@ test("no value whatever makes a parser throw, and a reason always fits into a `r
     "request",
   );
   const FIELDS =
-    "id online versions vcpus interrupts why measures thresholds request answer exceeded target".split(" ");
+    "id online versions vcpus interrupts cpuTime why measures thresholds request answer exceeded target".split(
+      " ",
+    );
   const value = fc.oneof(
     fc.anything(),
     fc
@@ -301,6 +325,7 @@ test("the longest honest report fits into a frame", () => {
       calls: INTERRUPTS_MAX,
       shootdowns: INTERRUPTS_MAX,
     },
+    cpuTime: { programsMs: Number.MAX_SAFE_INTEGER, kernelMs: Number.MAX_SAFE_INTEGER },
   };
   expect(parseGuestMessage(report)).toEqual({ ok: true, message: report });
   expect(encode(report).length).toBeLessThanOrEqual(FRAME_BYTES_MAX);

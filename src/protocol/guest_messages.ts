@@ -130,6 +130,8 @@ export type GuestMessage =
       readonly preflight: readonly PreflightFinding[];
       /** Absent from an older agent, and where the guest's kernel does not count them. */
       readonly interrupts?: SentInterrupts;
+      /** Absent from an older agent, and where the guest's kernel does not show it. */
+      readonly cpuTime?: CpuTime;
     }
   | {
       readonly kind: "online-set";
@@ -204,6 +206,13 @@ export interface SentInterrupts {
   readonly calls: number;
   /** Those of the calls that made a vCPU flush its TLB; requests that met in one interrupt count each. */
   readonly shootdowns: number;
+}
+
+/** How long the vCPUs, those that are offline too, have run since boot, by the guest's account: of use are differences only. */
+export interface CpuTime {
+  readonly programsMs: number;
+  /** In the kernel, whether a program called it or an interrupt. */
+  readonly kernelMs: number;
 }
 
 export interface ThresholdInForce extends ThresholdSetting {

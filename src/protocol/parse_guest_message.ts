@@ -1,4 +1,5 @@
 import {
+  type CpuTime,
   DEGRADED_MAX,
   FINDINGS_MAX,
   type GuestMessage,
@@ -76,6 +77,7 @@ function guestMessage(value: unknown): GuestMessage {
         vcpus: ascending(vcpus, "vcpus", (report) => report.vcpu),
         preflight: list(m["preflight"], "preflight", { max: FINDINGS_MAX, item: finding }),
         ...(m["interrupts"] === undefined ? {} : { interrupts: sentInterrupts(m["interrupts"]) }),
+        ...(m["cpuTime"] === undefined ? {} : { cpuTime: cpuTime(m["cpuTime"]) }),
       };
     }
     case "online-set":
@@ -142,6 +144,13 @@ function sentInterrupts(value: unknown): SentInterrupts {
     calls: count("calls"),
     shootdowns: count("shootdowns"),
   };
+}
+
+function cpuTime(value: unknown): CpuTime {
+  const t = fieldsOf(value, "cpuTime");
+  const time = (name: string) =>
+    integer(t[name], `cpuTime.${name}`, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  return { programsMs: time("programsMs"), kernelMs: time("kernelMs") };
 }
 
 function finding(value: unknown, path: string): PreflightFinding {

@@ -3,7 +3,12 @@
  * what a daemon would have recorded of it: run and waiting alone, with dispatches, and with interrupts too. It says how well the
  * fit works, not whether the simulator is right about a real host: bench_whatif.ts asks that.
  */
-import { drawKnownHost, type KnownHostOptions, playKnownHost } from "../../study/whatif/known_host.ts";
+import {
+  drawKnownHost,
+  type KnownHostOptions,
+  NOTHING_SEEN,
+  playKnownHost,
+} from "../../study/whatif/known_host.ts";
 import type { DomainModel, Model } from "../../study/whatif/model.ts";
 import { type Predicted, whatIf } from "../../study/whatif/whatif.ts";
 import { median } from "./repeated_runs.ts";
@@ -22,7 +27,7 @@ export const KNOWN_RECORDS = [
   "nothing",
   "dispatches",
   "dispatches and interrupts",
-  "dispatches, interrupts and spin looks",
+  "dispatches, interrupts, looks and places",
 ] as const;
 export type KnownRecord = (typeof KNOWN_RECORDS)[number];
 export type ByRecord<Value> = Readonly<Record<KnownRecord, Value>>;
@@ -47,7 +52,7 @@ const TICK_NS = 4_000_000;
 export function benchKnownWorlds(onProgress: (line: string) => void): KnownWorldsResult {
   const worlds = [...CHOSEN, ...DRAWN].map(({ name, model }): KnownWorld => {
     const world = knownWorld(name, model);
-    const { value } = world.answers["dispatches, interrupts and spin looks"].predicted;
+    const { value } = world.answers["dispatches, interrupts, looks and places"].predicted;
     onProgress(`${name}: truth ${world.truth.toFixed(2)}, predicted ${value.toFixed(2)}`);
     return world;
   });
@@ -78,14 +83,16 @@ function knownWorld(name: string, model: Model): KnownWorld {
 
 /** Switches are left out: a guest that is kept off its pCPUs hardly tells them. */
 const SEEN: ByRecord<KnownHostOptions["sees"]> = {
-  nothing: { switches: false, dispatches: false, interrupts: false, spinning: false },
-  dispatches: { switches: false, dispatches: true, interrupts: false, spinning: false },
-  "dispatches and interrupts": { switches: false, dispatches: true, interrupts: true, spinning: false },
-  "dispatches, interrupts and spin looks": {
+  nothing: { ...NOTHING_SEEN },
+  dispatches: { ...NOTHING_SEEN, dispatches: true },
+  "dispatches and interrupts": { ...NOTHING_SEEN, dispatches: true, interrupts: true },
+  "dispatches, interrupts, looks and places": {
     switches: false,
     dispatches: true,
     interrupts: true,
     spinning: true,
+    inKernel: true,
+    stacking: true,
   },
 };
 
@@ -121,7 +128,15 @@ const DRAWN: readonly Named[] = [11, 12, 13, 14, 15].map((n) => {
 
 /** Two guests that do the same, on a host that does nothing else. */
 function alike(name: string, own: Pick<DomainModel, "meeting" | "workNs">, meetingFactor = 5): Named {
-  const domain: DomainModel = { threads: 2, intensity: 0.1, faultPart: 0.125, burst: null, ...own };
+  const domain: DomainModel = {
+    threads: 2,
+    intensity: 0.1,
+    faultPart: 0.125,
+    burst: null,
+    kernelPart: 0,
+    stacking: 0,
+    ...own,
+  };
   return {
     name,
     model: {
@@ -134,6 +149,7 @@ function alike(name: string, own: Pick<DomainModel, "meeting" | "workNs">, meeti
         tickNs: TICK_NS,
         sharingLoss: 0,
         housekeeping: null,
+        staying: false,
       },
       domains: [domain, domain],
     },

@@ -21,6 +21,7 @@ function hostAt(atMs: number) {
       domain: "web",
       interruptsPerSecond: 90,
       spinning: 0.5,
+      inKernel: 0.25,
       vcpus: [
         total(0, runMs, { wait: waitMs * MS, dispatches, lastPcpu: 1 }),
         // Not a pCPU of this host: it was taken out meanwhile.
@@ -65,6 +66,8 @@ const NOTHING: HistoryRow = {
   dispatches: null,
   interrupts: null,
   spinning: null,
+  inKernel: null,
+  stacking: null,
   online: null,
   target: null,
   entitlement: null,
@@ -88,10 +91,32 @@ test("a row for the host, for each domain, and for each pCPU by where vCPUs were
   expect(rows).toEqual([
     { ...NOTHING, kind: "host", ...web, ...happened },
     { ...NOTHING, name: "mute" },
-    { ...NOTHING, name: "web", ...web, spinning: 0.5, ...happened },
+    { ...NOTHING, name: "web", ...web, spinning: 0.5, inKernel: 0.25, ...happened },
     { ...NOTHING, kind: "pcpu", name: "0", run: 0, wait: 0, online: 0 },
     { ...NOTHING, kind: "pcpu", name: "1", run: 750, wait: 125, online: 1 },
   ]);
+});
+
+test("siblings that ran on one pCPU are stacked; of one that is offline nothing is said", () => {
+  const rowOf = (online: number, places: readonly number[]) => {
+    const usage = new UsageWindow();
+    const look = (runMs: number) => [
+      {
+        domain: "web",
+        interruptsPerSecond: null,
+        spinning: null,
+        inKernel: null,
+        vcpus: places.map((lastPcpu, index) => total(index, runMs, { lastPcpu })),
+      },
+    ];
+    usage.push(look(0), 4_000);
+    usage.push(look(450), 5_000);
+    const domains = [domainOf("web", { vcpus: 2, online })];
+    const state: ControllerState = { ...INITIAL_STATE, snapshot: { pcpus: flatHost(2), domains } };
+    const { rows } = sampleOf({ now: 5_000, state, usage, load: [] }, new Map());
+    return rows.find(({ kind }) => kind === "domain")!.stacking;
+  };
+  expect([rowOf(2, [1, 1]), rowOf(2, [0, 1]), rowOf(1, [1, 1])]).toEqual([1, 0, null]);
 });
 
 test("of measures with a threshold the highest known value, of eight at most", () => {

@@ -3,6 +3,7 @@ import type { ControllerState } from "../../core/controller_state.ts";
 import type { DomainSnapshot } from "../../core/model.ts";
 import type { DomainPlan } from "../../core/plan.ts";
 import { onlineOf } from "../../core/reconcile.ts";
+import { stackingOf } from "../../core/stacking.ts";
 import { MILLI_PER_PCPU, type MilliPcpu, type Milliseconds, type PcpuId } from "../../core/units.ts";
 import type { DomainLoad } from "../../hypervisor/port.ts";
 import type { UsageWindow, VcpuShare } from "../usage_window.ts";
@@ -27,6 +28,13 @@ export interface HistoryRow {
   readonly interrupts: number | null;
   /** Of its vCPUs that were looked at last, the part that spun: 0 to 1. Of a domain only. */
   readonly spinning: number | null;
+  /**
+   * Of the time in which its vCPUs ran, by its guest's own account, the part in its kernel: 0 to 1, the same until it
+   * reports again. Of a domain only.
+   */
+  readonly inKernel: number | null;
+  /** How far its vCPUs were kept from running together: 0 to 1. Of a domain only. */
+  readonly stacking: number | null;
   readonly online: number | null;
   readonly target: number | null;
   readonly entitlement: MilliPcpu | null;
@@ -74,7 +82,7 @@ export function sampleOf(parts: SampleParts, counts: ReadonlyMap<string, DomainC
     return domainRow(domain, {
       vcpus,
       interrupts: usage.interruptsPerSecondOf(domain.id),
-      spinning: usage.spinningOf(domain.id),
+      ...usage.partsOf(domain.id),
       plan: plans.get(domain.id),
       counts: counts.get(domain.id),
     });
@@ -107,23 +115,37 @@ interface DomainParts {
   readonly interrupts: number | null;
   /** 0 to 1. */
   readonly spinning: number | null;
+  readonly inKernel: number | null;
   readonly plan: DomainPlan | undefined;
   readonly counts: DomainCounts | undefined;
 }
 
 function domainRow(domain: DomainSnapshot, parts: DomainParts): HistoryRow {
-  const { vcpus, interrupts, spinning, plan, counts = NO_COUNTS } = parts;
+  const { vcpus, interrupts, spinning, inKernel, plan, counts = NO_COUNTS } = parts;
   return {
     kind: "domain",
     name: domain.id,
     ...sharesOf(vcpus),
     interrupts,
     spinning,
+    inKernel,
+    stacking: stackingSeen(vcpus),
     online: onlineOf(domain)?.length ?? null,
     target: plan?.target ?? null,
     entitlement: plan?.entitlement ?? null,
     ...counts,
   };
+}
+
+/** A guest that hardly runs has its vCPUs where they happened to be when they ran last. */
+const STACKING_PERCENT_MIN = 10;
+
+/** A vCPU is taken to have run where it was seen last: who is moved within the second is so for part of it. */
+function stackingSeen(vcpus: readonly VcpuSeen[]): number | null {
+  const online = vcpus.filter((vcpu) => vcpu.online);
+  const seen = online.map(({ runPercent, lastPcpu }) => ({ ran: runPercent, pcpu: lastPcpu }));
+  const stacking = stackingOf(seen, STACKING_PERCENT_MIN);
+  return stacking === null ? null : Math.round(100 * stacking) / 100;
 }
 
 function pcpuRow(id: PcpuId, vcpus: readonly VcpuSeen[]): HistoryRow {
@@ -138,6 +160,8 @@ function pcpuRow(id: PcpuId, vcpus: readonly VcpuSeen[]): HistoryRow {
     dispatches: null,
     interrupts: null,
     spinning: null,
+    inKernel: null,
+    stacking: null,
     online: vcpus.filter(({ online }) => online).length,
     target: null,
     entitlement: null,
@@ -168,6 +192,8 @@ function hostRow(domains: readonly HistoryRow[]): HistoryRow {
     interrupts: of(({ interrupts }) => interrupts),
     // Parts of domains do not add up.
     spinning: null,
+    inKernel: null,
+    stacking: null,
     online: of(({ online }) => online),
     target: of(({ target }) => target),
     entitlement: of(({ entitlement }) => entitlement),

@@ -23,6 +23,7 @@ const STEPS: readonly string[] = [
   "ALTER TABLE sample ADD COLUMN dispatches REAL;",
   "ALTER TABLE sample ADD COLUMN interrupts REAL;",
   "ALTER TABLE sample ADD COLUMN spinning REAL;",
+  "ALTER TABLE sample ADD COLUMN stacking REAL; ALTER TABLE sample ADD COLUMN inKernel REAL;",
 ];
 
 /** In a file of an earlier version, sample.dispatches is not there. */
@@ -31,6 +32,8 @@ export const DISPATCHES_SINCE = 2;
 export const INTERRUPTS_SINCE = 3;
 /** The same of sample.spinning. */
 export const SPINNING_SINCE = 4;
+/** The same of sample.stacking and sample.inKernel. */
+export const STACKING_SINCE = 5;
 
 /** A killed daemon leaves the file at one version or at the next. `null`: done; else why the file cannot be used. */
 export function bringUpToDate(db: Database.Database): string | null {

@@ -50,6 +50,8 @@ function sample(at: number, run: number | null, over: Partial<HistoryRow> = {}):
     dispatches: null,
     interrupts: null,
     spinning: null,
+    inKernel: null,
+    stacking: null,
     online: 2,
     target: 2,
     entitlement: 2_000,
@@ -89,7 +91,13 @@ describe("what was written is read", () => {
   test("in fewer points: means of times, the most of the most, sums of counts", () => {
     const history = open();
     for (let at = 0; at < 60; at++) {
-      const rates = { dispatches: 200 + at, interrupts: at, spinning: at < 15 ? null : at % 2 };
+      const rates = {
+        dispatches: 200 + at,
+        interrupts: at,
+        spinning: at < 15 ? null : at % 2,
+        inKernel: 0.5,
+        stacking: at % 2,
+      };
       history.write(sample(at, at < 30 ? 0 : 1_000, { requests: 1, ...rates }));
     }
     const seen = look(0, 60, 3);
@@ -100,6 +108,8 @@ describe("what was written is read", () => {
       dispatchesPerSecond: [214.5, 244.5],
       interruptsPerSecond: [14.5, 44.5],
       spinningPart: [8 / 15, 0.5],
+      inKernelPart: [0.5, 0.5],
+      stackingPart: [0.5, 0.5],
       requests: [30, 30],
       changes: [30, 30],
     });
@@ -151,10 +161,16 @@ describe("it grows coarser with age", () => {
 });
 
 describe("it stays within its bound", () => {
-  test("many domains for a long time: the oldest go, the newest stay", () => {
-    const history = open(2 * MIB);
+  test.each([
+    { why: "many domains for a long time", maxBytes: 2 * MIB, seconds: 1_200 },
+    {
+      why: "many domains in so little that a page holds most of what one has",
+      maxBytes: MIB / 2,
+      seconds: 300,
+    },
+  ])("$why: the oldest go, the newest stay", ({ maxBytes, seconds }) => {
+    const history = open(maxBytes);
     const names = Array.from({ length: 100 }, (_, i) => `domain-${i}`);
-    const seconds = 1_200;
     const second = (at: number): HistorySample => ({
       ...sample(at, 1),
       rows: names.map((name) => sample(at, 1, { name }).rows[0]!),
@@ -165,7 +181,7 @@ describe("it stays within its bound", () => {
     }
     history.close();
     store = null;
-    expect(statSync(path).size).toBeLessThanOrEqual(2 * MIB);
+    expect(statSync(path).size).toBeLessThanOrEqual(maxBytes);
     expect(faults).toEqual([]);
     expect(look(seconds - 10, seconds, 100, "domain-99").atMs).toHaveLength(10);
   });
@@ -224,19 +240,35 @@ const tablesWith = (more: string) => `
 
 /** What each version had more than the first. */
 const EARLIER = [
-  { version: 1, columns: "", more: "", dispatches: null, interrupts: null },
-  { version: 2, columns: " dispatches REAL,", more: ", 270", dispatches: 270, interrupts: null },
+  { version: 1, columns: "", more: "", dispatches: null, interrupts: null, spinning: null },
+  {
+    version: 2,
+    columns: " dispatches REAL,",
+    more: ", 270",
+    dispatches: 270,
+    interrupts: null,
+    spinning: null,
+  },
   {
     version: 3,
     columns: " dispatches REAL, interrupts REAL,",
     more: ", 270, 30",
     dispatches: 270,
     interrupts: 30,
+    spinning: null,
+  },
+  {
+    version: 4,
+    columns: " dispatches REAL, interrupts REAL, spinning REAL,",
+    more: ", 270, 30, 0.75",
+    dispatches: 270,
+    interrupts: 30,
+    spinning: 0.75,
   },
 ];
 
 describe.each(EARLIER)("a history of version $version", (earlier) => {
-  const { version, columns, more, dispatches, interrupts } = earlier;
+  const { version, columns, more, dispatches, interrupts, spinning } = earlier;
 
   /** A minute of seconds, and an hour before that. */
   function writeEarlier(): void {
@@ -273,7 +305,9 @@ describe.each(EARLIER)("a history of version $version", (earlier) => {
     expect(atMs).toHaveLength(60);
     expect(new Set(series.dispatchesPerSecond)).toEqual(new Set([dispatches]));
     expect(new Set(series.interruptsPerSecond)).toEqual(new Set([interrupts]));
-    expect(new Set(series.spinningPart)).toEqual(new Set([null]));
+    expect(new Set(series.spinningPart)).toEqual(new Set([spinning]));
+    expect(new Set(series.stackingPart)).toEqual(new Set([null]));
+    expect(new Set(series.inKernelPart)).toEqual(new Set([null]));
   });
 
   test("is gone on with, and loses nothing; seconds from now on have what it lacks", () => {
@@ -282,7 +316,7 @@ describe.each(EARLIER)("a history of version $version", (earlier) => {
     open();
     expect(faults).toEqual([]);
     expect(shown()).toEqual(before);
-    store!.write(sample(60, 700, { dispatches: 1_500, interrupts: 80, spinning: 0.25 }));
+    store!.write(sample(60, 700, { dispatches: 1_500, interrupts: 80, spinning: 0.25, stacking: 1 }));
     // And once more, as it is now.
     for (const again of [false, true]) {
       if (again) {
@@ -292,7 +326,8 @@ describe.each(EARLIER)("a history of version $version", (earlier) => {
       const { series } = look(59, 61, 100);
       expect(series.dispatchesPerSecond).toEqual([dispatches, 1_500]);
       expect(series.interruptsPerSecond).toEqual([interrupts, 80]);
-      expect(series.spinningPart).toEqual([null, 0.25]);
+      expect(series.spinningPart).toEqual([spinning, 0.25]);
+      expect(series.stackingPart).toEqual([null, 1]);
     }
   });
 });
@@ -304,7 +339,7 @@ describe("a history of a later version", () => {
     later.close();
     open();
     expect(faults).toEqual([
-      expect.stringContaining("it is of version 99, and this vbal knows those up to 4"),
+      expect.stringContaining("it is of version 99, and this vbal knows those up to 5"),
     ]);
     expect(readdirSync(folder)).toContain("history.db.damaged.1");
   });

@@ -45,18 +45,17 @@ export class HistoryStore {
     const newest = samples.at(-1);
     if (newest === undefined) return;
     try {
-      this.#write(samples);
+      this.#makingRoom(() => this.#write(samples));
     } catch (error) {
-      if (isDamage(error)) this.#startAnew(error);
-      // The database is at its bound: what is oldest goes, and there is room.
-      else if (!isFull(error) || !this.#pruneOldest()) throw error;
+      if (!isDamage(error)) throw error;
+      this.#startAnew(error);
       this.#write(samples);
     }
     if (newest.at < this.#tendedAt + TEND_EVERY_SECONDS) return;
     this.#tendedAt = newest.at;
-    this.#sumUp(newest.at);
+    this.#makingRoom(() => this.#sumUp(newest.at));
     this.#forgetOld(newest.at);
-    while (FULL_AT * this.#options.maxBytes < this.bytes && this.#pruneOldest());
+    while (this.#isNearlyFull() && this.#pruneOldest());
   }
 
   /** What is in use; pages that were freed are used again. */
@@ -97,6 +96,25 @@ export class HistoryStore {
       if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
       throw error;
     }
+  }
+
+  /**
+   * At the bound, what is oldest goes until the work is done: rows of many domains lie on pages of their own, so that a
+   * tenth of them need not free any. If it is the disk that is full, more than the first tenth would go for nothing.
+   */
+  #makingRoom(work: () => void): void {
+    for (let pruned = false; ; pruned = true) {
+      try {
+        work();
+        return;
+      } catch (error) {
+        if (!isFull(error) || (pruned && !this.#isNearlyFull()) || !this.#pruneOldest()) throw error;
+      }
+    }
+  }
+
+  #isNearlyFull(): boolean {
+    return FULL_AT * this.#options.maxBytes < this.bytes;
   }
 
   #open(): Database.Database {
@@ -159,7 +177,7 @@ export class HistoryStore {
           `INSERT OR REPLACE INTO sample
              SELECT ?, series, at - at % ?, avg(run), max(runMax), avg(wait), avg(steal), avg(online), avg(target),
                avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches), avg(interrupts),
-               avg(spinning)
+               avg(spinning), avg(stacking), avg(inKernel)
              FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND ? <= at AND at < ? GROUP BY series, at - at % ?`,
         ).run(span, span, fine, from, until, span);
         this.#sql(
@@ -225,15 +243,16 @@ const NAME_SERIES =
 
 /** As KEEP_SAMPLES takes it apart: kind and name, then the columns behind span and series. */
 function sampleRow(at: number, row: HistoryRow): unknown[] {
-  const { run, wait, steal, online, target, entitlement, dispatches, interrupts, spinning } = row;
-  const { requests, denials, changes } = row;
+  const { run, wait, steal, online, target, entitlement, dispatches, interrupts } = row;
+  const { requests, denials, changes, spinning, stacking, inKernel } = row;
   const shares = [run, run, wait, steal, online, target, entitlement];
-  return [row.kind, row.name, at, ...shares, requests, denials, changes, dispatches, interrupts, spinning];
+  const later = [dispatches, interrupts, spinning, stacking, inKernel];
+  return [row.kind, row.name, at, ...shares, requests, denials, changes, ...later];
 }
 
 const KEEP_SAMPLES = `
   INSERT OR REPLACE INTO sample
-    SELECT 1, series.id, ${Array.from({ length: 14 }, (_, n) => `value ->> ${n + 2}`).join(", ")}
+    SELECT 1, series.id, ${Array.from({ length: 16 }, (_, n) => `value ->> ${n + 2}`).join(", ")}
     FROM json_each(?) JOIN series ON series.kind = value ->> 0 AND series.name = value ->> 1`;
 
 const KEEP_MEASURES = `

@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import Database from "libsql";
 import type { Column, HistorySeries, HistoryView } from "../../protocol/api_history.ts";
 import { HISTORY_LEVELS } from "./history_levels.ts";
-import { DISPATCHES_SINCE, INTERRUPTS_SINCE, SPINNING_SINCE } from "./history_schema.ts";
+import { DISPATCHES_SINCE, INTERRUPTS_SINCE, SPINNING_SINCE, STACKING_SINCE } from "./history_schema.ts";
 
 export interface HistoryQuestion {
   readonly kind: HistoryView["kind"];
@@ -24,6 +24,8 @@ const COLUMNS = {
   dispatchesPerSecond: "avg(dispatches)",
   interruptsPerSecond: "avg(interrupts)",
   spinningPart: "avg(spinning)",
+  inKernelPart: "avg(inKernel)",
+  stackingPart: "avg(stacking)",
   online: "avg(online)",
   target: "avg(target)",
   entitlementMilliPcpu: "avg(entitlement)",
@@ -143,6 +145,8 @@ function columnsOf(db: Database.Database): Readonly<Record<keyof HistorySeries, 
     dispatchesPerSecond: unless(DISPATCHES_SINCE, COLUMNS.dispatchesPerSecond),
     interruptsPerSecond: unless(INTERRUPTS_SINCE, COLUMNS.interruptsPerSecond),
     spinningPart: unless(SPINNING_SINCE, COLUMNS.spinningPart),
+    inKernelPart: unless(STACKING_SINCE, COLUMNS.inKernelPart),
+    stackingPart: unless(STACKING_SINCE, COLUMNS.stackingPart),
   };
 }
 

@@ -30,6 +30,8 @@ function second(at: number): HistorySample {
     name: "web",
     ...rates,
     spinning: null,
+    inKernel: null,
+    stacking: null,
     online: null,
     target: 1,
     entitlement: null,

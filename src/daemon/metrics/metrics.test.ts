@@ -13,6 +13,7 @@ const METERS: Meters = {
       vcpus: [{ index: 0, run: 2.5e9, wait: 1e9, steal: null, dispatches: 9, lastPcpu: 0 }],
       interruptsPerSecond: 7,
       spinning: null,
+      inKernel: null,
     },
   ],
   journalBytes: 7,

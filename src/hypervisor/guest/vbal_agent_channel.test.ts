@@ -108,6 +108,7 @@ describe("an honest agent", () => {
     });
     expect([...channel.word()!.steal]).toEqual([[0, 5]]);
     expect(channel.word()!.interruptsPerSecond).toBeNull();
+    expect(channel.word()!.inKernel).toBeNull();
     expect(await ask([0])).toEqual([0]);
     expect(channel.problems()).toEqual([]);
   });
@@ -126,6 +127,23 @@ describe("an honest agent", () => {
     channel.forget();
     await eventually(() => reports === 3 && channel.word() !== null);
     expect(channel.word()!.interruptsPerSecond).toBeNull();
+  });
+
+  test("how much of its time is the kernel's takes two reports of one conversation", async () => {
+    let reports = 0;
+    const counting = () => {
+      reports += 1;
+      const cpuTime = { programsMs: 3_000 * reports, kernelMs: 1_000 * reports };
+      return { ...report([0, 1]), cpuTime } as GuestMessage;
+    };
+    await begin((message) => {
+      const [hello] = honest(message);
+      return message.kind === "hello" ? [hello!, counting(), ...(reports < 2 ? [counting()] : [])] : [];
+    }, 10_000);
+    await eventually(() => channel.word()?.inKernel === 0.25);
+    channel.forget();
+    await eventually(() => reports === 3 && channel.word() !== null);
+    expect(channel.word()!.inKernel).toBeNull();
   });
 
   test("the confirmation counts at once, before the next report", async () => {

@@ -27,6 +27,7 @@ import { createComplaints } from "./complaints.ts";
 import { createFloodGate } from "./flood_gate.ts";
 import type { GuestAsked, GuestChannel, GuestWord } from "./guest_channel.ts";
 import { heedInterrupts, NO_INTERRUPTS } from "./interrupt_rate.ts";
+import { heedCpuTime, NO_CPU_TIME } from "./kernel_part.ts";
 import { createMonitorLink, type MonitorMessage } from "./monitor_link.ts";
 
 export interface VbalAgentOptions extends VbalAgentPace {
@@ -76,6 +77,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   let version = 0;
   let word: GuestWord | null = null;
   let interrupts = NO_INTERRUPTS;
+  let cpuTime = NO_CPU_TIME;
   let cancelStale: () => void = () => undefined;
   let greetingPause = 1;
   const greetEveryMs = Math.min(GREET_EVERY_MS, reportEveryMs);
@@ -177,6 +179,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     version = 0;
     monitor.close();
     interrupts = NO_INTERRUPTS;
+    cpuTime = NO_CPU_TIME;
     setWord(null);
   }
   function hello(): void {
@@ -289,6 +292,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     cancelStale();
     cancelStale = timers.after(REPORTS_MISSED_MAX * reportEveryMs, unhear);
     interrupts = heedInterrupts(interrupts, message);
+    cpuTime = heedCpuTime(cpuTime, message);
     setWord({
       report: withAsks(
         {
@@ -309,6 +313,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
         message.vcpus.flatMap(({ vcpu, uid }) => (uid === undefined ? [] : [[vcpu, uid] as const])),
       ),
       interruptsPerSecond: interrupts.perSecond,
+      inKernel: cpuTime.inKernel,
       preflight: message.preflight,
     });
   }

@@ -90,6 +90,7 @@ export function look(
       domain: known.id,
       vcpus: usage,
       interruptsPerSecond: word?.interruptsPerSecond ?? null,
+      inKernel: word?.inKernel ?? null,
       spinning,
     },
     preflight: (word?.preflight ?? []).map((finding) => ({ domain: known.id, ...finding })),

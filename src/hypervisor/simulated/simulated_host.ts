@@ -354,6 +354,7 @@ function observeWorld(world: World): Observation {
       })),
       interruptsPerSecond: null,
       spinning: null,
+      inKernel: null,
     })),
     problems: [],
   };

@@ -28,12 +28,16 @@ const TIMERS_EACH = 8;
 
 /** One controller that is all of these; made anew for every run, since it has state. */
 export function createController(configs: readonly ControllerConfig[]): Controller {
-  if (configs.length * TIMERS_EACH > CONTROL_TIMERS) {
+  return together(configs.map(create));
+}
+
+/** All of these at once, each with timers of its own. */
+export function together(all: readonly Controller[]): Controller {
+  if (all.length * TIMERS_EACH > CONTROL_TIMERS) {
     throw new Error(
-      `${configs.length} controllers; there may be ${CONTROL_TIMERS / TIMERS_EACH}, give the run fewer`,
+      `${all.length} controllers; there may be ${CONTROL_TIMERS / TIMERS_EACH}, give the run fewer`,
     );
   }
-  const all = configs.map(create);
   const views: Control[] = [];
   return {
     start(control) {

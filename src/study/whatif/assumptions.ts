@@ -13,6 +13,9 @@ export function assumptionsOf({ underVbal, domains, facts }: Recording, threads:
       : "Programs keep their number of threads under every policy.",
     "The load is steady, and whoever sleeps sleeps as long under every policy: a domain that gets more done is not given more to do from outside.",
     "The host schedules by EEVDF as Linux 6.12 does, with or without a group per domain and with 100 to 1,000 ticks a second, and may have other work that no record shows; all of that is left open.",
+    domains.some(({ stacking }) => stacking === null)
+      ? "How far the host stacks a domain's vCPUs, so that siblings cannot run together, is not recorded for every domain, and left open."
+      : "Siblings are taken to run together no more than the record's seconds allow: whether they did where they may have is left open.",
     ...(facts.pauseLoopExits === null
       ? [
           "Whether the host notices vCPUs that spin (pause-loop exits: KVM where the hardware can, emulation never) is left open too; --pause-loop-exits says it.",
@@ -35,6 +38,11 @@ export function assumptionsOf({ underVbal, domains, facts }: Recording, threads:
       ? []
       : [
           "How often looks found vCPUs in a loop of pauses may differ from a model by a tenth of all looks; threads that spin are taken to pause.",
+        ]),
+    ...(domains.every(({ inKernel }) => inKernel === null)
+      ? []
+      : [
+          "Which part of their time vCPUs run in their kernel is what the guest says of itself, and may differ from a model by a tenth of that time.",
         ]),
     "What interrupts, futexes and hand-overs cost is left open over a factor of 60, what TLB shootdowns cost over one of 2,000, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
     "Guests follow their targets at once, and what vbal itself costs is left out.",

@@ -4,6 +4,7 @@
  */
 import { DEFAULT_POLICY } from "../../core/policy.ts";
 import { domainOf, flatHost } from "../../core/sample_host.ts";
+import { mean } from "../statistics/estimate.ts";
 import { NO_HOST_FACTS } from "./host_facts.ts";
 import { drawModel, type Model } from "./model.ts";
 import { placementsUnder, type WhatIfPolicy } from "./policies.ts";
@@ -19,11 +20,20 @@ export interface KnownHost {
 
 export interface KnownHostOptions {
   /** What is recorded beside run and waiting. */
-  readonly sees: Readonly<Record<KnownRate, boolean>>;
+  readonly sees: Readonly<Record<KnownRate | "inKernel", boolean>>;
   readonly simulatedNs: number;
 }
 
-export type KnownRate = "switches" | "dispatches" | "interrupts" | "spinning";
+export type KnownRate = "switches" | "dispatches" | "interrupts" | "spinning" | "stacking";
+
+export const NOTHING_SEEN: KnownHostOptions["sees"] = {
+  switches: false,
+  dispatches: false,
+  interrupts: false,
+  spinning: false,
+  inKernel: false,
+  stacking: false,
+};
 
 const VCPUS = 2;
 const PCPUS = [0, 1] as const;
@@ -44,7 +54,7 @@ export function playKnownHost(model: Model, { sees, simulatedNs }: KnownHostOpti
   const [before, after] = [play("default"), play("vbal strict")];
   const recording = recordingOfTwo((d) => {
     const shown = before[d]!;
-    const rate = (which: KnownRate) => (sees[which] ? exactly(shown[which]) : null);
+    const rate = (which: KnownRate) => (sees[which] && shown[which] !== null ? exactly(shown[which]) : null);
     return {
       run: exactly(shown.run),
       wait: exactly(shown.wait),
@@ -52,6 +62,8 @@ export function playKnownHost(model: Model, { sees, simulatedNs }: KnownHostOpti
       dispatches: rate("dispatches"),
       interrupts: rate("interrupts"),
       spinning: rate("spinning"),
+      inKernel: sees.inKernel ? exactly(mean(shown.inKernel)) : null,
+      stacking: rate("stacking"),
     };
   });
   return { recording, gains: before.map(({ rate }, d) => after[d]!.rate / rate), shown: before };
@@ -75,9 +87,10 @@ const NO_RATES = {
   interrupts: null,
   spinning: null,
   inKernel: null,
+  stacking: null,
 } as const;
 
-type Seen = Pick<RecordedDomain, "run" | "wait" | KnownRate>;
+type Seen = Pick<RecordedDomain, "run" | "wait" | "inKernel" | KnownRate>;
 
 function recordingOfTwo(seen: (d: number) => Seen): Recording {
   const ids = ["a", "b"];

@@ -1,5 +1,5 @@
 /** Hosts whose truth is known, as the tests of `whatif` play them. */
-import { type KnownHostOptions, playKnownHost } from "./known_host.ts";
+import { type KnownHostOptions, NOTHING_SEEN, playKnownHost } from "./known_host.ts";
 import type { DomainModel, HostModel } from "./model.ts";
 import type { Recording } from "./recording.ts";
 import { type DomainAnswer, whatIf } from "./whatif.ts";
@@ -7,10 +7,10 @@ import type { Outcome } from "./world.ts";
 
 export const SHORT_NS = 200_000_000;
 export const ALL_BUT_LOOKS: KnownHostOptions["sees"] = {
+  ...NOTHING_SEEN,
   switches: true,
   dispatches: true,
   interrupts: true,
-  spinning: false,
 };
 
 export interface TruthOptions {
@@ -36,6 +36,8 @@ export function truthOf(
     intensity: 0.1,
     faultPart: 0.125,
     burst: null,
+    kernelPart: 0,
+    stacking: 0,
     ...own,
   };
   const model = { host: { ...QUIET, ...host }, domains: [domain, domain] };
@@ -52,9 +54,10 @@ const QUIET: HostModel = {
   tickNs: 4_000_000,
   sharingLoss: 0,
   housekeeping: null,
+  staying: false,
 };
 
-export function strictAnswer(recording: Recording, draws = 100): DomainAnswer {
+export function strictAnswer(recording: Recording, draws = 30): DomainAnswer {
   const { policies } = whatIf(recording, { draws, simulatedNs: SHORT_NS });
   return policies.find(({ policy }) => policy === "vbal strict")!.domains[0]!;
 }

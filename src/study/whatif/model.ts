@@ -36,6 +36,8 @@ export interface HostModel {
   readonly tickNs: number;
   /** What the host itself has to do on each of its pCPUs now and then; `null`: nothing at all. */
   readonly housekeeping: Housekeeping | null;
+  /** It leaves vCPUs where they are, siblings on one pCPU too; else a pCPU that idles takes one from another. */
+  readonly staying: boolean;
 }
 
 /** On average, in nanoseconds. */
@@ -55,6 +57,10 @@ export interface DomainModel {
   readonly faultPart: number;
   /** Works so long between two sleeps; `null`: never sleeps of its own accord. Nanoseconds. */
   readonly burst: Burst | null;
+  /** Of its work that is no page fault and under no lock, the part in the kernel. */
+  readonly kernelPart: number;
+  /** How far a host that leaves vCPUs where they are keeps these from running together: 0 to 1. */
+  readonly stacking: number;
 }
 
 export interface Burst {
@@ -65,7 +71,7 @@ export interface Burst {
 }
 
 /** Below, the costs of meeting are all there is; above, threads that meet are no longer told from those that do not. */
-const WORK_NS: Range = [3_000, 10_000_000];
+export const WORK_NS: Range = [3_000, 10_000_000];
 /** From fast hardware to emulation. */
 const MEETING_FACTOR: Range = [0.5, 30];
 /** From a few microseconds to milliseconds: an emulator throws away what it had translated, as seen in a guest alone on its host. */
@@ -88,7 +94,7 @@ const SHARING_LOSS: Range = [0.001, 0.1];
 const ALWAYS_BUSY = 0.97;
 const BUSY_MIN = 0.01;
 
-type Range = readonly [low: number, high: number];
+export type Range = readonly [low: number, high: number];
 
 /** The n-th model of a record. */
 export function drawModel(recording: Recording, key: number): Model {
@@ -114,6 +120,7 @@ export function drawHost({ pcpus, facts }: Recording, key: number): HostModel {
       logUniform(HOUSEKEEPING_EVERY_NS, draw()),
     ),
     sharingLoss: facts.sharingLoss ?? logUniform(SHARING_LOSS, draw()),
+    staying: draw() < 0.5,
   };
 }
 
@@ -121,7 +128,7 @@ function housekeepingOf(part: number, everyNs: number): Housekeeping {
   return { workNs: part * everyNs, sleepNs: (1 - part) * everyNs };
 }
 
-export function drawDomain({ online, run, wait }: RecordedDomain, key: number): DomainModel {
+export function drawDomain({ online, run, wait, stacking }: RecordedDomain, key: number): DomainModel {
   const draw = stream(key);
   const least = Math.min(online, Math.max(1, Math.ceil(run.mean - 0.05)));
   // One thread per vCPU is what programs start; the other half is anything that could have run so much.
@@ -141,31 +148,36 @@ export function drawDomain({ online, run, wait }: RecordedDomain, key: number): 
     intensity: logUniform(INTENSITY, draw()),
     faultPart: logUniform(FAULT_PART, draw()),
     burst: sleeps ? { workNs: burstNs, sleepNs: (stretched * (1 - busy)) / busy, together } : null,
+    kernelPart: draw() < 0.5 ? 0 : draw(),
+    // Siblings that never run together are a case of their own: one runs only when the other does not.
+    stacking: draw() < 0.5 ? 1 : atLeast(stacking?.mean ?? 0, draw()),
   };
 }
 
-/** A model near this one: what a second round of fitting tries. */
+/** Sums of a second say how far siblings were kept apart at least. */
+function atLeast(least: number, u: number): number {
+  return least + u * (1 - least);
+}
+
+/** Another model of the same kind. How much work there is, is searched. */
 export function nearby(model: DomainModel, key: number): DomainModel {
   const draw = stream(key);
   const by = (value: number) => value * Math.exp(NEARBY * (2 * draw() - 1));
+  const { burst } = model;
   return {
     ...model,
-    workNs: within(WORK_NS, by(model.workNs)),
     intensity: within(INTENSITY, by(model.intensity)),
     faultPart: within(FAULT_PART, by(model.faultPart)),
+    kernelPart: Math.min(1, by(model.kernelPart)),
     burst:
-      model.burst === null
+      burst === null
         ? null
-        : {
-            ...model.burst,
-            workNs: within(BURST_NS, by(model.burst.workNs)),
-            sleepNs: by(model.burst.sleepNs),
-          },
+        : { ...burst, workNs: within(BURST_NS, by(burst.workNs)), sleepNs: by(burst.sleepNs) },
   };
 }
 
-/** A third up or down. */
-const NEARBY = 0.3;
+/** To half of it and to twice. */
+const NEARBY = Math.LN2;
 
 export function stream(key: number): () => number {
   let n = 0;

@@ -52,6 +52,10 @@ export interface RecordedDomain {
   readonly interrupts: Observed | null;
   /** Of looks at its vCPUs, the part that found one in a loop of pauses (hypervisor/qmp/spin_looks.ts). */
   readonly spinning: Observed | null;
+  /** Of those that neither spun nor were halted, the part that was in the guest's kernel. */
+  readonly inKernel: Observed | null;
+  /** How far its vCPUs were kept from running together, at least: 0 to 1 (core/stacking.ts). */
+  readonly stacking: Observed | null;
 }
 
 export interface Observed {
@@ -151,6 +155,8 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
         dispatches: view === null ? null : column(view.series.dispatchesPerSecond, place.online),
         interrupts: view === null ? null : column(view.series.interruptsPerSecond, place.online),
         spinning: view === null ? null : column(view.series.spinningPart, 1),
+        inKernel: view === null ? null : column(view.series.inKernelPart, 1),
+        stacking: view === null ? null : column(view.series.stackingPart, 1),
       };
     });
   return { stretch, seconds: (endMs - fromMs) / 1_000, domains };
@@ -188,6 +194,7 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
   const noDispatches = without(({ dispatches }) => dispatches);
   const noInterrupts = without(({ interrupts }) => interrupts);
   const noLooks = without(({ spinning }) => spinning);
+  const noKernel = without(({ inKernel }) => inKernel);
   return [
     ...damage.map(({ message }) => message),
     ...(noRun.length === 0 ? [] : [`Nothing is recorded of what ${noRun.join(", ")} used: left out`]),
@@ -208,6 +215,11 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
       ? []
       : [
           `Whether the vCPUs of ${noLooks.join(", ")} spin was not looked at: programs that spin by themselves may be taken for ones that compute. Set hypervisor.spinLooks in the config, where QEMU is asked over QMP`,
+        ]),
+    ...(noKernel.length === 0
+      ? []
+      : [
+          `How much of their time the vCPUs of ${noKernel.join(", ")} run in their kernel is not recorded: work and what meeting costs are told apart less well. vbal's agent of this version tells it`,
         ]),
     ...(paused.length === 0 ? [] : [`Paused and left out: ${paused.join(", ")}`]),
   ];

@@ -11,7 +11,9 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
     known(seen.switchesPerVcpu, 0),
     known(seen.dispatchesPerVcpu, 0),
     known(seen.interruptsPerVcpu, 0),
-    known(seen.spinningPart === null ? null : 100 * seen.spinningPart, 0),
+    known(percent(seen.spinningPart), 0),
+    known(percent(seen.inKernelPart), 0),
+    known(percent(seen.stackingPart), 0),
   ]);
   const answers = policies.flatMap(({ policy, domains }) =>
     domains.map(({ domain, vcpus, throughput, pcpus, waitShare }, i) => [
@@ -27,9 +29,10 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
     `Recorded: ${record.seconds.toFixed(0)} s of ${record.journalSeconds.toFixed(0)} s on ${record.pcpus} pCPUs (${record.source})${record.underVbal ? ", under vbal" : ""}`,
     "",
     ...table([RECORDED, ...recorded]),
-    "Switches, dispatches and interrupts are per vCPU; interrupts are those that vCPUs sent each other; spinning is of looks at them.",
+    "Switches, dispatches and interrupts are per vCPU; interrupts are those that vCPUs sent each other; spinning is of looks at them;",
+    "kernel is of their running time; stacked, how far they were kept from running together (docs/tuning.md).",
     "",
-    "Predicted: the median of the models that fit, and where 95 % of them are; throughput 1 is as recorded.",
+    "Predicted: the median of the models that fit, each domain's own, and where 95 % of them are; throughput 1 is as recorded.",
     "",
     ...table([["policy", "domain", "vCPUs", "throughput", "pCPUs", "wait %"], ...answers]),
     "",
@@ -57,7 +60,13 @@ const RECORDED = [
   "dispatches/s",
   "interrupts/s",
   "spinning %",
+  "kernel %",
+  "stacked %",
 ];
+
+function percent(part: number | null): number | null {
+  return part === null ? null : 100 * part;
+}
 
 function shown({ value, ci95 }: Predicted, digits = 2): string {
   if (Number.isNaN(value)) return "?";

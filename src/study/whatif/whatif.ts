@@ -4,7 +4,7 @@
  * therefore spans what the record leaves open, not only chance.
  */
 import { assumptionsOf } from "./assumptions.ts";
-import { DRAWS, type FittedModel, fitModels } from "./fit.ts";
+import { DRAWS, type Fit, fitModels } from "./fit.ts";
 import type { Meeting } from "./model.ts";
 import { placementsUnder, WHATIF_POLICIES, type WhatIfPolicy } from "./policies.ts";
 import type { Recording } from "./recording.ts";
@@ -45,6 +45,10 @@ export interface RecordedUse {
   readonly interruptsPerVcpu: number | null;
   /** Of looks at its vCPUs, the part that found one spinning. */
   readonly spinningPart: number | null;
+  /** Of looks that found a vCPU at work, the part in the guest's kernel. */
+  readonly inKernelPart: number | null;
+  /** How far its vCPUs were kept from running together, at least: 0 to 1. */
+  readonly stackingPart: number | null;
 }
 
 export interface PolicyAnswer {
@@ -81,15 +85,13 @@ export function whatIf(recording: Recording, options: WhatIfOptions = {}): WhatI
   const { threads = "follow", draws = DRAWS, simulatedNs, onProgress = () => {} } = options;
   const fit = fitModels(recording, { threads, draws, simulatedNs, onProgress });
   const policies = WHATIF_POLICIES.map((policy) =>
-    answerOf(policy, { recording, threads, simulatedNs, models: fit.models }),
+    answerOf(policy, { recording, threads, simulatedNs, fit }),
   );
   const models = {
     tried: fit.tried,
     close: fit.close,
-    used: fit.models.length,
-    meetings: Object.fromEntries(
-      recording.domains.map(({ id }, d) => [id, countMeetings(fit.models, d)] as const),
-    ),
+    used: Math.min(...fit.kept.map((own) => own.length)),
+    meetings: Object.fromEntries(recording.domains.map(({ id }, d) => [id, countMeetings(fit, d)] as const)),
   };
   const { seconds, journalSeconds, fromMs, pcpus, underVbal, source, gaps } = recording;
   return {
@@ -110,6 +112,8 @@ export function whatIf(recording: Recording, options: WhatIfOptions = {}): WhatI
         dispatchesPerVcpu: rates.dispatches?.mean ?? null,
         interruptsPerVcpu: rates.interrupts?.mean ?? null,
         spinningPart: rates.spinning?.mean ?? null,
+        inKernelPart: rates.inKernel?.mean ?? null,
+        stackingPart: rates.stacking?.mean ?? null,
       })),
     },
     models,
@@ -126,12 +130,12 @@ function answerOf(
     recording,
     threads,
     simulatedNs,
-    models,
+    fit: { models, kept },
   }: {
     readonly recording: Recording;
     readonly threads: ThreadRule;
     readonly simulatedNs: number | undefined;
-    readonly models: readonly FittedModel[];
+    readonly fit: Fit;
   },
 ): PolicyAnswer {
   const placements = placementsUnder(policy, recording);
@@ -143,7 +147,7 @@ function answerOf(
     policy,
     domains: recording.domains.map(({ id }, d): DomainAnswer => {
       const of = (value: (outcome: Outcome, m: number) => number) =>
-        predicted(runs.map((outcomes, m) => value(outcomes[d]!, m)));
+        predicted(kept[d]!.map(({ model, weight }) => ({ value: value(runs[model]![d]!, model), weight })));
       return {
         domain: id,
         vcpus: placements[d]!.vcpus,
@@ -155,23 +159,39 @@ function answerOf(
   };
 }
 
-/** A model in which nothing was finished, before or after, says nothing. */
-function predicted(values: readonly number[]): Predicted {
-  const sorted = values.filter((value) => Number.isFinite(value)).sort((a, b) => a - b);
+/** A model in which nothing was finished, before or after, says nothing. All others span the interval, however little they weigh. */
+function predicted(answers: readonly { readonly value: number; readonly weight: number }[]): Predicted {
+  const sorted = answers.filter(({ value }) => Number.isFinite(value)).sort((a, b) => a.value - b.value);
+  if (sorted.length === 0) return { value: Number.NaN, ci95: [Number.NaN, Number.NaN] };
   const at = (part: number) => {
     const place = part * (sorted.length - 1);
     const low = Math.floor(place);
-    const next = sorted[Math.min(sorted.length - 1, low + 1)]!;
-    return sorted[low]! + (place - low) * (next - sorted[low]!);
+    const next = sorted[Math.min(sorted.length - 1, low + 1)]!.value;
+    return sorted[low]!.value + (place - low) * (next - sorted[low]!.value);
   };
-  if (sorted.length === 0) return { value: Number.NaN, ci95: [Number.NaN, Number.NaN] };
-  return { value: at(0.5), ci95: [at(0.025), at(0.975)] };
+  return { value: weightedMedian(sorted), ci95: [at(0.025), at(0.975)] };
 }
 
-function countMeetings(models: readonly FittedModel[], d: number): Partial<Record<Meeting, number>> {
+/** Where half of the weight is reached, between the middles of those on either side. Ascending. */
+function weightedMedian(sorted: readonly { readonly value: number; readonly weight: number }[]): number {
+  const half = sorted.reduce((total, { weight }) => total + weight, 0) / 2;
+  let before = 0;
+  let last: { readonly at: number; readonly value: number } | null = null;
+  for (const { value, weight } of sorted) {
+    const at = before + weight / 2;
+    if (half <= at) {
+      return last === null ? value : last.value + ((half - last.at) / (at - last.at)) * (value - last.value);
+    }
+    last = { at, value };
+    before += weight;
+  }
+  return sorted.at(-1)!.value;
+}
+
+function countMeetings({ models, kept }: Fit, d: number): Partial<Record<Meeting, number>> {
   const counts: Partial<Record<Meeting, number>> = {};
-  for (const { model } of models) {
-    const { meeting } = model.domains[d]!;
+  for (const { model } of kept[d]!) {
+    const { meeting } = models[model]!.model.domains[d]!;
     counts[meeting] = (counts[meeting] ?? 0) + 1;
   }
   return counts;

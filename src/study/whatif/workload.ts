@@ -1,11 +1,11 @@
 /** A domain's model as a workload of the simulator: one of the library's, for ever, with sleeps between bursts. */
 import { LIBRARY } from "../../sim/workload/library/library.ts";
 import { valuesOf } from "../../sim/workload/library/library_workload.ts";
-import type { Step, TaskConfig, Workload } from "../../sim/workload/program.ts";
+import type { Duration, Step, TaskConfig, Workload } from "../../sim/workload/program.ts";
 import type { Burst, DomainModel } from "./model.ts";
 
 export function workloadOf(
-  { meeting, threads: modelled, workNs, intensity, faultPart, burst }: DomainModel,
+  { meeting, threads: modelled, workNs, intensity, faultPart, kernelPart, burst }: DomainModel,
   threads: number,
 ): Workload {
   const known = LIBRARY.find(({ name }) => name === meeting)!;
@@ -34,9 +34,23 @@ export function workloadOf(
     return {
       ...task,
       program: task.program.map(
-        (step): Step => (step.do === "repeat" ? { do: "repeat", body: inBursts(step.body) } : step),
+        (step): Step =>
+          step.do === "repeat" ? { do: "repeat", body: inBursts(partlyInKernel(step.body)) } : step,
       ),
     };
+  }
+
+  /** What is no meeting and no page fault may be work for the kernel just as well. */
+  function partlyInKernel(piece: readonly Step[]): readonly Step[] {
+    if (kernelPart === 0) return piece;
+    return piece.flatMap((step): readonly Step[] =>
+      step.do !== "compute" || step.mode === "kernel"
+        ? [step]
+        : [
+            { ...step, time: times(step.time, 1 - kernelPart) },
+            { ...step, time: times(step.time, kernelPart), mode: "kernel" },
+          ],
+    );
   }
 
   function inBursts(piece: readonly Step[]): readonly Step[] {
@@ -65,3 +79,9 @@ export function workloadOf(
 }
 
 const REST = "rest";
+
+function times(time: Duration, factor: number): Duration {
+  const by = (value: number) => Math.round(factor * value);
+  if (typeof time === "number") return by(time);
+  return "mean" in time ? { ...time, mean: by(time.mean) } : { low: by(time.low), high: by(time.high) };
+}

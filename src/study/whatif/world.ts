@@ -2,16 +2,19 @@
 import { policyOf } from "../../core/policy.ts";
 import type { PcpuId } from "../../core/units.ts";
 import type { DomainConfig, SimulationConfig } from "../../sim/config.ts";
-import { createController } from "../../sim/controller/controllers.ts";
+import { createController, together } from "../../sim/controller/controllers.ts";
+import type { ScriptedChange } from "../../sim/controller/script.ts";
 import { keyOf, uniform } from "../../sim/engine/draw.ts";
 import { type Costs, DEFAULT_COSTS } from "../../sim/machine/constants.ts";
-import { CAUSES } from "../../sim/metrics/causes.ts";
+import { CAUSES, type Cause } from "../../sim/metrics/causes.ts";
 import { resultOf } from "../../sim/metrics/result.ts";
 import { runWorld } from "../../sim/run.ts";
 import { createWorld } from "../../sim/world.ts";
+import { layoutChanges } from "./layouts.ts";
 import type { HostModel, Model } from "./model.ts";
 import type { Placement } from "./policies.ts";
 import type { Recording } from "./recording.ts";
+import { watchStacking } from "./watch_stacking.ts";
 import { workloadOf } from "./workload.ts";
 
 /** Whether a program has one thread for every vCPU that it is given, or keeps those that it has. */
@@ -43,13 +46,22 @@ export interface Outcome {
   readonly interrupts: number;
   /** Of looks at one of its vCPUs at any moment, the part that finds it spinning: on a pCPU, or kept off it while it did. */
   readonly spinning: number;
+  /** Of the time in which its vCPUs ran, the part in the kernel, at least and at most: locks may be the kernel's or a program's. */
+  readonly inKernel: readonly [least: number, most: number];
+  /** How far its vCPUs were kept from running together (core/stacking.ts); `null`: it has one, or hardly ran. */
+  readonly stacking: number | null;
 }
 
 /** In the order of the recording. */
 export function runModel(options: WorldOptions): Outcome[] {
   const config = configOf(options);
   const world = createWorld(config);
-  runWorld(world, { controller: createController([offlining(options)]) });
+  const used = options.placements.map(({ vcpus }) => vcpus);
+  const watch = watchStacking(world, used);
+  const script = createController([
+    { kind: "script", changes: [...offlining(options), ...layouts(options, config)] },
+  ]);
+  runWorld(world, { controller: together([watch.controller, script]) });
   const { domains, endedAt } = resultOf(world);
   return options.recording.domains.map((_, d): Outcome => {
     const { marks, vcpus, causes } = domains[d]!;
@@ -77,8 +89,17 @@ export function runModel(options: WorldOptions): Outcome[] {
         running === 0
           ? 0
           : ((spun / running) * (running + runnable)) / (startedNs * options.placements[d]!.vcpus),
+      inKernel: inKernelOf(causes),
+      stacking: watch.stacking(d),
     };
   });
+}
+
+function inKernelOf(causes: Readonly<Record<Cause, number>>): readonly [number, number] {
+  const kernel = causes.kernel + causes["spin-ipi"] + causes["spin-ipi-preempted"];
+  const locks = causes.spin + causes["spin-holder-preempted"] + causes["spin-waiter-preempted"];
+  const all = causes.user + kernel + locks + causes["spin-barrier"];
+  return all === 0 ? [0, 1] : [kernel / all, (kernel + locks) / all];
 }
 
 const SPIN_CAUSES = CAUSES.filter((cause) => cause.startsWith("spin"));
@@ -202,11 +223,20 @@ function housekeeping({ housekeeping }: HostModel, pcpus: number): DomainConfig[
 }
 
 /** Those vCPUs that the policy leaves unused are taken at once. */
-function offlining({ placements }: WorldOptions) {
-  return {
-    kind: "script" as const,
-    changes: placements.flatMap(({ vcpus, offline }, d) =>
-      offline === 0 ? [] : [{ at: START_WITHIN_NS, domain: `d${d}`, online: vcpus }],
-    ),
-  };
+function offlining({ placements }: WorldOptions): ScriptedChange[] {
+  return placements.flatMap(({ vcpus, offline }, d) =>
+    offline === 0 ? [] : [{ at: START_WITHIN_NS, domain: `d${d}`, online: vcpus }],
+  );
+}
+
+/** Only a host that leaves vCPUs where they are is told where that is. */
+function layouts(options: WorldOptions, config: SimulationConfig): ScriptedChange[] {
+  const { model, placements, replication } = options;
+  if (!model.host.staying) return [];
+  const domains = placements.map(({ vcpus }, d) => {
+    const { name, pins } = config.domains[d]!;
+    return { name, pins: (pins ?? []).slice(0, vcpus), stacking: model.domains[d]!.stacking };
+  });
+  const pcpus = options.recording.snapshot.pcpus.filter(({ online }) => online).length;
+  return layoutChanges(domains, { pcpus, untilNs: config.until.at, key: replication });
 }
