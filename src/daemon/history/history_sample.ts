@@ -144,8 +144,7 @@ const STACKING_PERCENT_MIN = 10;
 function stackingSeen(vcpus: readonly VcpuSeen[]): number | null {
   const online = vcpus.filter((vcpu) => vcpu.online);
   const seen = online.map(({ runPercent, lastPcpu }) => ({ ran: runPercent, pcpu: lastPcpu }));
-  const stacking = stackingOf(seen, STACKING_PERCENT_MIN);
-  return stacking === null ? null : Math.round(100 * stacking) / 100;
+  return stackingOf(seen, STACKING_PERCENT_MIN);
 }
 
 function pcpuRow(id: PcpuId, vcpus: readonly VcpuSeen[]): HistoryRow {

@@ -32,7 +32,7 @@ export const DISPATCHES_SINCE = 2;
 export const INTERRUPTS_SINCE = 3;
 /** The same of sample.spinning. */
 export const SPINNING_SINCE = 4;
-/** The same of sample.stacking and sample.inKernel. */
+/** The same of sample.stacking and sample.inKernel, which are in thousandths. */
 export const STACKING_SINCE = 5;
 
 /** A killed daemon leaves the file at one version or at the next. `null`: done; else why the file cannot be used. */

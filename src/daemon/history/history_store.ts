@@ -246,8 +246,13 @@ function sampleRow(at: number, row: HistoryRow): unknown[] {
   const { run, wait, steal, online, target, entitlement, dispatches, interrupts } = row;
   const { requests, denials, changes, spinning, stacking, inKernel } = row;
   const shares = [run, run, wait, steal, online, target, entitlement];
-  const later = [dispatches, interrupts, spinning, stacking, inKernel];
+  const later = [dispatches, interrupts, spinning, permille(stacking), permille(inKernel)];
   return [row.kind, row.name, at, ...shares, requests, denials, changes, ...later];
+}
+
+/** A whole number takes two bytes where a fraction takes eight. */
+function permille(part: number | null): number | null {
+  return part === null ? null : Math.round(1_000 * part);
 }
 
 const KEEP_SAMPLES = `

@@ -52,7 +52,7 @@ export interface RecordedDomain {
   readonly interrupts: Observed | null;
   /** Of looks at its vCPUs, the part that found one in a loop of pauses (hypervisor/qmp/spin_looks.ts). */
   readonly spinning: Observed | null;
-  /** Of those that neither spun nor were halted, the part that was in the guest's kernel. */
+  /** Of the time in which its vCPUs ran, by its guest's own account, the part in its kernel. */
   readonly inKernel: Observed | null;
   /** How far its vCPUs were kept from running together, at least: 0 to 1 (core/stacking.ts). */
   readonly stacking: Observed | null;

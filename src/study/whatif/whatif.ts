@@ -45,7 +45,7 @@ export interface RecordedUse {
   readonly interruptsPerVcpu: number | null;
   /** Of looks at its vCPUs, the part that found one spinning. */
   readonly spinningPart: number | null;
-  /** Of looks that found a vCPU at work, the part in the guest's kernel. */
+  /** Of the time in which its vCPUs ran, by its guest's own account, the part in its kernel. */
   readonly inKernelPart: number | null;
   /** How far its vCPUs were kept from running together, at least: 0 to 1. */
   readonly stackingPart: number | null;
