@@ -97,7 +97,7 @@ export const whatIfCommand: Command = command(
   },
 );
 
-const PROGRESS_EVERY = 40;
+const PROGRESS_EVERY = 20;
 
 /** One that was named must be there; the one beside the journal may be. */
 function withHistory<Result>(
