@@ -4,10 +4,12 @@
  * fit works, not whether the simulator is right about a real host: bench_whatif.ts asks that.
  */
 import {
+  BUSY_DOMAIN,
   drawKnownHost,
   type KnownHostOptions,
   NOTHING_SEEN,
   playKnownHost,
+  QUIET_HOST,
 } from "../../study/whatif/known_host.ts";
 import type { DomainModel, Model } from "../../study/whatif/model.ts";
 import { type Predicted, whatIf } from "../../study/whatif/whatif.ts";
@@ -46,8 +48,6 @@ export interface KnownWorldsResult {
 
 /** Both of the truth and of each model: hundreds of the host's slices say enough of a share. */
 const SIMULATED_NS = 250_000_000;
-/** The simulator's own. */
-const TICK_NS = 4_000_000;
 
 export function benchKnownWorlds(onProgress: (line: string) => void): KnownWorldsResult {
   const worlds = [...CHOSEN, ...DRAWN].map(({ name, model }): KnownWorld => {
@@ -127,33 +127,13 @@ const DRAWN: readonly Named[] = [11, 12, 13, 14, 15].map((n) => {
 });
 
 /** Two guests that do the same, on a host that does nothing else. */
-function alike(name: string, own: Pick<DomainModel, "meeting" | "workNs">, meetingFactor = 5): Named {
-  const domain: DomainModel = {
-    threads: 2,
-    intensity: 0.1,
-    faultPart: 0.125,
-    burst: null,
-    kernelPart: 0,
-    stacking: 0,
-    ...own,
-  };
-  return {
-    name,
-    model: {
-      host: {
-        groups: false,
-        meetingFactor,
-        shootdownFactor: 1,
-        otherThreads: 0,
-        pauseLoopExits: true,
-        tickNs: TICK_NS,
-        sharingLoss: 0,
-        housekeeping: null,
-        staying: false,
-      },
-      domains: [domain, domain],
-    },
-  };
+function alike(
+  name: string,
+  own: Pick<DomainModel, "meeting" | "workNs">,
+  meetingFactor = QUIET_HOST.meetingFactor,
+): Named {
+  const domain = { ...BUSY_DOMAIN, ...own };
+  return { name, model: { host: { ...QUIET_HOST, meetingFactor }, domains: [domain, domain] } };
 }
 
 /** The same on a host that does not notice vCPUs that spin. */

@@ -6,7 +6,7 @@ import { DEFAULT_POLICY } from "../../core/policy.ts";
 import { domainOf, flatHost } from "../../core/sample_host.ts";
 import { mean } from "../statistics/estimate.ts";
 import { NO_HOST_FACTS } from "./host_facts.ts";
-import { drawModel, type Model } from "./model.ts";
+import { type DomainModel, drawModel, type HostModel, type Model } from "./model.ts";
 import { placementsUnder, type WhatIfPolicy } from "./policies.ts";
 import type { Observed, RecordedDomain, Recording } from "./recording.ts";
 import { type Outcome, runModel } from "./world.ts";
@@ -33,6 +33,31 @@ export const NOTHING_SEEN: KnownHostOptions["sees"] = {
   spinning: false,
   inKernel: false,
   stacking: false,
+};
+
+/** It does nothing else, balances, and meeting costs what it does on slow hardware. */
+export const QUIET_HOST: HostModel = {
+  groups: false,
+  meetingFactor: 5,
+  shootdownFactor: 1,
+  otherThreads: 0,
+  pauseLoopExits: true,
+  tickNs: 4_000_000,
+  sharingLoss: 0,
+  housekeeping: null,
+  staying: false,
+};
+
+/** A thread on each vCPU that never sleeps of its own accord. */
+export const BUSY_DOMAIN: DomainModel = {
+  meeting: "compute",
+  threads: 2,
+  workNs: 300_000,
+  intensity: 0.1,
+  faultPart: 0.125,
+  burst: null,
+  kernelPart: 0,
+  stacking: 0,
 };
 
 const VCPUS = 2;

@@ -1,5 +1,5 @@
 /** Hosts whose truth is known, as the tests of `whatif` play them. */
-import { type KnownHostOptions, NOTHING_SEEN, playKnownHost } from "./known_host.ts";
+import { BUSY_DOMAIN, type KnownHostOptions, NOTHING_SEEN, playKnownHost, QUIET_HOST } from "./known_host.ts";
 import type { DomainModel, HostModel } from "./model.ts";
 import type { Recording } from "./recording.ts";
 import { type DomainAnswer, whatIf } from "./whatif.ts";
@@ -29,33 +29,11 @@ export function truthOf(
   own: Partial<DomainModel>,
   { sees = ALL_BUT_LOOKS, host = {} }: TruthOptions = {},
 ): Truth {
-  const domain: DomainModel = {
-    meeting: "compute",
-    threads: 2,
-    workNs: 300_000,
-    intensity: 0.1,
-    faultPart: 0.125,
-    burst: null,
-    kernelPart: 0,
-    stacking: 0,
-    ...own,
-  };
-  const model = { host: { ...QUIET, ...host }, domains: [domain, domain] };
+  const domain: DomainModel = { ...BUSY_DOMAIN, ...own };
+  const model = { host: { ...QUIET_HOST, ...host }, domains: [domain, domain] };
   const { recording, gains, shown } = playKnownHost(model, { sees, simulatedNs: SHORT_NS });
   return { recording, gain: gains[0]!, before: shown };
 }
-
-const QUIET: HostModel = {
-  groups: false,
-  meetingFactor: 5,
-  shootdownFactor: 1,
-  otherThreads: 0,
-  pauseLoopExits: true,
-  tickNs: 4_000_000,
-  sharingLoss: 0,
-  housekeeping: null,
-  staying: false,
-};
 
 export function strictAnswer(recording: Recording, draws = 30): DomainAnswer {
   const { policies } = whatIf(recording, { draws, simulatedNs: SHORT_NS });
