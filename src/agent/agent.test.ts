@@ -140,6 +140,17 @@ describe("reports", () => {
     expect(lastReport(guest)).not.toHaveProperty("cpuTime");
   });
 
+  test("tell how often vCPUs went from one thread to another, and when that was read, where the kernel shows it", () => {
+    const { guest } = start(2);
+    const stat = guest.files.get("/proc/stat")!.replace(/^ctxt .*\n/m, "");
+    guest.files.set("/proc/stat", `${stat}ctxt 70231\nbtime 7\n`);
+    guest.pass(1_000);
+    expect(lastReport(guest)?.switches).toEqual({ atMs: Math.floor(guest.nowMs()), total: 70_231 });
+    guest.files.set("/proc/stat", stat);
+    guest.pass(1_000);
+    expect(lastReport(guest)).not.toHaveProperty("switches");
+  });
+
   test("come at the interval that the host asked for, and not without a host", () => {
     const { guest } = start(2);
     const count = (): number => guest.heard.filter((m) => m.kind === "report").length;

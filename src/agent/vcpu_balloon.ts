@@ -19,6 +19,7 @@ import {
   writeRecord,
 } from "./record.ts";
 import { sentInterruptsIn } from "./sent_interrupts.ts";
+import { switchesIn } from "./switch_count.ts";
 import { type LostAffinity, restoreAffinities, TaskAffinities } from "./task_affinity.ts";
 import type { Change } from "./vcpu_changes.ts";
 import { parseVcpuList, without } from "./vcpu_list.ts";
@@ -66,11 +67,13 @@ export class VcpuBalloon {
     const atMs = Math.floor(this.#platform.nowMs());
     const stat = this.#platform.readFile("/proc/stat") ?? "";
     const cpuTime = cpuTimeIn(stat);
+    const switches = switchesIn(stat);
     return {
       vcpus: this.#reporter.report(view, stat),
       preflight: this.#findings(view),
       ...(sent === null ? {} : { interrupts: { atMs, ...sent } }),
       ...(cpuTime === null ? {} : { cpuTime }),
+      ...(switches === null ? {} : { switches: { atMs, ...switches } }),
     };
   }
 

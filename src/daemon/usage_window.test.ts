@@ -8,7 +8,8 @@ const MS = 1_000_000;
 
 function look(run: number | null, wait: number | null = 0, dispatches: number | null = null) {
   const vcpus = [{ index: 0, run, wait, steal: null, dispatches, lastPcpu: 3 }];
-  return [{ domain: "a", vcpus, interruptsPerSecond: null, spinning: null, inKernel: null }];
+  const nobodyTells = { interruptsPerSecond: null, switchesPerSecond: null, spinning: null, inKernel: null };
+  return [{ domain: "a", vcpus, ...nobodyTells }];
 }
 
 test.each([
@@ -67,16 +68,23 @@ test.each([
   expect(usage.shareOf("a", 0).dispatchesPerSecond).toBe(perSecond);
 });
 
-test("interrupts are a rate already: the last word counts, and nobody's is not known", () => {
+test("interrupts and switches are rates already: the last word counts, and nobody's is not known", () => {
   const usage = new UsageWindow();
-  const tell = (interruptsPerSecond: number | null, at: number) =>
-    usage.push([{ ...look(0)[0]!, interruptsPerSecond }], at);
-  const told = [700, 900, null].map((rate, second) => {
-    tell(rate, 1_000 * second);
-    return usage.interruptsPerSecondOf("a");
+  const rates = [
+    { interruptsPerSecond: 700, switchesPerSecond: null },
+    { interruptsPerSecond: 900, switchesPerSecond: 40 },
+    { interruptsPerSecond: null, switchesPerSecond: 0 },
+  ];
+  const ratesOf = (domain: string) => ({
+    interruptsPerSecond: usage.interruptsPerSecondOf(domain),
+    switchesPerSecond: usage.switchesPerSecondOf(domain),
   });
-  expect(told).toEqual([700, 900, null]);
-  expect(usage.interruptsPerSecondOf("b")).toBe(null);
+  const told = rates.map((these, second) => {
+    usage.push([{ ...look(0)[0]!, ...these }], 1_000 * second);
+    return ratesOf("a");
+  });
+  expect(told).toEqual(rates);
+  expect(ratesOf("b")).toEqual({ interruptsPerSecond: null, switchesPerSecond: null });
 });
 
 test("what spins and what is the kernel's are parts already: the last ones count, and nobody's are not known", () => {
@@ -123,10 +131,7 @@ describe("a domain that others keep off its pCPUs", () => {
       const unread = { dispatches: null, lastPcpu: null };
       const total = { run: second * 200 * MS, wait: second * waitMs * MS, steal: null, ...unread };
       const vcpus = [0, 1, 2, 3].map((index) => ({ index, ...total }));
-      usage.push(
-        [{ domain: "b", vcpus, interruptsPerSecond: null, spinning: null, inKernel: null }],
-        second * 1_000,
-      );
+      usage.push([{ ...look(0)[0]!, domain: "b", vcpus }], second * 1_000);
     }
     return usage.newUse()![0]!.used;
   }

@@ -47,6 +47,7 @@ interface SeenDomain {
   readonly id: DomainId;
   readonly vcpus: readonly VcpuIndex[];
   readonly interruptsPerSecond: number | null;
+  readonly switchesPerSecond: number | null;
   readonly spinning: number | null;
   readonly inKernel: number | null;
 }
@@ -114,6 +115,10 @@ export class UsageWindow {
 
   interruptsPerSecondOf(domain: DomainId): number | null {
     return this.#domains.find(({ id }) => id === domain)?.interruptsPerSecond ?? null;
+  }
+
+  switchesPerSecondOf(domain: DomainId): number | null {
+    return this.#domains.find(({ id }) => id === domain)?.switchesPerSecond ?? null;
   }
 
   /** 0 to 1: what spun in the last look, and what was the kernel's by the guest's last word; `null`: not known. */

@@ -114,6 +114,8 @@ export interface DomainUsage {
   readonly vcpus: readonly VcpuUsage[];
   /** How often its vCPUs interrupted each other of late, by the guest's word; `null` where nobody tells. */
   readonly interruptsPerSecond: number | null;
+  /** How often its vCPUs, all together, went from one thread to another of late, by the guest's word; `null` as above. */
+  readonly switchesPerSecond: number | null;
   /**
    * Of its vCPUs that were looked at last, the part that was in a loop of pauses; halted ones count, `null` where nobody
    * looks.

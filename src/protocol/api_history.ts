@@ -19,6 +19,8 @@ export interface HistorySeries {
   readonly dispatchesPerSecond: Column;
   /** How often vCPUs interrupted a sibling, per second, by the guest's word; the same until it reports again. Not of a pCPU. */
   readonly interruptsPerSecond: Column;
+  /** How often the vCPUs went from one thread to another, per second, by the guest's word, as above. Not of a pCPU. */
+  readonly switchesPerSecond: Column;
   /** Of the vCPUs that were looked at, the part that waited in a loop of pauses, 0 to 1; told of a domain only. */
   readonly spinningPart: Column;
   /**
@@ -99,6 +101,7 @@ export const historyViewSchema: z.ZodType<HistoryView> = z
       stealMilliPcpu: column,
       dispatchesPerSecond: column,
       interruptsPerSecond: column,
+      switchesPerSecond: column,
       spinningPart: column,
       inKernelPart: column,
       stackingPart: column,

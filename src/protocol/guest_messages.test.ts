@@ -59,6 +59,7 @@ const guestMessages: readonly GuestMessage[] = [
     preflight: [],
     interrupts: { atMs: 17, rescheduling: 5, calls: 0, shootdowns: 3 },
     cpuTime: { programsMs: 70, kernelMs: 0 },
+    switches: { atMs: 17, total: 70_231 },
   },
   { kind: "online-set", id: 1, online: [0], failed: [{ vcpu: 1, why: "busy" }], tookMicroseconds: 20_000 },
   { kind: "restored", id: 3, online: [0, 1] },
@@ -225,6 +226,34 @@ describe("what is refused, and in which words", () => {
       { ...report, cpuTime: { programsMs: 70, kernelMs: 2 ** 53 } },
       "cpuTime.kernelMs must be an integer",
     ],
+    ["switches as a number", { ...report, switches: 7 }, "switches must be an object, not 7"],
+    ["switches at no time", { ...report, switches: { total: 7 } }, "switches.atMs must be an integer"],
+    ["a time without switches", { ...report, switches: { atMs: 7 } }, "switches.total must be an integer"],
+    [
+      "fewer switches than none",
+      { ...report, switches: { atMs: 7, total: -1 } },
+      "switches.total must be an integer from 0 to 9007199254740991, not -1",
+    ],
+    [
+      "a part of a switch",
+      { ...report, switches: { atMs: 7, total: 0.5 } },
+      "switches.total must be an integer",
+    ],
+    [
+      "switches that cannot be told from one more",
+      { ...report, switches: { atMs: 7, total: 2 ** 53 } },
+      "switches.total must be an integer",
+    ],
+    [
+      "switches as a text",
+      { ...report, switches: { atMs: 7, total: "7" } },
+      "switches.total must be an integer",
+    ],
+    [
+      "switches before boot",
+      { ...report, switches: { atMs: -1, total: 7 } },
+      "switches.atMs must be an integer from 0",
+    ],
     ["a long tale", { kind: "refused", id: 1, why: "x".repeat(257) }, "why must be a string of 0 to 256"],
     [
       "a finding of its own making",
@@ -283,7 +312,7 @@ test("no value whatever makes a parser throw, and a reason always fits into a `r
     "request",
   );
   const FIELDS =
-    "id online versions vcpus interrupts cpuTime why measures thresholds request answer exceeded target".split(
+    "id online versions vcpus interrupts cpuTime switches why measures thresholds request answer exceeded target".split(
       " ",
     );
   const value = fc.oneof(
@@ -326,6 +355,7 @@ test("the longest honest report fits into a frame", () => {
       shootdowns: INTERRUPTS_MAX,
     },
     cpuTime: { programsMs: Number.MAX_SAFE_INTEGER, kernelMs: Number.MAX_SAFE_INTEGER },
+    switches: { atMs: Number.MAX_SAFE_INTEGER, total: Number.MAX_SAFE_INTEGER },
   };
   expect(parseGuestMessage(report)).toEqual({ ok: true, message: report });
   expect(encode(report).length).toBeLessThanOrEqual(FRAME_BYTES_MAX);

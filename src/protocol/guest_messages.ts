@@ -132,6 +132,8 @@ export type GuestMessage =
       readonly interrupts?: SentInterrupts;
       /** Absent from an older agent, and where the guest's kernel does not show it. */
       readonly cpuTime?: CpuTime;
+      /** Absent from an older agent, and where the guest's kernel does not show it. */
+      readonly switches?: SwitchCount;
     }
   | {
       readonly kind: "online-set";
@@ -213,6 +215,14 @@ export interface CpuTime {
   readonly programsMs: number;
   /** In the kernel, whether a program called it or an interrupt. */
   readonly kernelMs: number;
+}
+
+/** How often the vCPUs, those that are offline too, went from one thread to another since boot, by the guest's account. */
+export interface SwitchCount {
+  /** When it was read, on the guest's monotonic clock. */
+  readonly atMs: number;
+  /** Context switches, to and from the idle thread too. */
+  readonly total: number;
 }
 
 export interface ThresholdInForce extends ThresholdSetting {

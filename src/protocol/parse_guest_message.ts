@@ -10,6 +10,7 @@ import {
   type PreflightFinding,
   READINGS_MAX,
   type SentInterrupts,
+  type SwitchCount,
   TEXT_CHARS_MAX,
   THRESHOLDS_MAX,
   type ThresholdInForce,
@@ -78,6 +79,7 @@ function guestMessage(value: unknown): GuestMessage {
         preflight: list(m["preflight"], "preflight", { max: FINDINGS_MAX, item: finding }),
         ...(m["interrupts"] === undefined ? {} : { interrupts: sentInterrupts(m["interrupts"]) }),
         ...(m["cpuTime"] === undefined ? {} : { cpuTime: cpuTime(m["cpuTime"]) }),
+        ...(m["switches"] === undefined ? {} : { switches: switchCount(m["switches"]) }),
       };
     }
     case "online-set":
@@ -151,6 +153,13 @@ function cpuTime(value: unknown): CpuTime {
   const time = (name: string) =>
     integer(t[name], `cpuTime.${name}`, { min: 0, max: Number.MAX_SAFE_INTEGER });
   return { programsMs: time("programsMs"), kernelMs: time("kernelMs") };
+}
+
+function switchCount(value: unknown): SwitchCount {
+  const s = fieldsOf(value, "switches");
+  const count = (name: string) =>
+    integer(s[name], `switches.${name}`, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  return { atMs: count("atMs"), total: count("total") };
 }
 
 function finding(value: unknown, path: string): PreflightFinding {

@@ -20,6 +20,7 @@ function hostAt(atMs: number) {
     {
       domain: "web",
       interruptsPerSecond: 90,
+      switchesPerSecond: 1_200,
       spinning: 0.5,
       inKernel: 0.25,
       vcpus: [
@@ -65,6 +66,7 @@ const NOTHING: HistoryRow = {
   steal: null,
   dispatches: null,
   interrupts: null,
+  switches: null,
   spinning: null,
   inKernel: null,
   stacking: null,
@@ -82,6 +84,7 @@ test("a row for the host, for each domain, and for each pCPU by where vCPUs were
     wait: 125,
     dispatches: 40,
     interrupts: 90,
+    switches: 1_200,
     online: 1,
     target: 1,
     entitlement: 1_333,
@@ -97,6 +100,30 @@ test("a row for the host, for each domain, and for each pCPU by where vCPUs were
   ]);
 });
 
+test("switches of the host are those of the domains that tell any", () => {
+  const rates = (told: Readonly<Record<string, number | null>>) => {
+    const usage = new UsageWindow();
+    const unread = { interruptsPerSecond: null, spinning: null, inKernel: null, vcpus: [total(0, 0)] };
+    usage.push(
+      Object.entries(told).map(([domain, switchesPerSecond]) => ({ domain, switchesPerSecond, ...unread })),
+      5_000,
+    );
+    const domains = Object.keys(told).map((id) => domainOf(id, { vcpus: 1 }));
+    const state: ControllerState = { ...INITIAL_STATE, snapshot: { pcpus: flatHost(1), domains } };
+    const { rows } = sampleOf({ now: 5_000, state, usage, load: [] }, new Map());
+    return rows.map(({ kind, switches }) => [kind, switches]);
+  };
+  const rows = (host: number | null, a: number | null, b: number | null) => [
+    ["host", host],
+    ["domain", a],
+    ["domain", b],
+    ["pcpu", null],
+  ];
+  expect(rates({ a: 700, b: 40 })).toEqual(rows(740, 700, 40));
+  expect(rates({ a: 700, b: null })).toEqual(rows(700, 700, null));
+  expect(rates({ a: null, b: null })).toEqual(rows(null, null, null));
+});
+
 test("siblings that ran on one pCPU are stacked; of one that is offline nothing is said", () => {
   const rowOf = (online: number, places: readonly number[]) => {
     const usage = new UsageWindow();
@@ -104,6 +131,7 @@ test("siblings that ran on one pCPU are stacked; of one that is offline nothing 
       {
         domain: "web",
         interruptsPerSecond: null,
+        switchesPerSecond: null,
         spinning: null,
         inKernel: null,
         vcpus: places.map((lastPcpu, index) => total(index, runMs, { lastPcpu })),

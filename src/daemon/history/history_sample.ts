@@ -26,6 +26,8 @@ export interface HistoryRow {
   readonly dispatches: number | null;
   /** That its vCPUs sent each other, per second: the same until its guest reports again. */
   readonly interrupts: number | null;
+  /** From one thread to another, of all its vCPUs, per second: the same until its guest reports again. */
+  readonly switches: number | null;
   /** Of its vCPUs that were looked at last, the part that spun: 0 to 1. Of a domain only. */
   readonly spinning: number | null;
   /**
@@ -82,6 +84,7 @@ export function sampleOf(parts: SampleParts, counts: ReadonlyMap<string, DomainC
     return domainRow(domain, {
       vcpus,
       interrupts: usage.interruptsPerSecondOf(domain.id),
+      switches: usage.switchesPerSecondOf(domain.id),
       ...usage.partsOf(domain.id),
       plan: plans.get(domain.id),
       counts: counts.get(domain.id),
@@ -113,6 +116,7 @@ interface DomainParts {
   readonly vcpus: readonly VcpuSeen[];
   /** Per second. */
   readonly interrupts: number | null;
+  readonly switches: number | null;
   /** 0 to 1. */
   readonly spinning: number | null;
   readonly inKernel: number | null;
@@ -121,12 +125,13 @@ interface DomainParts {
 }
 
 function domainRow(domain: DomainSnapshot, parts: DomainParts): HistoryRow {
-  const { vcpus, interrupts, spinning, inKernel, plan, counts = NO_COUNTS } = parts;
+  const { vcpus, interrupts, switches, spinning, inKernel, plan, counts = NO_COUNTS } = parts;
   return {
     kind: "domain",
     name: domain.id,
     ...sharesOf(vcpus),
     interrupts,
+    switches,
     spinning,
     inKernel,
     stacking: stackingSeen(vcpus),
@@ -158,6 +163,7 @@ function pcpuRow(id: PcpuId, vcpus: readonly VcpuSeen[]): HistoryRow {
     // A vCPU is dispatched wherever it may run, not only where it was seen last.
     dispatches: null,
     interrupts: null,
+    switches: null,
     spinning: null,
     inKernel: null,
     stacking: null,
@@ -189,6 +195,7 @@ function hostRow(domains: readonly HistoryRow[]): HistoryRow {
     steal: of(({ steal }) => steal),
     dispatches: of(({ dispatches }) => dispatches),
     interrupts: of(({ interrupts }) => interrupts),
+    switches: of(({ switches }) => switches),
     // Parts of domains do not add up.
     spinning: null,
     inKernel: null,

@@ -24,6 +24,7 @@ const STEPS: readonly string[] = [
   "ALTER TABLE sample ADD COLUMN interrupts REAL;",
   "ALTER TABLE sample ADD COLUMN spinning REAL;",
   "ALTER TABLE sample ADD COLUMN stacking REAL; ALTER TABLE sample ADD COLUMN inKernel REAL;",
+  "ALTER TABLE sample ADD COLUMN switches REAL;",
 ];
 
 /** In a file of an earlier version, sample.dispatches is not there. */
@@ -34,6 +35,8 @@ export const INTERRUPTS_SINCE = 3;
 export const SPINNING_SINCE = 4;
 /** The same of sample.stacking and sample.inKernel, which are in thousandths. */
 export const STACKING_SINCE = 5;
+/** The same of sample.switches. */
+export const SWITCHES_SINCE = 6;
 
 /** A killed daemon leaves the file at one version or at the next. `null`: done; else why the file cannot be used. */
 export function bringUpToDate(db: Database.Database): string | null {

@@ -49,6 +49,7 @@ function sample(at: number, run: number | null, over: Partial<HistoryRow> = {}):
     steal: null,
     dispatches: null,
     interrupts: null,
+    switches: null,
     spinning: null,
     inKernel: null,
     stacking: null,
@@ -94,6 +95,7 @@ describe("what was written is read", () => {
       const rates = {
         dispatches: 200 + at,
         interrupts: at,
+        switches: at < 45 ? 10 * at : null,
         spinning: at < 15 ? null : at % 2,
         inKernel: 0.5,
         stacking: at % 2,
@@ -107,6 +109,7 @@ describe("what was written is read", () => {
       runMaxMilliPcpu: [0, 1_000],
       dispatchesPerSecond: [214.5, 244.5],
       interruptsPerSecond: [14.5, 44.5],
+      switchesPerSecond: [145, 370],
       spinningPart: [8 / 15, 0.5],
       inKernelPart: [0.5, 0.5],
       stackingPart: [0.5, 0.5],
@@ -147,6 +150,16 @@ describe("it grows coarser with age", () => {
       expect(series.changes.reduce<number>((sum, value) => sum + (value ?? 0), 0)).toBe(seconds / 10);
       expect(new Set(series.runMilliPcpu)).toEqual(new Set([500]));
     }
+  });
+
+  test("a minute has the mean of the seconds whose guest told its switches", () => {
+    const history = open();
+    for (let at = 0; at < 7_200; at += 15) {
+      history.write(sample(at, 500, { switches: at % 60 === 0 ? null : 1_000 + (at % 60) }));
+    }
+    const seen = look(0, 600, 2_000);
+    expect(seen.pointSeconds).toBe(60);
+    expect(new Set(seen.series.switchesPerSecond)).toEqual(new Set([1_030]));
   });
 
   test("months later, hours are left of it", () => {
@@ -238,37 +251,43 @@ const tablesWith = (more: string) => `
     PRIMARY KEY (span, series, measure, at)
   ) WITHOUT ROWID;`;
 
+const NOTHING_MORE = { dispatches: null, interrupts: null, spinning: null, stacking: null, inKernel: null };
+
 /** What each version had more than the first. */
 const EARLIER = [
-  { version: 1, columns: "", more: "", dispatches: null, interrupts: null, spinning: null },
-  {
-    version: 2,
-    columns: " dispatches REAL,",
-    more: ", 270",
-    dispatches: 270,
-    interrupts: null,
-    spinning: null,
-  },
+  { version: 1, columns: "", more: "", ...NOTHING_MORE },
+  { version: 2, columns: " dispatches REAL,", more: ", 270", ...NOTHING_MORE, dispatches: 270 },
   {
     version: 3,
     columns: " dispatches REAL, interrupts REAL,",
     more: ", 270, 30",
+    ...NOTHING_MORE,
     dispatches: 270,
     interrupts: 30,
-    spinning: null,
   },
   {
     version: 4,
     columns: " dispatches REAL, interrupts REAL, spinning REAL,",
     more: ", 270, 30, 0.75",
+    ...NOTHING_MORE,
     dispatches: 270,
     interrupts: 30,
     spinning: 0.75,
   },
+  {
+    version: 5,
+    columns: " dispatches REAL, interrupts REAL, spinning REAL, stacking REAL, inKernel REAL,",
+    more: ", 270, 30, 0.75, 500, 125",
+    dispatches: 270,
+    interrupts: 30,
+    spinning: 0.75,
+    stacking: 0.5,
+    inKernel: 0.125,
+  },
 ];
 
 describe.each(EARLIER)("a history of version $version", (earlier) => {
-  const { version, columns, more, dispatches, interrupts, spinning } = earlier;
+  const { version, columns, more, dispatches, interrupts, spinning, stacking, inKernel } = earlier;
 
   /** A minute of seconds, and an hour before that. */
   function writeEarlier(): void {
@@ -285,19 +304,7 @@ describe.each(EARLIER)("a history of version $version", (earlier) => {
     old.close();
   }
 
-  const shown = () => {
-    const { atMs, series, measures } = look(-3_600, 120, 4_000);
-    const { runMilliPcpu, waitMilliPcpu, dispatchesPerSecond, interruptsPerSecond, changes } = series;
-    return {
-      atMs,
-      runMilliPcpu,
-      waitMilliPcpu,
-      dispatchesPerSecond,
-      interruptsPerSecond,
-      changes,
-      measures,
-    };
-  };
+  const shown = () => look(-3_600, 120, 4_000);
 
   test("is read as it is: what it lacks is not known", () => {
     writeEarlier();
@@ -306,8 +313,9 @@ describe.each(EARLIER)("a history of version $version", (earlier) => {
     expect(new Set(series.dispatchesPerSecond)).toEqual(new Set([dispatches]));
     expect(new Set(series.interruptsPerSecond)).toEqual(new Set([interrupts]));
     expect(new Set(series.spinningPart)).toEqual(new Set([spinning]));
-    expect(new Set(series.stackingPart)).toEqual(new Set([null]));
-    expect(new Set(series.inKernelPart)).toEqual(new Set([null]));
+    expect(new Set(series.stackingPart)).toEqual(new Set([stacking]));
+    expect(new Set(series.inKernelPart)).toEqual(new Set([inKernel]));
+    expect(new Set(series.switchesPerSecond)).toEqual(new Set([null]));
   });
 
   test("is gone on with, and loses nothing; seconds from now on have what it lacks", () => {
@@ -316,7 +324,8 @@ describe.each(EARLIER)("a history of version $version", (earlier) => {
     open();
     expect(faults).toEqual([]);
     expect(shown()).toEqual(before);
-    store!.write(sample(60, 700, { dispatches: 1_500, interrupts: 80, spinning: 0.25, stacking: 1 }));
+    const rates = { dispatches: 1_500, interrupts: 80, switches: 9_000 };
+    store!.write(sample(60, 700, { ...rates, spinning: 0.25, stacking: 1, inKernel: 0.75 }));
     // And once more, as it is now.
     for (const again of [false, true]) {
       if (again) {
@@ -327,7 +336,9 @@ describe.each(EARLIER)("a history of version $version", (earlier) => {
       expect(series.dispatchesPerSecond).toEqual([dispatches, 1_500]);
       expect(series.interruptsPerSecond).toEqual([interrupts, 80]);
       expect(series.spinningPart).toEqual([spinning, 0.25]);
-      expect(series.stackingPart).toEqual([null, 1]);
+      expect(series.stackingPart).toEqual([stacking, 1]);
+      expect(series.inKernelPart).toEqual([inKernel, 0.75]);
+      expect(series.switchesPerSecond).toEqual([null, 9_000]);
     }
   });
 });
@@ -339,7 +350,7 @@ describe("a history of a later version", () => {
     later.close();
     open();
     expect(faults).toEqual([
-      expect.stringContaining("it is of version 99, and this vbal knows those up to 5"),
+      expect.stringContaining("it is of version 99, and this vbal knows those up to 6"),
     ]);
     expect(readdirSync(folder)).toContain("history.db.damaged.1");
   });
@@ -376,7 +387,8 @@ const FILL = `
   const store = new HistoryStore({ path: process.argv[2], maxBytes: 64 * 1024 * 1024, onFault: console.error });
   const counts = { requests: 0, denials: 0, changes: 0 };
   const times = { run: 1, wait: 1, steal: 1, online: 1, target: 1, entitlement: 1 };
-  const row = { kind: "domain", ...times, dispatches: 1, interrupts: 1, spinning: 1, ...counts };
+  const rates = { dispatches: 1, interrupts: 1, switches: 1, spinning: 1 };
+  const row = { kind: "domain", ...times, ...rates, ...counts };
   const rows = Array.from({ length: 50 }, (_, i) => ({ ...row, name: "domain-" + i }));
   for (let at = 0; at < 10000; at++) {
     try {
@@ -393,7 +405,8 @@ const WRITE = `
   const store = new HistoryStore({ path: process.argv[2], maxBytes: 64 * 1024 * 1024, onFault: console.error });
   const counts = { requests: 0, denials: 0, changes: 0 };
   const times = { run: 1, wait: 1, steal: 1, online: 1, target: 1, entitlement: 1 };
-  const row = { kind: "domain", name: "web", ...times, dispatches: 1, interrupts: 1, spinning: 1, ...counts };
+  const rates = { dispatches: 1, interrupts: 1, switches: 1, spinning: 1 };
+  const row = { kind: "domain", name: "web", ...times, ...rates, ...counts };
   for (let at = 0; ; at++) {
     store.write({ at: Number(process.argv[3]) + at, rows: [row], measures: [] });
     console.log(at);

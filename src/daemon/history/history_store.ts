@@ -177,7 +177,7 @@ export class HistoryStore {
           `INSERT OR REPLACE INTO sample
              SELECT ?, series, at - at % ?, avg(run), max(runMax), avg(wait), avg(steal), avg(online), avg(target),
                avg(entitlement), sum(requests), sum(denials), sum(changes), avg(dispatches), avg(interrupts),
-               avg(spinning), avg(stacking), avg(inKernel)
+               avg(spinning), avg(stacking), avg(inKernel), avg(switches)
              FROM sample WHERE span = ? AND series IN (SELECT id FROM series) AND ? <= at AND at < ? GROUP BY series, at - at % ?`,
         ).run(span, span, fine, from, until, span);
         this.#sql(
@@ -244,9 +244,9 @@ const NAME_SERIES =
 /** As KEEP_SAMPLES takes it apart: kind and name, then the columns behind span and series. */
 function sampleRow(at: number, row: HistoryRow): unknown[] {
   const { run, wait, steal, online, target, entitlement, dispatches, interrupts } = row;
-  const { requests, denials, changes, spinning, stacking, inKernel } = row;
+  const { requests, denials, changes, spinning, stacking, inKernel, switches } = row;
   const shares = [run, run, wait, steal, online, target, entitlement];
-  const later = [dispatches, interrupts, spinning, permille(stacking), permille(inKernel)];
+  const later = [dispatches, interrupts, spinning, permille(stacking), permille(inKernel), switches];
   return [row.kind, row.name, at, ...shares, requests, denials, changes, ...later];
 }
 
@@ -257,7 +257,7 @@ function permille(part: number | null): number | null {
 
 const KEEP_SAMPLES = `
   INSERT OR REPLACE INTO sample
-    SELECT 1, series.id, ${Array.from({ length: 16 }, (_, n) => `value ->> ${n + 2}`).join(", ")}
+    SELECT 1, series.id, ${Array.from({ length: 17 }, (_, n) => `value ->> ${n + 2}`).join(", ")}
     FROM json_each(?) JOIN series ON series.kind = value ->> 0 AND series.name = value ->> 1`;
 
 const KEEP_MEASURES = `

@@ -3,7 +3,13 @@ import { statSync } from "node:fs";
 import Database from "libsql";
 import type { Column, HistorySeries, HistoryView } from "../../protocol/api_history.ts";
 import { HISTORY_LEVELS } from "./history_levels.ts";
-import { DISPATCHES_SINCE, INTERRUPTS_SINCE, SPINNING_SINCE, STACKING_SINCE } from "./history_schema.ts";
+import {
+  DISPATCHES_SINCE,
+  INTERRUPTS_SINCE,
+  SPINNING_SINCE,
+  STACKING_SINCE,
+  SWITCHES_SINCE,
+} from "./history_schema.ts";
 
 export interface HistoryQuestion {
   readonly kind: HistoryView["kind"];
@@ -23,6 +29,7 @@ const COLUMNS = {
   stealMilliPcpu: "avg(steal)",
   dispatchesPerSecond: "avg(dispatches)",
   interruptsPerSecond: "avg(interrupts)",
+  switchesPerSecond: "avg(switches)",
   spinningPart: "avg(spinning)",
   inKernelPart: "avg(inKernel) / 1000",
   stackingPart: "avg(stacking) / 1000",
@@ -144,6 +151,7 @@ function columnsOf(db: Database.Database): Readonly<Record<keyof HistorySeries, 
     ...COLUMNS,
     dispatchesPerSecond: unless(DISPATCHES_SINCE, COLUMNS.dispatchesPerSecond),
     interruptsPerSecond: unless(INTERRUPTS_SINCE, COLUMNS.interruptsPerSecond),
+    switchesPerSecond: unless(SWITCHES_SINCE, COLUMNS.switchesPerSecond),
     spinningPart: unless(SPINNING_SINCE, COLUMNS.spinningPart),
     inKernelPart: unless(STACKING_SINCE, COLUMNS.inKernelPart),
     stackingPart: unless(STACKING_SINCE, COLUMNS.stackingPart),

@@ -29,6 +29,7 @@ function second(at: number): HistorySample {
     kind: "domain",
     name: "web",
     ...rates,
+    switches: null,
     spinning: null,
     inKernel: null,
     stacking: null,

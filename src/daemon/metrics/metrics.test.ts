@@ -12,6 +12,7 @@ const METERS: Meters = {
       domain: 'we"b\n',
       vcpus: [{ index: 0, run: 2.5e9, wait: 1e9, steal: null, dispatches: 9, lastPcpu: 0 }],
       interruptsPerSecond: 7,
+      switchesPerSecond: null,
       spinning: null,
       inKernel: null,
     },

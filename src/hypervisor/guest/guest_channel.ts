@@ -44,6 +44,8 @@ export interface GuestWord {
   readonly uids?: ReadonlyMap<VcpuIndex, number>;
   /** How often its vCPUs interrupted each other between its last two reports; `null` where it does not tell. */
   readonly interruptsPerSecond: number | null;
+  /** How often its vCPUs, all together, went from one thread to another between them; `null` where it does not tell. */
+  readonly switchesPerSecond: number | null;
   /** Of the time that its vCPUs ran between reports, the part in its kernel, 0 to 1; `null`: it does not tell, or rests. */
   readonly inKernel: number | null;
   /** What would be displaced, or stands in the way. */

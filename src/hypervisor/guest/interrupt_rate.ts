@@ -1,6 +1,7 @@
 /** How often a guest's vCPUs interrupt each other, from one report to the next. */
-import type { Milliseconds, VcpuIndex } from "../../core/units.ts";
+import type { VcpuIndex } from "../../core/units.ts";
 import type { GuestMessage, SentInterrupts } from "../../protocol/guest_messages.ts";
+import { type Counted, rateBetween } from "./rate_between.ts";
 
 export interface InterruptRate {
   /** Of all vCPUs together, over the last two reports; `null`: not known. */
@@ -14,10 +15,6 @@ export interface InterruptRate {
 /** Before the first report of a conversation: an agent's new life may count its time from another beginning. */
 export const NO_INTERRUPTS: InterruptRate = { perSecond: null, since: null, online: [] };
 
-/** Reports that follow a command at once would make a rate of a handful of interrupts. */
-const APART_MS_MIN: Milliseconds = 1_000;
-
-/** A guest may say anything: what does not grow has no rate. */
 export function heedInterrupts(
   before: InterruptRate,
   { vcpus, interrupts }: GuestMessage & { readonly kind: "report" },
@@ -27,16 +24,11 @@ export function heedInterrupts(
   const anew: InterruptRate = { perSecond: null, since: interrupts, online };
   // What a vCPU counted leaves the totals with it, and comes back with it.
   if (before.since === null || String(online) !== String(before.online)) return anew;
-  const elapsedMs = interrupts.atMs - before.since.atMs;
-  const grown = allOf(interrupts) - allOf(before.since);
-  if (elapsedMs < 0 || grown < 0) return anew;
-  if (elapsedMs < APART_MS_MIN) return before;
-  return { ...anew, perSecond: Math.round((MS_PER_SECOND * grown) / elapsedMs) };
+  const perSecond = rateBetween(allOf(before.since), allOf(interrupts));
+  return perSecond === "too soon" ? before : { ...anew, perSecond };
 }
 
-const MS_PER_SECOND = 1_000;
-
 /** Shootdowns are among the calls. */
-function allOf({ rescheduling, calls }: SentInterrupts): number {
-  return rescheduling + calls;
+function allOf({ atMs, rescheduling, calls }: SentInterrupts): Counted {
+  return { atMs, total: rescheduling + calls };
 }

@@ -119,6 +119,7 @@ export function createQemuGuestAgent(options: QemuGuestAgentOptions): GuestChann
       },
       steal,
       interruptsPerSecond: null,
+      switchesPerSecond: null,
       inKernel: null,
       preflight: [],
     });

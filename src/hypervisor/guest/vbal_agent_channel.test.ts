@@ -108,6 +108,7 @@ describe("an honest agent", () => {
     });
     expect([...channel.word()!.steal]).toEqual([[0, 5]]);
     expect(channel.word()!.interruptsPerSecond).toBeNull();
+    expect(channel.word()!.switchesPerSecond).toBeNull();
     expect(channel.word()!.inKernel).toBeNull();
     expect(await ask([0])).toEqual([0]);
     expect(channel.problems()).toEqual([]);
@@ -127,6 +128,23 @@ describe("an honest agent", () => {
     channel.forget();
     await eventually(() => reports === 3 && channel.word() !== null);
     expect(channel.word()!.interruptsPerSecond).toBeNull();
+  });
+
+  test("how often threads take turns takes two reports of one conversation", async () => {
+    let reports = 0;
+    const counting = () => {
+      reports += 1;
+      const switches = { atMs: 1_000 * reports, total: 700 * reports };
+      return { ...report([0, 1]), switches } as GuestMessage;
+    };
+    await begin((message) => {
+      const [hello] = honest(message);
+      return message.kind === "hello" ? [hello!, counting(), ...(reports < 2 ? [counting()] : [])] : [];
+    }, 10_000);
+    await eventually(() => channel.word()?.switchesPerSecond === 700);
+    channel.forget();
+    await eventually(() => reports === 3 && channel.word() !== null);
+    expect(channel.word()!.switchesPerSecond).toBeNull();
   });
 
   test("how much of its time is the kernel's takes two reports of one conversation", async () => {

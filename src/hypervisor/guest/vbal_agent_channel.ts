@@ -29,6 +29,7 @@ import type { GuestAsked, GuestChannel, GuestWord } from "./guest_channel.ts";
 import { heedInterrupts, NO_INTERRUPTS } from "./interrupt_rate.ts";
 import { heedCpuTime, NO_CPU_TIME } from "./kernel_part.ts";
 import { createMonitorLink, type MonitorMessage } from "./monitor_link.ts";
+import { heedSwitches, NO_SWITCHES } from "./switch_rate.ts";
 
 export interface VbalAgentOptions extends VbalAgentPace {
   readonly path: string;
@@ -78,6 +79,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
   let word: GuestWord | null = null;
   let interrupts = NO_INTERRUPTS;
   let cpuTime = NO_CPU_TIME;
+  let switches = NO_SWITCHES;
   let cancelStale: () => void = () => undefined;
   let greetingPause = 1;
   const greetEveryMs = Math.min(GREET_EVERY_MS, reportEveryMs);
@@ -180,6 +182,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     monitor.close();
     interrupts = NO_INTERRUPTS;
     cpuTime = NO_CPU_TIME;
+    switches = NO_SWITCHES;
     setWord(null);
   }
   function hello(): void {
@@ -293,6 +296,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
     cancelStale = timers.after(REPORTS_MISSED_MAX * reportEveryMs, unhear);
     interrupts = heedInterrupts(interrupts, message);
     cpuTime = heedCpuTime(cpuTime, message);
+    switches = heedSwitches(switches, message);
     setWord({
       report: withAsks(
         {
@@ -313,6 +317,7 @@ export function createVbalAgentChannel(options: VbalAgentOptions): GuestChannel 
         message.vcpus.flatMap(({ vcpu, uid }) => (uid === undefined ? [] : [[vcpu, uid] as const])),
       ),
       interruptsPerSecond: interrupts.perSecond,
+      switchesPerSecond: switches.perSecond,
       inKernel: cpuTime.inKernel,
       preflight: message.preflight,
     });

@@ -96,6 +96,7 @@ export function look(known: KnownDomain, channels: readonly GuestChannel[]): Dom
       domain: id,
       vcpus: usage,
       interruptsPerSecond: word?.interruptsPerSecond ?? null,
+      switchesPerSecond: word?.switchesPerSecond ?? null,
       inKernel: word?.inKernel ?? null,
       // QEMU's monitor is libvirt's own; who asks it through libvirt taints the domain.
       spinning: null,

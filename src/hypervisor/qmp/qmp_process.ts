@@ -90,6 +90,7 @@ export function look(
       domain: known.id,
       vcpus: usage,
       interruptsPerSecond: word?.interruptsPerSecond ?? null,
+      switchesPerSecond: word?.switchesPerSecond ?? null,
       inKernel: word?.inKernel ?? null,
       spinning,
     },

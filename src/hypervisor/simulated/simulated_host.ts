@@ -353,6 +353,7 @@ function observeWorld(world: World): Observation {
         lastPcpu: vcpu.lastPcpu,
       })),
       interruptsPerSecond: null,
+      switchesPerSecond: null,
       spinning: null,
       inKernel: null,
     })),

@@ -44,7 +44,7 @@ export interface RecordedDomain {
   /** In pCPUs: what all its vCPUs ran, and what they waited for a pCPU. `null`: not recorded. */
   readonly run: Observed;
   readonly wait: Observed | null;
-  /** Context switches per second and vCPU, as the guest's load monitor counts them. */
+  /** Context switches per second and vCPU, as the guest's kernel counts them. */
   readonly switches: Observed | null;
   /** How often the host put a vCPU on a pCPU, per second and vCPU: seen from outside, whatever the guest tells. */
   readonly dispatches: Observed | null;
@@ -141,7 +141,7 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
       if (isLast && last !== undefined) endMs = Math.max(endMs, last);
       const waited = view === null ? null : column(view.series.waitMilliPcpu, MILLI_PER_PCPU);
       const stolen = view === null ? null : column(view.series.stealMilliPcpu, MILLI_PER_PCPU);
-      const switches = view?.measures.find(({ measure }) => SWITCHES.test(measure));
+      const measured = view?.measures.find(({ measure }) => SWITCHES.test(measure));
       const place = placeOf(domain);
       return {
         ...place,
@@ -151,7 +151,9 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
           null,
         // Steal is the same waiting, as the guest is told of it.
         wait: waited ?? stolen,
-        switches: switches === undefined ? null : column(switches.values, 1),
+        switches:
+          (view === null ? null : column(view.series.switchesPerSecond, place.online)) ??
+          (measured === undefined ? null : column(measured.values, 1)),
         dispatches: view === null ? null : column(view.series.dispatchesPerSecond, place.online),
         interrupts: view === null ? null : column(view.series.interruptsPerSecond, place.online),
         spinning: view === null ? null : column(view.series.spinningPart, 1),
@@ -162,7 +164,7 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
   return { stretch, seconds: (endMs - fromMs) / 1_000, domains };
 }
 
-/** The average over the guest's vCPUs. */
+/** The average over the guest's vCPUs, by its load monitor: of an older agent, and only where it has a threshold. */
 const SWITCHES = /^vm\.switches$/;
 
 /** `null` for no values. */

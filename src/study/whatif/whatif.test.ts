@@ -26,6 +26,7 @@ const NOT_HERE: HistoryView["series"] = {
   stealMilliPcpu: [],
   dispatchesPerSecond: [],
   interruptsPerSecond: [],
+  switchesPerSecond: [],
   spinningPart: [],
   inKernelPart: [],
   stackingPart: [],
