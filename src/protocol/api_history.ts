@@ -21,7 +21,7 @@ export interface HistorySeries {
   readonly interruptsPerSecond: Column;
   /** How often the vCPUs went from one thread to another, per second, by the guest's word, as above. Not of a pCPU. */
   readonly switchesPerSecond: Column;
-  /** Of the vCPUs that were looked at, the part that waited in a loop of pauses, 0 to 1; told of a domain only. */
+  /** Of looks at vCPUs on a pCPU, the part that found one waiting in a loop of pauses, 0 to 1; told of a domain only. */
   readonly spinningPart: Column;
   /**
    * Of the time in which the vCPUs ran, by the guest's own account, the part in its kernel, 0 to 1: the same until it

@@ -3,6 +3,7 @@
  * src/lab/qmp_contract.lab.test.ts. Where a story needs a QEMU that is well, this very process plays it: its monitor
  * says that this process's main thread is vCPU 0, and all the rest is read from /proc.
  */
+import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,8 +43,14 @@ async function monitorAt(name: string, options: PeerOptions): Promise<Peer> {
   return peer;
 }
 
-/** `prints`: what its monitor for people says; it has none where that is left out. */
-const well = (name = "any", prints?: (line: string) => string): PeerOptions => ({
+interface WellOptions {
+  /** What its monitor for people says; it has none where that is left out. */
+  readonly prints?: (line: string) => string;
+  /** The process whose main thread is vCPU 0. */
+  readonly pid?: number;
+}
+
+const well = (name = "any", { prints, pid = process.pid }: WellOptions = {}): PeerOptions => ({
   onConnect: (socket) => socket.write('{"QMP": {}}\n'),
   onLine(line, socket) {
     const {
@@ -57,7 +64,7 @@ const well = (name = "any", prints?: (line: string) => string): PeerOptions => (
     };
     const cpu = {
       "cpu-index": 0,
-      "thread-id": process.pid,
+      "thread-id": pid,
       props: { "socket-id": 0, "core-id": 0, "thread-id": 0 },
     };
     const answers: Record<string, unknown> = {
@@ -210,19 +217,27 @@ describe.runIf(process.platform === "linux")("looking whether vCPUs spin", () =>
   const EVERY_MS = 10;
   const registers = "RIP=0000000000001002 RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0\r\n";
   const prints = (line: string) =>
-    line === "info registers" ? registers : "0000000000001000: 0xf3 0x90 0x8b 0x07\r\n";
+    line === "info registers"
+      ? registers
+      : "0000000000001000: 0xf3 0x90 0x8b 0x07 0x85 0xc0 0x75 0xf8\r\n0000000000001008: 0xc3\r\n";
 
   test("what was seen last stands in the usage; while the connection is away, nothing is known", async () => {
-    const peer = await monitorAt("a", well("any", prints));
-    await begin({ directory: folder, spinLooksMs: EVERY_MS });
-    await observeUntil((now) => now.usage[0]?.spinning === 1);
-    peer.hangUp();
-    const during = await observeUntil((now) => now.usage[0]?.spinning === null);
-    expect(ids(during)).toEqual(["a"]);
+    // Nobody takes it off its pCPU, or puts it there.
+    const still = spawn("sleep", ["60"]);
+    try {
+      const peer = await monitorAt("a", well("any", { prints, pid: still.pid! }));
+      await begin({ directory: folder, spinLooksMs: EVERY_MS });
+      await observeUntil((now) => now.usage[0]?.spinning === 1);
+      peer.hangUp();
+      const during = await observeUntil((now) => now.usage[0]?.spinning === null);
+      expect(ids(during)).toEqual(["a"]);
+    } finally {
+      still.kill();
+    }
   });
 
   test("nobody is asked where nobody said how often", async () => {
-    const peer = await monitorAt("a", well("any", prints));
+    const peer = await monitorAt("a", well("any", { prints }));
     await begin();
     const seen = await observeUntil((now) => ids(now).length === 1);
     expect(seen.usage[0]!.spinning).toBe(null);

@@ -21,7 +21,6 @@ import { connectQmp, type QmpConnection, type QmpEvent } from "./qmp_connection.
 import {
   aliveState,
   cpusByNumber,
-  cpusInUse,
   type DomainObservation,
   emulatorThreadsOf,
   look,
@@ -30,6 +29,7 @@ import {
   runs,
   sharesThreads,
   unwatch,
+  vcpusInUse,
   wordOf,
 } from "./qmp_process.ts";
 import { createSpinLooks } from "./spin_looks.ts";
@@ -119,8 +119,8 @@ export function createQmpDomain(options: QmpDomainOptions): QmpDomain {
   });
 
   const spinLooks = createSpinLooks({ timers, everyMs: options.spinLooksMs, where: source.qmp }, () => {
-    const cpus = process === null ? null : cpusInUse(process, channels);
-    return qmp === null || cpus === null ? null : { monitor: qmp, cpus };
+    const vcpus = process === null ? null : vcpusInUse(process, channels);
+    return qmp === null || vcpus === null ? null : { monitor: qmp, vcpus };
   });
 
   const kept: KeptConnection = keepConnected({

@@ -14,6 +14,7 @@ import type { DomainFinding, DomainLoad, DomainUsage, VcpuUsage } from "../port.
 import type { GuestMemory } from "./guest_memory.ts";
 import { inGuest } from "./node_numbers.ts";
 import type { CpuInfo } from "./qmp_commands.ts";
+import type { LookableVcpu } from "./spin_looks.ts";
 import type { VcpuFacts } from "./vcpu_facts.ts";
 import { numberVcpus, type VcpuNumbers } from "./vcpu_numbers.ts";
 import { placeOf } from "./vcpu_slots.ts";
@@ -120,12 +121,25 @@ export function cpusByNumber(known: QmpProcess, word: GuestWord | null): Numbere
   return cpus;
 }
 
-/** The `cpu-index` of each vCPU that the guest uses, all without its word; `null` while it runs none, or they may have changed. */
-export function cpusInUse(known: QmpProcess, channels: readonly GuestChannel[]): readonly number[] | null {
+/** The vCPUs that the guest uses, all without its word; `null` while it runs none, or they may have changed. */
+export function vcpusInUse(
+  known: QmpProcess,
+  channels: readonly GuestChannel[],
+): readonly LookableVcpu[] | null {
   if (!runs(known, known.state) || known.stale) return null;
   const word = wordOf(channels);
   const unused = new Set(word?.report.vcpus.flatMap(({ index, online }) => (online ? [] : [index])));
-  return cpusByNumber(known, word).flatMap(([index, cpu]) => (unused.has(index) ? [] : [cpu["cpu-index"]]));
+  return cpusByNumber(known, word).flatMap(([index, cpu]): LookableVcpu[] =>
+    unused.has(index)
+      ? []
+      : [
+          {
+            cpu: cpu["cpu-index"],
+            // Opens no files: those of a process that ended stay closed.
+            dispatches: () => known.watched.get(cpu["thread-id"])?.times()?.dispatches ?? null,
+          },
+        ],
+  );
 }
 
 type NumberedCpus = readonly (readonly [VcpuIndex, CpuInfo])[];

@@ -24,7 +24,14 @@ const ARM = "PC=ffff800008e2f0b4 X00=0000000000000000 X01=0000000000000001";
 
 /** As QEMU prints registers: others stand before and after. */
 const printed = (line: string) => `\r\nCPU#0\r\nRAX=000 RBX=001\r\n${line}\r\nES =0000 0 ffffffff\r\n`;
-const memory = (bytes: string) => `ffffffffb56655bf: ${bytes}\r\n`;
+/** Nine bytes, eight in a line; those that nothing is said of are NOPs. */
+const memory = (bytes: string) => {
+  const all = [...bytes.split(" "), ...Array<string>(9).fill("0x90")].slice(0, 9);
+  return `ffffffffb56655bf: ${all.slice(0, 8).join(" ")}\r\nffffffffb56655c7: ${all[8]}\r\n`;
+};
+/** pause; mov 0xffffffffff5fc300,%eax: whether the last interrupt has been sent; and the same of memory. */
+const ICR = memory("0xf3 0x90 0x8b 0x04 0x25 0x00 0xc3 0x5f 0xff");
+const LOCK = memory("0xf3 0x90 0x8b 0x04 0x25 0x00 0xc3 0x5f 0x00");
 
 describe("one vCPU", () => {
   test.each<[why: string, line: string, text: string, doing: VcpuDoing]>([
@@ -37,13 +44,16 @@ describe("one vCPU", () => {
     ["nor is a NOP", USER, memory("0x90 0x90 0x90 0x90"), "works"],
     ["a program", USER, memory("0x48 0x89 0xd8 0xc3"), "works"],
     ["a kernel that takes interrupts", KERNEL, memory("0x48 0x89 0xd8 0xc3"), "works"],
-    ["it has just taken an interrupt", MASKED, memory("0x48 0x89 0xd8 0xc3"), "unknown"],
+    ["a kernel that takes none", MASKED, memory("0x48 0x89 0xd8 0xc3"), "unknown"],
+    ["it reads a device behind a PAUSE", KERNEL, ICR, "works"],
+    ["the same with interrupts disabled", MASKED, ICR, "unknown"],
+    ["a lock at an address that is written out", KERNEL, LOCK, "spins"],
     ["halted", HALTED, memory("0x48 0x89 0xd8 0xc3"), "halts"],
     ["halted, and its memory is not to be read", HALTED, "Cannot access memory\r\n", "halts"],
     ["just woken", KERNEL, memory("0xfb 0xf4 0xf3 0x90"), "halts"],
     ["just woken, by an interrupt", MASKED, memory("0xfb 0xf4 0xc3 0x90"), "halts"],
     ["memory that cannot be read", USER, "Cannot access memory\r\n", "unknown"],
-    ["memory cut short", USER, memory("0xf3 0x90"), "unknown"],
+    ["memory cut short", USER, "ffffffffb56655bf: 0xf3 0x90\r\n", "unknown"],
   ])("%s", (_, line, text, doing) => {
     expect(doingOf(registersIn(printed(line))!, bytesIn(text))).toBe(doing);
   });
@@ -60,9 +70,9 @@ test.each<[doings: VcpuDoing[], part: number | null]>([
   [[], null],
   [["unknown", "unknown"], null],
   [["spins", "works"], 0.5],
-  [["spins", "halts", "unknown", "works", "works"], 0.25],
+  [["spins", "halts", "unknown", "works", "works", "works"], 0.25],
   [["spins", "unknown"], 1],
-  [["halts"], 0],
+  [["halts"], null],
 ])("of %j spins the part %j", (doings, part) => {
   expect(partThatSpins(doings)).toBe(part);
 });
@@ -75,6 +85,8 @@ class Scene {
   says: (line: string, cpu: number) => Promise<string> | string = (line) =>
     line === "info registers" ? printed(USER) : memory("0xf3 0x90 0x8b 0x07");
   cpus: readonly number[] | null = [0, 1];
+  /** How often each vCPU was put on a pCPU; `null`: not known. */
+  dispatches: number | null = 7;
   /** What waits, in the order in which it began to. */
   waiting: { readonly delay: number; readonly callback: () => void }[] = [];
   readonly #timers: Timers = {
@@ -103,7 +115,12 @@ class Scene {
   constructor(everyMs: number | null = EVERY_MS) {
     const options = { timers: this.#timers, everyMs, where: "/run/a.qmp" };
     this.looks = createSpinLooks(options, (): Lookable | null =>
-      this.cpus === null ? null : { monitor: this.#monitor, cpus: this.cpus },
+      this.cpus === null
+        ? null
+        : {
+            monitor: this.#monitor,
+            vcpus: this.cpus.map((cpu) => ({ cpu, dispatches: () => this.dispatches })),
+          },
     );
   }
 
@@ -115,7 +132,7 @@ class Scene {
 }
 
 describe("looking", () => {
-  test("asks each vCPU for its registers and for the four bytes around its instruction pointer", async () => {
+  test("asks each vCPU for its registers and for the bytes around its instruction pointer", async () => {
     const scene = new Scene();
     scene.looks.begin();
     expect(scene.looks.spinning()).toBe(null);
@@ -123,11 +140,52 @@ describe("looking", () => {
     expect(scene.asked).toEqual(
       [0, 1].flatMap((cpu) => [
         { line: "info registers", cpu },
-        { line: "x/4xb 0x5581c0a01232", cpu },
+        { line: "x/9xb 0x5581c0a01232", cpu },
       ]),
     );
     expect(scene.looks.spinning()).toBe(1);
     expect(scene.waiting.map(({ delay }) => delay)).toEqual([EVERY_MS]);
+  });
+
+  test("of a vCPU that was off its pCPU meanwhile nothing is known, and its memory is not asked for", async () => {
+    const scene = new Scene();
+    const well = scene.says;
+    scene.says = (line, cpu) => {
+      if (cpu === 1) scene.dispatches!++;
+      return well(line, cpu);
+    };
+    scene.looks.begin();
+    await scene.look();
+    expect(scene.asked.map(({ line, cpu }) => `${cpu}: ${line}`)).toEqual([
+      "0: info registers",
+      "0: x/9xb 0x5581c0a01232",
+      "1: info registers",
+    ]);
+    expect(scene.looks.spinning()).toBe(1);
+  });
+
+  test("nor where nobody counts how often vCPUs are put on a pCPU", async () => {
+    const scene = new Scene();
+    scene.dispatches = null;
+    scene.looks.begin();
+    await scene.look();
+    expect(scene.looks.spinning()).toBe(null);
+  });
+
+  test("the looks of a second count together, older ones no more", async () => {
+    const scene = new Scene(250);
+    const spins = scene.says;
+    scene.looks.begin();
+    await scene.look();
+    scene.says = (line) => (line === "info registers" ? printed(USER) : memory("0x48 0x89 0xd8 0xc3"));
+    const parts: (number | null)[] = [];
+    for (let look = 0; look < 4; look++) {
+      await scene.look();
+      parts.push(scene.looks.spinning());
+    }
+    scene.says = spins;
+    await scene.look();
+    expect([...parts, scene.looks.spinning()]).toEqual([1 / 2, 1 / 3, 1 / 4, 0, 1 / 4]);
   });
 
   test("never where nobody said how often", () => {

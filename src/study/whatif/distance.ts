@@ -15,7 +15,7 @@ const DISPATCHES_MIN = 100;
 const INTERRUPTS_MIN = 20;
 /** A guest that computes showed 20 to 50: its kernel's own threads. Per second and vCPU. */
 const SWITCHES_MIN = 100;
-/** Looks come when an emulator lets others look, which is more often here than there. A part of all looks. */
+/** Looks come when an emulator lets others look, which is more often here than there. A part of the time that vCPUs run. */
 const SPINNING_TOLERANCE = 0.1;
 /** A guest books its time by what it finds at its ticks. */
 const IN_KERNEL_TOLERANCE = 0.1;

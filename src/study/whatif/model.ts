@@ -90,6 +90,8 @@ const HOUSEKEEPING_PART: Range = [0.001, 0.3];
 const HOUSEKEEPING_EVERY_NS: Range = [300_000, 100_000_000];
 /** From a loop that lives in registers to one that lives in its caches. */
 const SHARING_LOSS: Range = [0.001, 0.1];
+const NO_KERNEL_CHANCE = 0.25;
+const RECORDED_KERNEL_BELOW = 0.6;
 /** A domain this close to always wanting a pCPU has no sleep in it that a record would show. */
 const ALWAYS_BUSY = 0.97;
 const BUSY_MIN = 0.01;
@@ -128,7 +130,10 @@ function housekeepingOf(part: number, everyNs: number): Housekeeping {
   return { workNs: part * everyNs, sleepNs: (1 - part) * everyNs };
 }
 
-export function drawDomain({ online, run, wait, stacking }: RecordedDomain, key: number): DomainModel {
+export function drawDomain(
+  { online, run, wait, inKernel, stacking }: RecordedDomain,
+  key: number,
+): DomainModel {
   const draw = stream(key);
   const least = Math.min(online, Math.max(1, Math.ceil(run.mean - 0.05)));
   // One thread per vCPU is what programs start; the other half is anything that could have run so much.
@@ -148,10 +153,16 @@ export function drawDomain({ online, run, wait, stacking }: RecordedDomain, key:
     intensity: logUniform(INTENSITY, draw()),
     faultPart: logUniform(FAULT_PART, draw()),
     burst: sleeps ? { workNs: burstNs, sleepNs: (stretched * (1 - busy)) / busy, together } : null,
-    kernelPart: draw() < 0.5 ? 0 : draw(),
+    kernelPart: kernelPartOf(inKernel, draw(), draw()),
     // Siblings that never run together are a case of their own: one runs only when the other does not.
     stacking: draw() < 0.5 ? 1 : atLeast(stacking?.mean ?? 0, draw()),
   };
+}
+
+/** None, what the record says if threads never met, or any. */
+function kernelPartOf(inKernel: RecordedDomain["inKernel"], kind: number, u: number): number {
+  if (kind < NO_KERNEL_CHANCE) return 0;
+  return kind < RECORDED_KERNEL_BELOW && inKernel !== null ? inKernel.mean : u;
 }
 
 /** Sums of a second say how far siblings were kept apart at least. */

@@ -1,4 +1,4 @@
-/** Of two accounts of a guest's switches, which one counts. The rest of a record is in whatif.test.ts. */
+/** What counts of a guest's switches, and of looks at its vCPUs. The rest of a record is in whatif.test.ts. */
 import { expect, test } from "vitest";
 import { DEFAULT_POLICY } from "../../core/policy.ts";
 import { domainOf, flatHost } from "../../core/sample_host.ts";
@@ -33,16 +33,18 @@ const JOURNAL: WhatIfJournal = {
 type Values = readonly (number | null)[];
 
 function viewWith({
-  told,
-  measured,
+  told = every(null),
+  measured = null,
+  spinning = every(null),
 }: {
-  readonly told: Values;
-  readonly measured: Values | null;
+  readonly told?: Values;
+  readonly measured?: Values | null;
+  readonly spinning?: Values;
 }): HistoryView {
   const nothing = Array<null>(SECONDS).fill(null);
   const names =
-    "runMilliPcpu runMaxMilliPcpu waitMilliPcpu stealMilliPcpu dispatchesPerSecond interruptsPerSecond " +
-    "spinningPart inKernelPart stackingPart online target entitlementMilliPcpu requests denials changes";
+    "runMaxMilliPcpu waitMilliPcpu stealMilliPcpu dispatchesPerSecond interruptsPerSecond inKernelPart " +
+    "stackingPart online target entitlementMilliPcpu requests denials changes";
   return historyViewSchema.parse({
     kind: "domain",
     name: "a",
@@ -52,6 +54,8 @@ function viewWith({
     atMs: nothing.map((_, second) => BEGIN_MS + 1_000 * second),
     series: {
       ...Object.fromEntries(names.split(" ").map((name) => [name, nothing])),
+      runMilliPcpu: every(1_000),
+      spinningPart: spinning,
       switchesPerSecond: told,
     },
     measures: measured === null ? [] : [{ measure: "vm.switches", values: measured }],
@@ -80,4 +84,27 @@ test.each<{ why: string; told: Values; measured: Values | null; mean: number | n
 
 test("without a history there are none", () => {
   expect(recordingOf(JOURNAL, null)).toMatchObject({ domains: [{ switches: null }] });
+});
+
+/** In so many seconds a look found a vCPU on a pCPU, spinning in every fourth. */
+const looksIn = (seconds: number): Values =>
+  every(null).map((_, second) => (second < seconds ? Number(second % 4 === 0) : null));
+
+test.each<{ why: string; seconds: number; mean: number | null; gaps: RegExp[] }>([
+  { why: "in every second", seconds: SECONDS, mean: 0.25, gaps: [] },
+  { why: "in half of them", seconds: SECONDS / 2, mean: 8 / 30, gaps: [] },
+  {
+    why: "in fewer: what was found is not typical",
+    seconds: SECONDS / 2 - 1,
+    mean: null,
+    gaps: [/fewer than half/],
+  },
+  { why: "in one", seconds: 1, mean: null, gaps: [/fewer than half/] },
+  { why: "in none, as where nobody looks", seconds: 0, mean: null, gaps: [/was not looked at/] },
+])("looks that found a vCPU on a pCPU $why", ({ seconds, mean, gaps }) => {
+  const recording = recordingOf(JOURNAL, () => viewWith({ spinning: looksIn(seconds) }));
+  if ("unusable" in recording) throw new Error(recording.unusable);
+  expect(recording.domains[0]!.spinning?.mean ?? null).toBe(mean);
+  const said = recording.gaps.filter((sentence) => /looked at|a look found/.test(sentence));
+  expect(said).toEqual(gaps.map((gap) => expect.stringMatching(gap)));
 });

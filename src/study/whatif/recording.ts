@@ -50,7 +50,7 @@ export interface RecordedDomain {
   readonly dispatches: Observed | null;
   /** Interrupts that its vCPUs sent each other, as its kernel counts them, per second and vCPU. */
   readonly interrupts: Observed | null;
-  /** Of looks at its vCPUs, the part that found one in a loop of pauses (hypervisor/qmp/spin_looks.ts). */
+  /** Of looks at its vCPUs on a pCPU, the part that found one in a loop of pauses (hypervisor/qmp/spin_looks.ts). */
   readonly spinning: Observed | null;
   /** Of the time in which its vCPUs ran, by its guest's own account, the part in its kernel. */
   readonly inKernel: Observed | null;
@@ -122,27 +122,33 @@ interface Measured {
   readonly stretch: Stretch;
   readonly seconds: number;
   readonly domains: readonly (Omit<RecordedDomain, "run"> & { readonly run: Observed | null })[];
+  /** Looks found these on a pCPU, but too few to go by. */
+  readonly fewLooks: readonly DomainId[];
 }
 
 function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
   const { fromMs, isLast, snapshot } = stretch;
   const toMs = isLast ? stretch.toMs + STEADY_MS_MAX : stretch.toMs;
   let endMs = stretch.toMs;
+  const fewLooks: DomainId[] = [];
   const domains = snapshot.domains
     .filter(({ state }) => state === "running")
     .map((domain) => {
       const view = history?.(domain.id, fromMs, toMs) ?? null;
       const isWithin = (at: number) => fromMs <= at && at + 1_000 * (view?.pointSeconds ?? 1) <= toMs;
+      const known = (values: readonly (number | null)[]) =>
+        values.filter((value, i) => value !== null && isWithin(view!.atMs[i]!)) as number[];
       const column = (values: readonly (number | null)[], unit: number) =>
-        observed(
-          values.flatMap((value, i) => (value === null || !isWithin(view!.atMs[i]!) ? [] : [value / unit])),
-        );
+        observed(known(values).map((value) => value / unit));
       const last = view?.atMs.at(-1);
       if (isLast && last !== undefined) endMs = Math.max(endMs, last);
       const waited = view === null ? null : column(view.series.waitMilliPcpu, MILLI_PER_PCPU);
       const stolen = view === null ? null : column(view.series.stealMilliPcpu, MILLI_PER_PCPU);
       const measured = view?.measures.find(({ measure }) => SWITCHES.test(measure));
       const place = placeOf(domain);
+      const looks = view === null ? 0 : known(view.series.spinningPart).length;
+      const isRarelyFound = 0 < looks && looks < LOOKED_AT_MIN * known(view!.series.runMilliPcpu).length;
+      if (isRarelyFound) fewLooks.push(domain.id);
       return {
         ...place,
         run:
@@ -156,16 +162,22 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
           (measured === undefined ? null : column(measured.values, 1)),
         dispatches: view === null ? null : column(view.series.dispatchesPerSecond, place.online),
         interrupts: view === null ? null : column(view.series.interruptsPerSecond, place.online),
-        spinning: view === null ? null : column(view.series.spinningPart, 1),
+        spinning: view === null || isRarelyFound ? null : column(view.series.spinningPart, 1),
         inKernel: view === null ? null : column(view.series.inKernelPart, 1),
         stacking: view === null ? null : column(view.series.stackingPart, 1),
       };
     });
-  return { stretch, seconds: (endMs - fromMs) / 1_000, domains };
+  return { stretch, seconds: (endMs - fromMs) / 1_000, domains, fewLooks };
 }
 
 /** The average over the guest's vCPUs, by its load monitor: of an older agent, and only where it has a threshold. */
 const SWITCHES = /^vm\.switches$/;
+
+/**
+ * Of the seconds, the part in which a look must have found a vCPU on a pCPU: one that is put there for some microseconds at a time
+ * is found there only when it stays for once, as it does when it spins.
+ */
+const LOOKED_AT_MIN = 0.5;
 
 /** `null` for no values. */
 function observed(values: readonly number[]): Observed | null {
@@ -188,14 +200,15 @@ function placeOf(domain: DomainSnapshot): Pick<RecordedDomain, "id" | "vcpus" | 
   };
 }
 
-function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): string[] {
+function gapsOf({ stretch, domains, fewLooks }: Measured, { damage }: WhatIfJournal): string[] {
   const without = (what: (domain: Measured["domains"][number]) => unknown) =>
     domains.filter((domain) => what(domain) === null).map(({ id }) => id);
   const paused = stretch.snapshot.domains.filter(({ state }) => state === "paused").map(({ id }) => id);
   const [noRun, noWait] = [without(({ run }) => run), without(({ wait }) => wait)];
   const noDispatches = without(({ dispatches }) => dispatches);
+  const noSwitches = without(({ switches }) => switches);
   const noInterrupts = without(({ interrupts }) => interrupts);
-  const noLooks = without(({ spinning }) => spinning);
+  const noLooks = without(({ spinning }) => spinning).filter((id) => !fewLooks.includes(id));
   const noKernel = without(({ inKernel }) => inKernel);
   return [
     ...damage.map(({ message }) => message),
@@ -208,6 +221,11 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
       : [
           `How often the host put the vCPUs of ${noDispatches.join(", ")} on a pCPU is not recorded: programs that block may be taken for ones that compute. A daemon of this version keeps it in its history`,
         ]),
+    ...(noSwitches.length === 0
+      ? []
+      : [
+          `How often threads in ${noSwitches.join(", ")} take turns is not recorded: programs whose threads wait for each other on one vCPU may be taken for ones that compute. vbal's agent of this version tells it`,
+        ]),
     ...(noInterrupts.length === 0
       ? []
       : [
@@ -217,6 +235,11 @@ function gapsOf({ stretch, domains }: Measured, { damage }: WhatIfJournal): stri
       ? []
       : [
           `Whether the vCPUs of ${noLooks.join(", ")} spin was not looked at: programs that spin by themselves may be taken for ones that compute. Set hypervisor.spinLooks in the config, where QEMU is asked over QMP`,
+        ]),
+    ...(fewLooks.length === 0
+      ? []
+      : [
+          `In fewer than half of the seconds a look found the vCPUs of ${fewLooks.join(", ")} on a pCPU, so whether they spin is left open. Look more often with hypervisor.spinLooks; vCPUs that stay on a pCPU for some microseconds only are not found there all the same`,
         ]),
     ...(noKernel.length === 0
       ? []

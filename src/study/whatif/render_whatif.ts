@@ -29,7 +29,7 @@ export function renderWhatIf({ record, models, policies, assumptions, gaps, summ
     `Recorded: ${record.seconds.toFixed(0)} s of ${record.journalSeconds.toFixed(0)} s on ${record.pcpus} pCPUs (${record.source})${record.underVbal ? ", under vbal" : ""}`,
     "",
     ...table([RECORDED, ...recorded]),
-    "Switches, dispatches and interrupts are per vCPU; interrupts are those that vCPUs sent each other; spinning is of looks at them;",
+    "Switches, dispatches and interrupts are per vCPU; interrupts are those that vCPUs sent each other; spinning is of looks at them on a pCPU;",
     "kernel is of their running time; stacked, how far they were kept from running together (docs/tuning.md).",
     "",
     "Predicted: the median of the models that fit, each domain's own, and where 95 % of them are; throughput 1 is as recorded.",

@@ -43,7 +43,7 @@ export interface RecordedUse {
   readonly switchesPerVcpu: number | null;
   readonly dispatchesPerVcpu: number | null;
   readonly interruptsPerVcpu: number | null;
-  /** Of looks at its vCPUs, the part that found one spinning. */
+  /** Of looks at its vCPUs on a pCPU, the part that found one spinning. */
   readonly spinningPart: number | null;
   /** Of the time in which its vCPUs ran, by its guest's own account, the part in its kernel. */
   readonly inKernelPart: number | null;

@@ -44,7 +44,7 @@ export interface Outcome {
   readonly dispatches: number;
   /** Interrupts that its vCPUs sent each other, as its kernel counts them, per second and vCPU. */
   readonly interrupts: number;
-  /** Of looks at one of its vCPUs at any moment, the part that finds it spinning: on a pCPU, or kept off it while it did. */
+  /** Of the time in which its vCPUs ran, the part in which they spun. */
   readonly spinning: number;
   /** Of the time in which its vCPUs ran, the part in the kernel, at least and at most: locks may be the kernel's or a program's. */
   readonly inKernel: readonly [least: number, most: number];
@@ -84,11 +84,7 @@ export function runModel(options: WorldOptions): Outcome[] {
       switches: switches * perVcpuSecond,
       dispatches: dispatches * perVcpuSecond,
       interrupts: world.domains.arrivedIpis[d]! * perVcpuSecond,
-      // Who is kept off a pCPU did what those on it do.
-      spinning:
-        running === 0
-          ? 0
-          : ((spun / running) * (running + runnable)) / (startedNs * options.placements[d]!.vcpus),
+      spinning: running === 0 ? 0 : spun / running,
       inKernel: inKernelOf(causes),
       stacking: watch.stacking(d),
     };
