@@ -70,10 +70,12 @@ export interface PrivateLibvirtOptions {
 }
 
 const PROJECT_ROOT = resolve(import.meta.dirname, "../../..");
+const REAPER_SOURCE = join(PROJECT_ROOT, "src/lab/libvirt/reaper.c");
 const DAEMON = "/usr/sbin/libvirtd";
 const DRIVER = "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so";
 /** Its first start ever looks at every QEMU binary, which takes ten seconds under no load. */
 const START_MAX_MS = 60_000;
+const COMPILE_MAX_MS = 60_000;
 const VIRSH_MAX_MS = 30_000;
 const BOOT_MAX_MS = 60_000;
 const LOOK_EVERY_MS = 20;
@@ -85,7 +87,7 @@ export async function startPrivateLibvirt(options: PrivateLibvirtOptions): Promi
   const image = await buildImage(PROJECT_ROOT);
   const libvirt = new Daemon(options, image);
   await libvirt.reap();
-  libvirt.prepare();
+  await libvirt.prepare();
   await libvirt.start();
   return libvirt;
 }
@@ -126,7 +128,7 @@ class Daemon implements PrivateLibvirt {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  prepare(): void {
+  async prepare(): Promise<void> {
     for (const name of ["run", "lib", "log", "etc", "drivers"])
       mkdirSync(join(this.folder, name), { recursive: true });
     // What libvirt found out about QEMU is kept from one lab to the next.
@@ -162,6 +164,10 @@ class Daemon implements PrivateLibvirt {
       if (name === "passwd") add("libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin");
       else for (const group of ["libvirt-qemu:x:64055:", "kvm:x:64056:"]) add(group);
     }
+    const flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-std=gnu11"];
+    await promisify(execFile)("gcc", [...flags, "-o", this.#reaper, REAPER_SOURCE], {
+      timeout: COMPILE_MAX_MS,
+    });
   }
 
   async start(): Promise<void> {
@@ -182,7 +188,8 @@ class Daemon implements PrivateLibvirt {
       `exec ${DAEMON} --pid-file '${join(folder, "run", "libvirtd.pid")}'`,
     ].join("\n");
     const errors = openSync(join(folder, "libvirtd.log"), "a");
-    const child = spawn("setpriv", ["--pdeathsig", "KILL", "unshare", "-m", "sh", "-c", script], {
+    const bonded = ["--pdeathsig", "KILL", this.#reaper, "unshare", "-m", "sh", "-c", script];
+    const child = spawn("setpriv", bonded, {
       stdio: ["ignore", errors, errors],
       env: { ...process.env, LIBVIRT_DRIVER_DIR: join(folder, "drivers") },
     });
@@ -192,11 +199,15 @@ class Daemon implements PrivateLibvirt {
     child.once("exit", () => {
       ended = true;
     });
-    this.#process = child.pid === undefined ? null : identify(child.pid);
+    const reaper = child.pid === undefined ? null : identify(child.pid);
     for (let waited = 0; !ended && waited < START_MAX_MS; waited += LOOK_EVERY_MS) {
-      if (existsSync(join(folder, "run", "libvirt-sock")) && (await this.#answers())) return;
+      if (existsSync(join(folder, "run", "libvirt-sock")) && (await this.#answers())) {
+        this.#process = identify(Number(readIf(join(folder, "run", "libvirtd.pid"))));
+        return;
+      }
       await sleep(LOOK_EVERY_MS);
     }
+    if (reaper !== null) await killForGood(reaper);
     throw new Error(`libvirtd did not come up:\n${readIf(join(folder, "libvirtd.log")) ?? ""}`);
   }
 
@@ -253,7 +264,7 @@ class Daemon implements PrivateLibvirt {
   async clear(): Promise<void> {
     const names = async (...which: readonly string[]) =>
       (await this.virsh("list", "--name", ...which)).split("\n").filter((name) => name !== "");
-    // libvirt takes two seconds for each end, and any number at once.
+    // libvirt looks five times a second whether a guest is gone, after each of any number at once.
     const each = async (deed: string, those: readonly string[]) =>
       Promise.all(those.map((name) => this.virsh(deed, name).catch(() => undefined)));
     await each("destroy", await names());
@@ -285,6 +296,10 @@ class Daemon implements PrivateLibvirt {
     await this.#killGuests();
     if (this.#options.cgroupControllers !== undefined) tidyCgroups(this.#controllersBefore);
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  get #reaper(): string {
+    return join(this.folder, "reaper");
   }
 
   get #cache(): string {
