@@ -94,14 +94,19 @@ export class Lab {
   async boot(spec: GuestSpec): Promise<Guest> {
     const paths = guestPaths(this.folder, spec.name);
     if (!this.#restore) return this.#start(spec, paths, []);
-    const shape = { root: PROJECT_ROOT, spec, image: this.#image, accelerator: this.accelerator, qemu: QEMU };
-    const state = await savedState(shape, async (saved) => (await this.#forSaving()).boot(saved));
+    const state = await this.stateOf(spec);
     const hidden = { ...paths, qmp: paths.qmpWhileRestored };
     const guest = await this.#start(spec, hidden, restoring(state));
     await guest.running();
     renameSync(hidden.qmp, paths.qmp);
     guest.awaken(awakening(spec));
     return guest;
+  }
+
+  /** The file with the state of a guest of this shape at the end of its boot; made when it is absent. */
+  stateOf(spec: GuestSpec): Promise<string> {
+    const shape = { root: PROJECT_ROOT, spec, image: this.#image, accelerator: this.accelerator, qemu: QEMU };
+    return savedState(shape, async (saved) => (await this.#forSaving()).boot(saved));
   }
 
   /** A lab of its own, where no daemon looks. */

@@ -149,7 +149,7 @@ describe("the adapter on libvirt", () => {
   });
 
   test("pitfalls 19, 20: while a domain is being saved it counts as paused, and nothing is done to it", async () => {
-    await libvirt.boot({ name: "a", vcpus: 2, agent: "vbal" });
+    await libvirt.restore({ name: "a", vcpus: 2, agent: "vbal" });
     await connect();
     await seen("its agent speaks", (now) => domainIn(now)?.guest != null);
     const dump = libvirt.virsh("dump", "a", join(libvirt.folder, "a.dump"), "--live", "--memory-only");

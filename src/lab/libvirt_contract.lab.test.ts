@@ -24,8 +24,11 @@ describe("on a libvirt of the lab's own", () => {
       return {
         hypervisor: connect(),
         connectAgain: connect,
+        // Who has no agent need not be up, so libvirt starts it from the beginning.
         arrive: (name, { vcpus, guest }) =>
-          libvirt.boot({ name, vcpus, agent: guest === "obedient" ? "vbal" : "none" }),
+          guest === "obedient"
+            ? libvirt.restore({ name, vcpus, agent: "vbal" })
+            : libvirt.boot({ name, vcpus, agent: "none" }),
         kill: async (name) => void signal(libvirt.qemu(name), "SIGKILL"),
         reset: async (name) => void (await libvirt.virsh("reset", name)),
         pause: async (name) => void (await libvirt.virsh("suspend", name)),

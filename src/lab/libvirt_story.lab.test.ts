@@ -10,7 +10,7 @@ import { affinitiesOfVirsh, pinsOfVirsh, placedByVbal } from "./libvirt/libvirt_
 import { type PrivateLibvirt, SET_METADATA, startPrivateLibvirt } from "./libvirt/private_libvirt.ts";
 import { DaemonProcess, until } from "./real_host_suite.ts";
 
-/** Four boots and ten waits, each with a minute of its own on a busy machine. */
+/** Three guests that are restored, one that boots, and ten waits, each with a minute of its own on a busy machine. */
 const STORY_MAX_MS = 600_000;
 
 let libvirt: PrivateLibvirt;
@@ -30,8 +30,10 @@ describe("vbal up on libvirt", () => {
   test(
     "two domains are ballooned and pinned, a third comes and goes, libvirt is restarted: virsh agrees; SIGTERM puts all back",
     async () => {
-      await libvirt.boot({ name: "a", vcpus: 2, agent: "vbal", shares: defaultShares() }, "defined");
-      await libvirt.boot({ name: "b", vcpus: 2, agent: "qga", metadata: weight(256) }, "defined");
+      await Promise.all([
+        libvirt.restore({ name: "a", vcpus: 2, agent: "vbal", shares: defaultShares() }, "defined"),
+        libvirt.restore({ name: "b", vcpus: 2, agent: "qga", metadata: weight(256) }, "defined"),
+      ]);
       const inactive = await Promise.all(
         ["a", "b"].map((name) => libvirt.virsh("dumpxml", "--inactive", name)),
       );
@@ -46,7 +48,7 @@ describe("vbal up on libvirt", () => {
         ([a, b]) => new Set([a, b]).size === 2 && [a, b].every((pins) => pins === "0,0" || pins === "1,1"),
       );
 
-      await libvirt.boot({ name: "c", vcpus: 2, agent: "vbal" });
+      await libvirt.restore({ name: "c", vcpus: 2, agent: "vbal" });
       await agree(vbal, "a third on two pCPUs", { a: { online: 1 }, b: { online: 1 }, c: { online: 1 } });
 
       await libvirt.virsh("destroy", "c");

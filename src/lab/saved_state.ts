@@ -4,7 +4,17 @@
  * of its shape.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
@@ -22,14 +32,20 @@ export interface SavedShape {
   readonly qemu: string;
 }
 
+/** As much of a guest as its saving takes. */
+export type SavedGuest = Pick<Guest, "name" | "waitReady" | "monitor" | "stop">;
+
 /**
- * The file with the state of a booted guest of this shape. Made when it is absent: `boot` starts the guest that is saved.
- * Several processes may make it at once.
+ * The file with the state of a booted guest of this shape. Made when it is absent or not whole: `boot` starts the guest that
+ * is saved. Several processes may make it at once.
  */
-export function savedState(shape: SavedShape, boot: (spec: GuestSpec) => Promise<Guest>): Promise<string> {
+export function savedState(
+  shape: SavedShape,
+  boot: (spec: GuestSpec) => Promise<SavedGuest>,
+): Promise<string> {
   const spec = shapeOf(shape.spec);
   const path = join(shape.root, ".lab", fileNameOf(shape, spec));
-  if (existsSync(path)) return Promise.resolve(path);
+  if (isWhole(path)) return Promise.resolve(path);
   const making = MAKING.get(path) ?? made(path, () => boot(spec));
   MAKING.set(path, making);
   return making.finally(() => {
@@ -41,7 +57,7 @@ export function savedState(shape: SavedShape, boot: (spec: GuestSpec) => Promise
 /** In this process. */
 const MAKING = new Map<string, Promise<string>>();
 
-async function made(path: string, boot: () => Promise<Guest>): Promise<string> {
+async function made(path: string, boot: () => Promise<SavedGuest>): Promise<string> {
   const scratch = `${path}.${randomBytes(4).toString("hex")}.new`;
   const guest = await boot();
   try {
@@ -64,13 +80,31 @@ async function made(path: string, boot: () => Promise<Guest>): Promise<string> {
   }
 }
 
+/** A machine that went down before the file was on its disk leaves it empty, cut short or full of zeros. */
+function isWhole(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const file = openSync(path, "r");
+  try {
+    const { size } = fstatSync(file);
+    const bytes = (count: number, at: number) => {
+      const read = Buffer.alloc(count);
+      return read.toString("latin1", 0, readSync(file, read, 0, count, Math.max(0, at)));
+    };
+    return bytes(STATE_BEGIN.length, 0) === STATE_BEGIN && bytes(1, size - 1) === STATE_END;
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** QEMU's arguments for a guest that goes on from there. */
 export function restoring(path: string): readonly string[] {
   return ["-incoming", `exec:cat ${quoted(path)}`];
 }
 
 /** What a restored guest does first: it learns the time, which stood still, and starts its agent. */
-export function awakening(spec: GuestSpec): readonly string[] {
+export function awakening(
+  spec: Pick<GuestSpec, "agent" | "respawnAgent" | "monitorBudgetPercent">,
+): readonly string[] {
   const { agent = "none", respawnAgent = false, monitorBudgetPercent } = spec;
   const time = `@${Math.floor(Date.now() / MS_PER_SECOND)}`;
   // A session of its own, since the runner ends what it started when another host comes.
@@ -129,6 +163,9 @@ function quoted(path: string): string {
   return `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
+/** QEMU's mark, and the end of the description in JSON that it closes with. */
+const STATE_BEGIN = "QEVM";
+const STATE_END = "}";
 const BANDWIDTH_BYTES_PER_S = 10 * 2 ** 30;
 const LOOK_EVERY_MS = 20;
 const MS_PER_SECOND = 1_000;

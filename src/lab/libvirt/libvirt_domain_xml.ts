@@ -15,6 +15,8 @@ export interface LibvirtGuestSpec {
   /** `<cputune><shares>`. */
   readonly shares?: number;
   readonly ioThreads?: number;
+  /** All vCPUs in one, as guests of the lab have them whose saved states there are; one each when absent, as libvirt does it. */
+  readonly oneSocket?: boolean;
 }
 
 export function libvirtDomainXml(parts: {
@@ -39,6 +41,7 @@ export function libvirtDomainXml(parts: {
     <initrd>${image.initrd}</initrd>
     <cmdline>${commandLine}</cmdline>
   </os>
+  ${spec.oneSocket === true ? `<cpu><topology sockets='1' cores='${spec.vcpus}' threads='1'/></cpu>` : ""}
   <features><acpi/></features>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
