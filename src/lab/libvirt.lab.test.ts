@@ -1,6 +1,6 @@
 /** The libvirt adapter on a real libvirt: what only a real one can show, whatever happens to guests and to libvirt itself. */
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -173,6 +173,42 @@ describe("the adapter on libvirt", () => {
     expect(await failed).toMatchObject({ failure: "no-such-domain" });
     await adapter.pinVcpu("b", 0, [0], DEADLINE_MS);
     expect(await pinsOfVirsh(libvirt, "b")).toEqual([[0]]);
+  });
+});
+
+describe("guests of the lab's libvirt", () => {
+  afterEach(() => libvirt.clear());
+  const why = (name: string) => libvirt.virsh("domstate", name, "--reason");
+
+  test("one is restored by libvirt: its boot is behind it, its agent runs, and it knows the time", async () => {
+    await libvirt.restore({ name: "a", vcpus: 2, agent: "qga" }, "defined");
+    expect(await why("a")).toBe("running (restored)");
+    await until(
+      "its agent answers",
+      () => libvirt.virsh("qemu-agent-command", "a", '{"execute": "guest-ping"}'),
+      (answer) => answer === '{"return":{}}',
+    );
+    const skewS = Number(await libvirt.output("a", ["date", "+%s"])) - Date.now() / 1_000;
+    expect(Math.abs(skewS)).toBeLessThan(60);
+  });
+
+  test("a state that QEMU cannot read: it is told which, and the guest boots", async () => {
+    const broken = join(libvirt.folder, "broken.state");
+    writeFileSync(broken, "QEVM}");
+    const warnings: string[] = [];
+    const hear = ({ message }: Error) => void warnings.push(message);
+    process.on("warning", hear);
+    try {
+      await libvirt.restore({ name: "a", vcpus: 1, agent: "none" }, "transient", broken);
+      await until(
+        "it is told",
+        () => warnings.join("\n"),
+        (told) => told.includes(`Guest a boots, since it could not go on from ${broken}: `),
+      );
+    } finally {
+      process.off("warning", hear);
+    }
+    expect(await why("a")).toBe("running (booted)");
   });
 });
 
