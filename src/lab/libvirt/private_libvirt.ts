@@ -278,9 +278,13 @@ class Daemon implements PrivateLibvirt {
   }
 
   qemu(name: string): ProcessIdentity {
-    const found = identify(Number(readIf(join(this.folder, "run", "qemu", `${name}.pid`)) ?? -1));
+    const found = this.#qemu(name);
     if (found === null) throw new Error(`No QEMU of ${name} runs`);
     return found;
+  }
+
+  #qemu(name: string): ProcessIdentity | null {
+    return identify(Number(readIf(join(this.folder, "run", "qemu", `${name}.pid`)) ?? -1));
   }
 
   async output(name: string, argv: readonly string[]): Promise<string> {
@@ -300,10 +304,12 @@ class Daemon implements PrivateLibvirt {
   async clear(): Promise<void> {
     const names = async (...which: readonly string[]) =>
       (await this.virsh("list", "--name", ...which)).split("\n").filter((name) => name !== "");
-    // libvirt looks five times a second whether a guest is gone, after each of any number at once.
     const each = async (deed: string, those: readonly string[]) =>
       Promise.all(those.map((name) => this.virsh(deed, name).catch(() => undefined)));
-    await each("destroy", await names());
+    const running = await names();
+    // libvirt asks a guest to end and looks again after a fifth of a second; one that has ended it takes as it is.
+    for (const qemu of running.map((name) => this.#qemu(name))) if (qemu !== null) signal(qemu, "SIGKILL");
+    await each("destroy", running);
     await each("undefine", await names("--all"));
   }
 
