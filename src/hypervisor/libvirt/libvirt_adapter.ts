@@ -74,7 +74,11 @@ export function createLibvirtAdapter(options: LibvirtAdapterOptions): Hypervisor
     }
     link = connected;
     linkProblem = null;
-    for (const domain of domains.values()) domain.doubt();
+    for (const domain of domains.values()) {
+      domain.doubt();
+      // A stock agent, who is asked through libvirt, could not answer meanwhile, and is not asked again at once by itself.
+      for (const channel of domain.channels()) channel.refresh();
+    }
     await list();
     return connected;
   }
