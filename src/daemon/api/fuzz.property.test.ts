@@ -99,7 +99,8 @@ function made(operation: Operation, values: "fitting" | "broken"): fc.Arbitrary<
     ...ofPlace("path").map(({ schema }) => fc.oneof(fc.constantFrom("web", "db"), make(schema, schemas))),
   );
   const query = fc.tuple(
-    ...ofPlace("query").map(({ schema }) => fc.option(make(schema, schemas), { nil: undefined })),
+    // Half of them left out: values that fit each by itself hardly ever fit together, and some requests must succeed.
+    ...ofPlace("query").map(({ schema }) => fc.option(make(schema, schemas), { nil: undefined, freq: 2 })),
   );
   const body = operation.body === null ? fc.constant(undefined) : make(operation.body, schemas);
   return fc.tuple(inPath, query, body).map(([names, asked, sent]) => {
