@@ -117,8 +117,8 @@ export interface DomainUsage {
   /** How often its vCPUs, all together, went from one thread to another of late, by the guest's word; `null` as above. */
   readonly switchesPerSecond: number | null;
   /**
-   * Of looks within the last second that found its vCPUs on a pCPU, the part that found one in a loop of pauses; `null`
-   * where nobody looks, or none was found there.
+   * Of looks within the last second, or the last one, that found its vCPUs on a pCPU, the part that found one in a loop of
+   * pauses; `null` where nobody looks, or none was found there.
    */
   readonly spinning: number | null;
   /**

@@ -18,7 +18,7 @@ export interface SpinLooks {
   begin(): void;
   /** The process has ended. */
   end(): void;
-  /** Of the looks of the last second that count, the part that found a vCPU spinning; `null`: none counts. */
+  /** Of the looks of the last second, or the last one, the part of those that count that found a vCPU spinning; `null`: none counts. */
   spinning(): number | null;
   problems(): readonly string[];
 }

@@ -239,7 +239,7 @@ function gapsOf({ stretch, domains, fewLooks }: Measured, { damage }: WhatIfJour
     ...(fewLooks.length === 0
       ? []
       : [
-          `In fewer than half of the seconds a look found the vCPUs of ${fewLooks.join(", ")} on a pCPU, so whether they spin is left open. Look more often with hypervisor.spinLooks; vCPUs that stay on a pCPU for some microseconds only are not found there all the same`,
+          `In fewer than half of the seconds a look found the vCPUs of ${fewLooks.join(", ")} on a pCPU, so whether they spin is left open. Look more often with hypervisor.spinLooks; vCPUs that hardly run, or stay on a pCPU for some microseconds only, are not found there all the same`,
         ]),
     ...(noKernel.length === 0
       ? []
