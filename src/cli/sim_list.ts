@@ -11,6 +11,7 @@ import { SCHEDULER_NAMES } from "../sim/scenario/scheduler_schema.ts";
 import { LIBRARY } from "../sim/workload/library/library.ts";
 import { wrap } from "./columns.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
+import { commandExamples } from "./examples.ts";
 import { EXIT_CODE } from "./exit_code.ts";
 import { readScenarioFile } from "./read_scenario_file.ts";
 import { renderJson } from "./render_json.ts";
@@ -48,7 +49,13 @@ export const simListCommand: Command = command(
         return EXIT_CODE.ok;
       },
   ),
-  { brief: message`List scenarios, host schedulers and workloads; with --json the source of every number.` },
+  {
+    brief: message`List scenarios, host schedulers and workloads; with --json the source of every number.`,
+    footer: commandExamples(
+      ["vbal sim list", "what a scenario may name"],
+      ["vbal sim list --json", "with the source of every number"],
+    ),
+  },
 );
 
 const NAME_WIDTH = 14;

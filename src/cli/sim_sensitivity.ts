@@ -16,6 +16,7 @@ import { sensitivity } from "../study/sensitivity/sensitivity.ts";
 import { renderSensitivity } from "../study/sensitivity/sensitivity_file.ts";
 import { type Column, renderTable } from "./columns.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
+import { commandExamples } from "./examples.ts";
 import { EXIT_CODE } from "./exit_code.ts";
 import { packageVersion } from "./package_version.ts";
 import { renderJson } from "./render_json.ts";
@@ -83,7 +84,13 @@ export const simSensitivityCommand: Command = command(
         return EXIT_CODE.ok;
       },
   ),
-  { brief: message`Find the constants on which the predicted gain hangs: Morris, then Sobol.` },
+  {
+    brief: message`Find the constants on which the predicted gain hangs: Morris, then Sobol.`,
+    footer: commandExamples(
+      ["vbal sim sensitivity", "a quarter of an hour; rewrites studies/sensitivity.yaml"],
+      ["vbal sim sensitivity --file s.yaml --json", "leaves that file alone"],
+    ),
+  },
 );
 
 const COLUMNS: readonly Column[] = [

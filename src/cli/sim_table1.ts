@@ -9,6 +9,7 @@ import { TABLE1_REPLICATIONS, type Table1, type Table1Cell, table1OnWorkers } fr
 import { TABLE1_COLUMNS } from "../sim/table1/table1_columns.ts";
 import { type Column, renderTable } from "./columns.ts";
 import { type Command, type Deed, jsonOption } from "./command.ts";
+import { commandExamples } from "./examples.ts";
 import { EXIT_CODE } from "./exit_code.ts";
 import { renderJson } from "./render_json.ts";
 import type { Terminal } from "./terminal.ts";
@@ -48,7 +49,13 @@ export const simTable1Command: Command = command(
         return EXIT_CODE.ok;
       },
   ),
-  { brief: message`Measure Table 1 of the paper: which scheduler has which problem.` },
+  {
+    brief: message`Measure Table 1 of the paper: which scheduler has which problem.`,
+    footer: commandExamples(
+      ["vbal sim table1", "takes minutes"],
+      ["vbal sim table1 --replications 3", "a rougher look"],
+    ),
+  },
 );
 
 const PROGRESS_EVERY_MS = 2_000;
