@@ -52,6 +52,16 @@ export const whatIfCommand: Command = command(
           description: message`What a vCPU loses of its speed when it shares its pCPU with another one; docs/whatif.md says how to measure it. Left open when absent.`,
         }),
       ),
+      handover: optional(
+        option("--handover", float({ min: 0.01, max: 10_000, metavar: "MICROSECONDS" }), {
+          description: message`What it takes in a guest alone to block a thread and to wake another on the same vCPU; docs/whatif.md says how to measure it. Left open when absent.`,
+        }),
+      ),
+      wakeup: optional(
+        option("--wakeup", float({ min: 0.01, max: 10_000, metavar: "MICROSECONDS" }), {
+          description: message`How much more that takes where the other thread's vCPU sleeps. Left open when absent.`,
+        }),
+      ),
       models: withDefault(
         option("--models", integer({ min: 40, max: 100_000, metavar: "N" }), {
           description: message`How many models to try against the record, 400 when absent.`,
@@ -60,7 +70,7 @@ export const whatIfCommand: Command = command(
       ),
       json: jsonOption(),
     }),
-    ({ journal, history, threads, pauseLoopExits, sharingLoss, models, json }): Deed =>
+    ({ journal, history, threads, models, json, ...told }): Deed =>
       async (terminal) => {
         const decoded = decodeJournal<ControllerEvent, ControllerState>(
           await readNamedFile(journal, "latin1"),
@@ -69,12 +79,8 @@ export const whatIfCommand: Command = command(
         const recording = withHistory(journal, history, (read) => recordingOf(decoded, read));
         if ("unusable" in recording) throw new CliError("badFile", `${journal}: ${recording.unusable}`);
         tuneV8();
-        const facts: HostFacts = {
-          pauseLoopExits: pauseLoopExits === undefined ? null : pauseLoopExits === "yes",
-          sharingLoss: sharingLoss === undefined ? null : sharingLoss / 100,
-        };
         const answer = whatIf(
-          { ...recording, facts },
+          { ...recording, facts: factsOf(told) },
           {
             threads,
             draws: models,
@@ -98,6 +104,23 @@ export const whatIfCommand: Command = command(
 );
 
 const PROGRESS_EVERY = 20;
+
+/** As on the command line: percent and microseconds. */
+interface Told {
+  readonly pauseLoopExits: "yes" | "no" | undefined;
+  readonly sharingLoss: number | undefined;
+  readonly handover: number | undefined;
+  readonly wakeup: number | undefined;
+}
+
+function factsOf({ pauseLoopExits, sharingLoss, handover, wakeup }: Told): HostFacts {
+  return {
+    pauseLoopExits: pauseLoopExits === undefined ? null : pauseLoopExits === "yes",
+    sharingLoss: sharingLoss === undefined ? null : sharingLoss / 100,
+    handoverNs: handover === undefined ? null : 1_000 * handover,
+    wakeupNs: wakeup === undefined ? null : 1_000 * wakeup,
+  };
+}
 
 /** One that was named must be there; the one beside the journal may be. */
 function withHistory<Result>(

@@ -22,12 +22,13 @@ import { decodeJournal } from "../../protocol/journal.ts";
 import type { HostFacts } from "../../study/whatif/host_facts.ts";
 import { recordingOf } from "../../study/whatif/recording.ts";
 import { type Predicted, type WhatIf, whatIf } from "../../study/whatif/whatif.ts";
+import { type MeetingCost, measureMeetingCost, meetingLine } from "./meeting_cost.ts";
 import { type Interval, mean, median, ratioOfMeans } from "./repeated_runs.ts";
 import { measureSharingLoss, type SharingLoss, sharingLine } from "./sharing_loss.ts";
 
 export interface WhatIfBenchOptions {
   readonly programs: readonly GuestProgram[];
-  /** How long to record, and how long to measure afterwards, for each program. */
+  /** How long to record each program; how long to measure afterwards follows from it. */
   readonly seconds: number;
   /** Of the work at least; a program whose runs would be short has more. */
   readonly scale: number;
@@ -56,8 +57,9 @@ export interface WhatIfBenchResult {
   readonly host: { readonly pcpus: number; readonly model: string; readonly accelerator: string };
   readonly scale: number;
   readonly seconds: number;
-  /** Measured in a guest that was alone on the host, before all else. */
+  /** Both measured in a guest that was alone on the host, before all else. */
   readonly sharing: SharingLoss;
+  readonly meeting: MeetingCost;
   readonly medianAbsoluteError: number;
   readonly coveredCases: number;
   readonly cases: readonly WhatIfCase[];
@@ -67,12 +69,20 @@ export interface WhatIfBenchResult {
   readonly answers: Readonly<Record<string, WhatIf>>;
 }
 
+type Mode = Policy["mode"];
+/** Seconds of each run, by guest. */
+type Stages = { readonly mode: Mode; readonly runs: readonly (readonly number[])[] }[];
+
 const PCPUS = 2;
 const SETTLE_MS_MAX = 60_000;
 const PROGRAM_MS_MAX = 600_000;
 /** A look at a vCPU that is off its pCPU does not count, so there are many. */
-const SPIN_LOOKS_MS = 250;
+const SPIN_LOOKS_MS = 100;
 const RUN_SECONDS_MIN = 8;
+/** After the record. The machine's own speed drifts by a tenth and more within minutes, so both have several turns. */
+const TURNS: readonly Mode[] = ["enforce", "observe", "enforce", "observe", "enforce"];
+/** Of the time of the record. */
+const TURN_PART = 0.4;
 /** One program takes minutes where nobody manages the guests. */
 const TRIAL_PART = 5;
 const TRIALS_MAX = 4;
@@ -89,22 +99,25 @@ export async function benchWhatIf(options: WhatIfBenchOptions): Promise<WhatIfBe
   try {
     const sharing = await measureSharingLoss(lab);
     options.onProgress(sharingLine(sharing));
+    const meeting = await measureMeetingCost(lab);
+    options.onProgress(meetingLine(meeting));
     const guests = await bootPair(lab);
     for (const program of options.programs) {
-      const folder = join(scratch, program);
-      mkdirSync(folder);
       try {
         const scale = await enoughWork(program, guests, options.scale);
-        const work: Work = { program, scale, seconds: options.seconds };
-        const observed = await underDaemon("observe", { guests, lab, folder }, () =>
-          keepRunning(guests, work),
-        );
-        const answer = answerFrom(folder, factsOf(lab, sharing));
+        const work = { program, scale };
+        const stages: Stages = [];
+        const play = async (mode: Mode, stage: string, seconds: number) => {
+          const place = { guests, lab, folder: join(scratch, `${program}-${stage}`) };
+          const runs = await underDaemon(mode, place, () => keepRunning(guests, { ...work, seconds }));
+          stages.push({ mode, runs });
+          return place.folder;
+        };
+        const recorded = await play("observe", "recorded", options.seconds);
+        const answer = answerFrom(recorded, factsOf(lab, { sharing, meeting }));
         answers[program] = answer;
-        const enforced = await underDaemon("enforce", { guests, lab, folder: `${folder}-enforced` }, () =>
-          keepRunning(guests, work),
-        );
-        cases.push(...guests.map(({ name }, g) => caseOf(work, name, answer, observed[g]!, enforced[g]!)));
+        for (const [n, mode] of TURNS.entries()) await play(mode, `${n}`, TURN_PART * options.seconds);
+        cases.push(...guests.map(({ name }, g) => caseOf(work, { name, g }, answer, stages)));
         for (const done of cases.slice(-guests.length)) options.onProgress(progressLine(done));
       } catch (fault) {
         // One program that fails must not cost what was measured of the others.
@@ -117,6 +130,7 @@ export async function benchWhatIf(options: WhatIfBenchOptions): Promise<WhatIfBe
       scale: options.scale,
       seconds: options.seconds,
       sharing,
+      meeting,
       medianAbsoluteError: median(cases.map(({ error }) => Math.abs(error))),
       coveredCases: cases.filter(({ covered }) => covered).length,
       cases,
@@ -209,7 +223,7 @@ interface Stage {
 }
 
 async function underDaemon<Result>(
-  mode: Policy["mode"],
+  mode: Mode,
   { guests, lab, folder }: Stage,
   play: () => Promise<Result>,
 ): Promise<Result> {
@@ -247,7 +261,7 @@ async function underDaemon<Result>(
   }
 }
 
-async function settled(daemon: Daemon, mode: Policy["mode"], domains: number): Promise<void> {
+async function settled(daemon: Daemon, mode: Mode, domains: number): Promise<void> {
   const end = Date.now() + SETTLE_MS_MAX;
   const isSettled = () => {
     const view = daemon.view().domains;
@@ -266,9 +280,19 @@ async function settled(daemon: Daemon, mode: Policy["mode"], domains: number): P
   }
 }
 
+interface Measured {
+  readonly sharing: SharingLoss;
+  readonly meeting: MeetingCost;
+}
+
 /** Emulation never notices a vCPU that spins; of other hosts that is left open. */
-function factsOf({ accelerator }: Lab, { known }: SharingLoss): HostFacts {
-  return { pauseLoopExits: accelerator === "tcg" ? false : null, sharingLoss: known };
+function factsOf({ accelerator }: Lab, { sharing, meeting }: Measured): HostFacts {
+  return {
+    pauseLoopExits: accelerator === "tcg" ? false : null,
+    sharingLoss: sharing.known,
+    handoverNs: 0 < meeting.handoverCi95[0] ? meeting.handoverNs : null,
+    wakeupNs: 0 < meeting.wakeupCi95[0] ? meeting.wakeupNs : null,
+  };
 }
 
 /** What `vbal whatif` says of the folder's record. */
@@ -283,12 +307,14 @@ function answerFrom(folder: string, facts: HostFacts): WhatIf {
 }
 
 function caseOf(
-  { program, scale }: Work,
-  guest: string,
+  { program, scale }: Pick<Work, "program" | "scale">,
+  { name: guest, g }: { readonly name: string; readonly g: number },
   answer: WhatIf,
-  observedSeconds: readonly number[],
-  enforcedSeconds: readonly number[],
+  stages: Stages,
 ): WhatIfCase {
+  const secondsUnder = (wanted: Mode) =>
+    stages.flatMap(({ mode, runs }) => (mode === wanted ? runs[g]! : []));
+  const [observedSeconds, enforcedSeconds] = [secondsUnder("observe"), secondsUnder("enforce")];
   const predicted = answer.policies
     .find(({ policy }) => policy === "vbal strict")!
     .domains.find(({ domain }) => domain === guest)!.throughput;

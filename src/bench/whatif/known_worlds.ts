@@ -133,7 +133,8 @@ function alike(
   meetingFactor = QUIET_HOST.meetingFactor,
 ): Named {
   const domain = { ...BUSY_DOMAIN, ...own };
-  return { name, model: { host: { ...QUIET_HOST, meetingFactor }, domains: [domain, domain] } };
+  const host = { ...QUIET_HOST, meetingFactor, interruptFactor: meetingFactor };
+  return { name, model: { host, domains: [domain, domain] } };
 }
 
 /** The same on a host that does not notice vCPUs that spin. */

@@ -44,7 +44,13 @@ export function assumptionsOf({ underVbal, domains, facts }: Recording, threads:
       : [
           "Which part of their time vCPUs run in their kernel is what the guest says of itself, and may differ from a model by a tenth of that time.",
         ]),
-    "What interrupts, futexes and hand-overs cost is left open over a factor of 60, what TLB shootdowns cost over one of 2,000, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
+    facts.handoverNs === null
+      ? "What it costs threads of one vCPU to take turns is left open over a factor of 60, for all domains alike; --handover says it."
+      : `Threads of one vCPU are taken to need ${microseconds(facts.handoverNs)} to take turns, or up to 1.6 times more or less, in all domains.`,
+    facts.wakeupNs === null
+      ? "What an interrupt from one vCPU to another costs is left open over a factor of 400, for all domains alike; --wakeup says it."
+      : `An interrupt from one vCPU to another is taken to cost ${microseconds(facts.wakeupNs)}, or up to 1.6 times more or less, in all domains.`,
+    "What TLB shootdowns cost is left open over a factor of 2,000, for all domains alike. SMT siblings and memory of another node are taken to cost nothing.",
     "Guests follow their targets at once, and what vbal itself costs is left out.",
     ...(domains.some(({ wait }) => wait === null)
       ? ["How long vCPUs waited was not recorded for every domain: any waiting is possible there."]
@@ -55,4 +61,8 @@ export function assumptionsOf({ underVbal, domains, facts }: Recording, threads:
         ]
       : []),
   ];
+}
+
+function microseconds(ns: number): string {
+  return `${(ns / 1_000).toFixed(1)} us`;
 }

@@ -21,7 +21,11 @@ const SPINNING_TOLERANCE = 0.1;
 const IN_KERNEL_TOLERANCE = 0.1;
 /** Sums of a second say how far siblings were kept apart at least; a model may keep them further apart. */
 const STACKING_TOLERANCE = 0.15;
-/** What is left to work is a rate like the others; less of it than this is not told from none. */
+/**
+ * What is left to work is a rate like the others; less of it than this, or than the looks can tell, is not told from none. More looks are
+ * no help: a program that worked for one part in fifty was found at work by one look in two hundred, since an emulator lets others look
+ * at a PAUSE rather than elsewhere.
+ */
 const WORKING_MIN = 0.02;
 
 /** In tolerances: 1 and less is close; what is not recorded is not compared. */
@@ -55,9 +59,14 @@ export function distanceOf(domain: RecordedDomain, outcome: Outcome): number {
     rate(
       spinning === null ? null : { ...spinning, mean: 1 - spinning.mean },
       1 - outcome.spinning,
-      WORKING_MIN,
+      workingMin(domain),
     ),
   );
+}
+
+/** The part of their running time that vCPUs must have for work, so that looks tell it from none. */
+export function workingMin({ spinning }: RecordedDomain): number {
+  return Math.max(WORKING_MIN, spinning?.error ?? 0);
 }
 
 function within([least, most]: readonly [number, number], value: number): number {

@@ -39,6 +39,7 @@ export const NOTHING_SEEN: KnownHostOptions["sees"] = {
 export const QUIET_HOST: HostModel = {
   groups: false,
   meetingFactor: 5,
+  interruptFactor: 5,
   shootdownFactor: 1,
   otherThreads: 0,
   pauseLoopExits: true,

@@ -7,6 +7,7 @@
  * "hardly ever". What a domain's work is cannot be read from a record; the spread of the answers shows how much hangs on it.
  */
 import { bits, keyOf, uniform } from "../../sim/engine/draw.ts";
+import { DEFAULT_COSTS } from "../../sim/machine/constants.ts";
 import type { RecordedDomain, Recording } from "./recording.ts";
 
 export const MEETINGS = ["compute", "spin-barrier", "futex-barrier", "spinlock", "mm"] as const;
@@ -22,8 +23,10 @@ export interface Model {
 export interface HostModel {
   /** A cgroup for each domain, as libvirt makes them: the host shares by domain, not by vCPU. */
   readonly groups: boolean;
-  /** On the simulator's costs of interrupts, futexes and hand-overs: hardware, nesting and emulation differ widely. */
+  /** On the simulator's costs of futexes, hand-overs and task switches: what a guest does itself, fast or slowly. */
   readonly meetingFactor: number;
+  /** On its costs of interrupts, for which a guest has to be left: hardware, nesting and emulation differ more widely still. */
+  readonly interruptFactor: number;
   /** On its cost of a TLB shootdown, which differs more widely still. */
   readonly shootdownFactor: number;
   /** The part of its speed that a vCPU loses where others have its pCPU as long as it has: caches hold less of it. */
@@ -74,6 +77,13 @@ export interface Burst {
 export const WORK_NS: Range = [3_000, 10_000_000];
 /** From fast hardware to emulation. */
 const MEETING_FACTOR: Range = [0.5, 30];
+/** From hardware that delivers them by itself to an emulator whose threads wake each other. */
+const INTERRUPT_FACTOR: Range = [0.5, 200];
+/** Other programs block and wake in other ways, and sleep on other vCPUs, than the one that it was measured with. */
+const MEASURED_SPREAD = 1.6;
+const { futexWait, futexWake, taskSwitch, ipiSend, ipiReceive } = DEFAULT_COSTS;
+const HANDOVER_NS = futexWait + futexWake + taskSwitch;
+const WAKEUP_NS = ipiSend + ipiReceive;
 /** From a few microseconds to milliseconds: an emulator throws away what it had translated, as seen in a guest alone on its host. */
 const SHOOTDOWN_FACTOR: Range = [0.5, 1_000];
 /** From a hardly used lock, or a rare unmapping, to one in two. */
@@ -112,7 +122,7 @@ export function drawHost({ pcpus, facts }: Recording, key: number): HostModel {
   const draw = stream(key);
   return {
     groups: draw() < 0.5,
-    meetingFactor: logUniform(MEETING_FACTOR, draw()),
+    meetingFactor: factorOf(MEETING_FACTOR, facts.handoverNs, HANDOVER_NS, draw()),
     shootdownFactor: logUniform(SHOOTDOWN_FACTOR, draw()),
     otherThreads: draw() < OTHERS_CHANCE ? 0 : 1 + Math.floor(draw() * 2 * pcpus.length),
     pauseLoopExits: facts.pauseLoopExits ?? draw() < 0.5,
@@ -123,7 +133,15 @@ export function drawHost({ pcpus, facts }: Recording, key: number): HostModel {
     ),
     sharingLoss: facts.sharingLoss ?? logUniform(SHARING_LOSS, draw()),
     staying: draw() < 0.5,
+    interruptFactor: factorOf(INTERRUPT_FACTOR, facts.wakeupNs, WAKEUP_NS, draw()),
   };
+}
+
+/** On what the simulator takes for it: near what somebody measured, or anything in the range. */
+function factorOf(range: Range, measuredNs: number | null, simulatedNs: number, u: number): number {
+  if (measuredNs === null) return logUniform(range, u);
+  const measured = measuredNs / simulatedNs;
+  return logUniform([measured / MEASURED_SPREAD, measured * MEASURED_SPREAD], u);
 }
 
 function housekeepingOf(part: number, everyNs: number): Housekeeping {

@@ -162,7 +162,7 @@ function measuredIn(stretch: Stretch, history: ReadHistory | null): Measured {
           (measured === undefined ? null : column(measured.values, 1)),
         dispatches: view === null ? null : column(view.series.dispatchesPerSecond, place.online),
         interrupts: view === null ? null : column(view.series.interruptsPerSecond, place.online),
-        spinning: view === null || isRarelyFound ? null : column(view.series.spinningPart, 1),
+        spinning: view === null || isRarelyFound ? null : doubted(known(view.series.spinningPart)),
         inKernel: view === null ? null : column(view.series.inKernelPart, 1),
         stacking: view === null ? null : column(view.series.stackingPart, 1),
       };
@@ -178,6 +178,12 @@ const SWITCHES = /^vm\.switches$/;
  * is found there only when it stays for once, as it does when it spins.
  */
 const LOOKED_AT_MIN = 0.5;
+
+/** Seconds in which all looks found the same do not say that none would find anything else. */
+function doubted(values: readonly number[]): Observed | null {
+  const seen = observed(values);
+  return seen?.error === 0 ? { ...seen, error: 1 / values.length } : seen;
+}
 
 /** `null` for no values. */
 function observed(values: readonly number[]): Observed | null {

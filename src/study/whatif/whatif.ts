@@ -3,6 +3,7 @@
  * each with the same work; the answers' median is the prediction, and their 2.5th and 97.5th percentile its interval. The interval
  * therefore spans what the record leaves open, not only chance.
  */
+import { adjust, surplusOf, workingError } from "./adjust.ts";
 import { assumptionsOf } from "./assumptions.ts";
 import { DRAWS, type Fit, fitModels } from "./fit.ts";
 import type { Meeting } from "./model.ts";
@@ -143,6 +144,17 @@ function answerOf(
   const runs = models.map(({ model, replication, recorded }) =>
     isAsRecorded ? recorded : runModel({ recording, model, placements, threads, replication, simulatedNs }),
   );
+  const throughputOf = (d: number): Predicted => {
+    const domain = recording.domains[d]!;
+    const { answers, slope } = adjust(
+      kept[d]!.map(({ model, weight }) => {
+        const recorded = models[model]!.recorded[d]!;
+        const value = runs[model]![d]!.rate / recorded.rate;
+        return { value, weight, surplus: surplusOf(domain, recorded) };
+      }),
+    );
+    return widened(predicted(answers), NORMAL_975 * Math.abs(slope) * workingError(domain));
+  };
   return {
     policy,
     domains: recording.domains.map(({ id }, d): DomainAnswer => {
@@ -151,13 +163,23 @@ function answerOf(
       return {
         domain: id,
         vcpus: placements[d]!.vcpus,
-        throughput: of(({ rate }, m) => rate / models[m]!.recorded[d]!.rate),
+        throughput: isAsRecorded ? AS_RECORDED : throughputOf(d),
         pcpus: of(({ run }) => run),
         waitShare: of(({ run, wait }) => (run + wait === 0 ? 0 : wait / (run + wait))),
       };
     }),
   };
 }
+
+/** What the record itself leaves uncertain comes from elsewhere than what it leaves open, so squares add. `by`: of the logarithm. */
+function widened({ value, ci95 }: Predicted, by: number): Predicted {
+  if (by === 0) return { value, ci95 };
+  const reach = (end: number) => Math.exp(Math.hypot(Math.log(end / value), by));
+  return { value, ci95: [value / reach(ci95[0]), value * reach(ci95[1])] };
+}
+
+const NORMAL_975 = 1.96;
+const AS_RECORDED: Predicted = { value: 1, ci95: [1, 1] };
 
 /** A model in which nothing was finished, before or after, says nothing. All others span the interval, however little they weigh. */
 function predicted(answers: readonly { readonly value: number; readonly weight: number }[]): Predicted {

@@ -173,12 +173,16 @@ export function threadsUnder(
   return rule === "follow" && modelled === recorded ? vcpus : modelled;
 }
 
-function meetingCosts({ meetingFactor, shootdownFactor }: HostModel): Partial<Costs> {
-  const names = ["futexWait", "futexWake", "ipiSend", "ipiReceive", "lockHandoff", "taskSwitch"] as const;
+function meetingCosts({ meetingFactor, interruptFactor, shootdownFactor }: HostModel): Partial<Costs> {
   return {
-    ...Object.fromEntries(names.map((name) => [name, Math.round(meetingFactor * DEFAULT_COSTS[name])])),
-    shootdown: Math.round(shootdownFactor * DEFAULT_COSTS.shootdown),
+    ...costs(meetingFactor, ["futexWait", "futexWake", "lockHandoff", "taskSwitch"]),
+    ...costs(interruptFactor, ["ipiSend", "ipiReceive"]),
+    ...costs(shootdownFactor, ["shootdown"]),
   };
+}
+
+function costs(factor: number, names: readonly (keyof Costs)[]): Partial<Costs> {
+  return Object.fromEntries(names.map((name) => [name, Math.round(factor * DEFAULT_COSTS[name])]));
 }
 
 /** So long must others run to leave nothing of a vCPU in the caches: longer than a slice, so that the loss is a part of the time. */
