@@ -23,8 +23,7 @@ const IN_KERNEL_TOLERANCE = 0.1;
 const STACKING_TOLERANCE = 0.15;
 /**
  * What is left to work is a rate like the others; less of it than this, or than the looks can tell, is not told from none. More looks are
- * no help: a program that worked for one part in fifty was found at work by one look in two hundred, since an emulator lets others look
- * at a PAUSE rather than elsewhere.
+ * no help: hundreds of them at a program that worked for one part in fifty found it at work by one in fifty to one in two hundred.
  */
 const WORKING_MIN = 0.02;
 
